@@ -1,0 +1,69 @@
+/* OpenCL devices: finding one, memory on it, its one in-order queue.
+ *
+ * Thread-safety: a device and all that was made with it belong to one thread at a time.
+ * Errors: CL_MEM_OBJECT_ALLOCATION_FAILURE, CL_OUT_OF_RESOURCES, CL_OUT_OF_HOST_MEMORY and
+ * CL_INVALID_BUFFER_SIZE from any call are CQ_OOM, every other OpenCL error is CQ_DEVICE; both are logged
+ * with the call's name and OpenCL's number.
+ */
+#ifndef CLIPQ_KERNELS_DEVICE_H
+#define CLIPQ_KERNELS_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/base/err.h"
+
+struct cq_log;
+struct device;
+struct device_mem;
+
+enum device_kind { DEVICE_CPU, DEVICE_GPU, DEVICE_OTHER };
+
+struct device_info {
+    char spec[16];             /* "P:D", as --device takes it */
+    char name[128];
+    char vendor[128];
+    char driver[64];
+    char platform[128];
+    enum device_kind kind;
+    int compute_units;
+    int float_width;           /* native vector width, floats: 4, 8 or 16 */
+    size_t global_bytes;
+    size_t max_alloc_bytes;
+    size_t align_bytes;        /* base address alignment */
+    double score;              /* rough speed, for "the fastest device" */
+};
+
+/* Must run before the first other call in a process: bounds PoCL's threads to the CPUs this process may use
+ * (or `threads` when > 0), keeps it from catching SIGFPE, gives it a cache directory. Environment variables
+ * that the user has set win. */
+void device_setup_environment(int threads);
+
+/* Fills up to `max`; *count is the number found, 0 being no error. */
+enum cq_err device_list(struct cq_log *log, struct device_info *out, int max, int *count);
+
+/* spec: "auto" (fastest), "cpu", "gpu" or "P:D". CQ_NO_DEVICE when nothing fits. */
+enum cq_err device_find(struct cq_log *log, const char *spec, struct device_info *out);
+
+/* Opens and makes context, queue and program. The log is borrowed for the device's life. */
+enum cq_err device_open(struct cq_log *log, const struct device_info *info, struct device **out);
+void device_close(struct device **dev);
+const struct device_info *device_get_info(const struct device *dev);
+struct cq_log *device_log(const struct device *dev);
+
+/* A buffer of `bytes` (> 0), uninitialised. CQ_OOM when it cannot be had. */
+enum cq_err device_alloc(struct device *dev, size_t bytes, struct device_mem **out);
+void device_free(struct device_mem **mem);
+size_t device_mem_bytes(const struct device_mem *mem);
+
+/* In queue order. write: `src` may be reused on return. read: blocks until `dst` is filled. */
+enum cq_err device_write(struct device *dev, struct device_mem *mem, size_t offset, const void *src, size_t bytes);
+enum cq_err device_read(struct device *dev, struct device_mem *mem, size_t offset, void *dst, size_t bytes);
+enum cq_err device_finish(struct device *dev);
+
+/* Makes the n-th following allocation or enqueue fail with CQ_OOM (for tests); 0 turns it off.
+ * CLIPQ_FAULT=alloc@N or enqueue@N in the environment does the same from outside. */
+void device_fail_at(struct device *dev, int nth_alloc, int nth_enqueue);
+
+#endif

@@ -1,0 +1,69 @@
+/* The registry of OpenCL kernels: several variants for one operator, fastest first.
+ *
+ * A variant says which instances it serves on which device; the engine takes the first that does, or a
+ * measured choice of its own. Life of an instance of an operator:
+ *
+ *     kernel_find -> pack once per model (weights) -> enqueue once per run and batch
+ *
+ * packed weights do not depend on the batch size, so all plans of a model share them.
+ * The last variant of the table, "host", runs the C reference on mapped buffers and serves everything the
+ * reference serves in PLAIN layout; it keeps rare operators working and is reported as what it is.
+ *
+ * Thread-safety: as the device (kernels/device.h).
+ */
+#ifndef CLIPQ_KERNELS_KERNEL_H
+#define CLIPQ_KERNELS_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "kernels/base/err.h"
+#include "kernels/op.h"
+
+struct device;
+struct device_mem;
+
+struct mem_ref {
+    struct device_mem *mem;      /* borrowed; NULL for an absent input */
+    size_t offset;               /* bytes; a multiple of 128 */
+};
+
+struct kernel_bufs {
+    struct mem_ref in[OP_MAX_INPUTS];
+    struct mem_ref out[OP_MAX_OUTPUTS];
+    struct mem_ref packed;       /* what pack() made */
+    struct mem_ref scratch;      /* scratch_bytes() long, contents undefined */
+};
+
+struct kernel_class {
+    const char *name;            /* "conv_tile"; unique, stored beside measurements */
+    enum op_kind kind;
+    /* Pure. Looks at kinds, types, layouts, shapes; inputs that must be constant are checked through
+     * inst->constant. */
+    bool (*serves)(const struct device *dev, const struct op_inst *inst);
+
+    /* Bytes of packed constants, 0 for none; NULL means always 0. A variant that packs an input does not
+     * read that input from bufs->in (the engine need not upload it). */
+    size_t (*packed_bytes)(const struct device *dev, const struct op_inst *inst);
+    /* Which inputs the packing replaces, one bit each. */
+    unsigned packs;
+    /* Writes packed_bytes() to host memory `dst`. */
+    enum cq_err (*pack)(const struct device *dev, const struct op_inst *inst, void *dst);
+
+    size_t (*scratch_bytes)(const struct device *dev, const struct op_inst *inst);  /* NULL: 0 */
+
+    /* Queues the work and returns; never waits (but "host" does). */
+    enum cq_err (*enqueue)(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs);
+};
+
+/* All variants, in the order of preference within a kind; ends with NULL. */
+extern const struct kernel_class *const kernel_classes[];
+
+/* The first that serves, or NULL. */
+const struct kernel_class *kernel_find(const struct device *dev, const struct op_inst *inst);
+const struct kernel_class *kernel_by_name(const char *name);
+
+/* Is this the slow fallback on the host? */
+bool kernel_is_host(const struct kernel_class *k);
+
+#endif

@@ -1,0 +1,165 @@
+/* One operator on concrete shapes, as the engine hands it to a kernel.
+ *
+ * The ONNX side reduces every operator to one of these kinds with all defaults resolved: pads are explicit,
+ * axes are non-negative, attributes that later opsets turned into inputs are here as attributes. An operator
+ * whose meaning changed between opsets therefore has one meaning here. The plain C reference
+ * (kernels/ref/) is the specification; OpenCL variants stand beside it in the registry (kernels/kernel.h).
+ *
+ * Thread-safety: plain data.
+ */
+#ifndef CLIPQ_KERNELS_OP_H
+#define CLIPQ_KERNELS_OP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/base/err.h"
+#include "kernels/tensor.h"
+
+enum { OP_MAX_INPUTS = 64, OP_MAX_OUTPUTS = 32, OP_SPATIAL = 3 };
+
+/*  kind            inputs -> outputs; notes */
+#define OP_KINDS(X)                                                                                          \
+    X(CONV)          /* x [N,C,H,W], w [M,C/group,kh,kw], bias [M]?, residual (shape of y)? -> y; then act */\
+    X(CONV_TRANSPOSE)/* x, w [C,M/group,kh,kw], bias? -> y; then act */                                      \
+    X(POOL_MAX)      /* x -> y */                                                                            \
+    X(POOL_AVG)      /* x -> y; global pooling is a window of the whole image */                             \
+    X(POOL_L2)       /* x -> y; sqrt of the sum of squares */                                                \
+    X(MATMUL)        /* a [...,M,K], b [...,K,N] broadcast as NumPy -> y; then act */                        \
+    X(GEMM)          /* a, b, c? -> alpha*op(a)*op(b) + beta*c; then act */                                  \
+    X(UNARY)         /* x -> y; u.unary */                                                                   \
+    X(BINARY)        /* a, b -> y, NumPy broadcast; u.binary; then act */                                    \
+    X(WHERE)         /* cond (bool), a, b -> y, NumPy broadcast */                                           \
+    X(CAST)          /* x -> y: to y's type */                                                               \
+    X(SOFTMAX)       /* x -> y along u.axis.axis; log-softmax with u.axis.flag */                            \
+    X(REDUCE)        /* x -> y; u.reduce */                                                                  \
+    X(ARG)           /* x -> y (int64) argmax, or argmin with u.axis.flag */                                 \
+    X(CONCAT)        /* x0.. -> y along u.axis.axis */                                                       \
+    X(SPLIT)         /* x -> y0.. along u.axis.axis; sizes from the outputs */                               \
+    X(SLICE)         /* x -> y; u.slice, one start and step per dimension */                                 \
+    X(TRANSPOSE)     /* x -> y; u.perm */                                                                    \
+    X(COPY)          /* x -> y: same elements in the same order (reshape and friends) */                     \
+    X(EXPAND)        /* x -> y, NumPy broadcast to y's shape */                                              \
+    X(TILE)          /* x -> y, repeated y.dim/x.dim times */                                                \
+    X(PAD)           /* x, value (scalar)? -> y; u.pad */                                                    \
+    X(GATHER)        /* x, indices -> y along u.axis.axis */                                                 \
+    X(GATHER_ELEMENTS)/* x, indices -> y along u.axis.axis */                                                \
+    X(RESIZE)        /* x -> y; u.resize */                                                                  \
+    X(BATCH_NORM)    /* x, scale, bias, mean, var (all [C]) -> y; u.norm.epsilon; then act */                \
+    X(INSTANCE_NORM) /* x, scale [C], bias [C] -> y; u.norm.epsilon */                                       \
+    X(LAYER_NORM)    /* x, scale, bias? -> y over the axes from u.norm.axis on; u.norm.epsilon */            \
+    X(LRN)           /* x -> y; u.norm */                                                                    \
+    X(PRELU)         /* x, slope (broadcast to x) -> y */                                                    \
+    X(DEPTH_TO_SPACE)/* x -> y; u.axis.axis = block size, u.axis.flag = CRD */                               \
+    X(SPACE_TO_DEPTH)/* x -> y; u.axis.axis = block size */                                                  \
+    X(TOPK)          /* x -> values, indices (int64); u.topk */                                              \
+    X(REORDER)       /* x -> y: PLAIN <-> BLOCKED, float32 */                                                \
+    X(IMAGE)         /* u8 frames [N,H,W,C] -> float32 or float16 [N,C,H,W] or [N,H,W,C]; u.image */
+
+enum op_kind {
+#define X(kind) OP_##kind,
+    OP_KINDS(X)
+#undef X
+    OP_KIND_COUNT
+};
+
+const char *op_kind_name(enum op_kind kind);
+
+/* Activation fused behind an operator. a and b as the comment says; x is the operator's result. */
+enum act {
+    ACT_NONE,
+    ACT_RELU,
+    ACT_LEAKY,       /* a*x for x < 0 */
+    ACT_SIGMOID,
+    ACT_SILU,        /* x*sigmoid(x) */
+    ACT_HARD_SIGMOID,/* clamp(a*x + b, 0, 1) */
+    ACT_HARD_SWISH,  /* x*clamp(x/6 + 1/2, 0, 1) */
+    ACT_CLIP,        /* clamp(x, a, b) */
+    ACT_TANH
+};
+
+enum unary {
+    UN_ABS, UN_NEG, UN_SIGN, UN_EXP, UN_LOG, UN_SQRT, UN_RECIPROCAL, UN_FLOOR, UN_CEIL, UN_ROUND, UN_ERF,
+    UN_SIN, UN_COS, UN_TAN, UN_ASIN, UN_ACOS, UN_ATAN, UN_SINH, UN_COSH, UN_ASINH, UN_ACOSH, UN_ATANH,
+    UN_RELU, UN_LEAKY, UN_SIGMOID, UN_SILU, UN_HARD_SIGMOID, UN_HARD_SWISH, UN_CLIP, UN_TANH,
+    UN_ELU,          /* a*(exp(x)-1) for x < 0 */
+    UN_SELU,         /* b*(x or a*(exp(x)-1)) */
+    UN_CELU, UN_SOFTPLUS, UN_SOFTSIGN, UN_MISH, UN_GELU, UN_GELU_TANH, UN_THRESHOLDED_RELU,
+    UN_NOT, UN_ISNAN, UN_ISINF, UN_SHRINK
+};                   /* parameters a, b in struct op.act_a, act_b */
+
+enum binary {
+    BIN_ADD, BIN_SUB, BIN_MUL, BIN_DIV, BIN_POW, BIN_MIN, BIN_MAX, BIN_MOD, BIN_FMOD,
+    BIN_EQUAL, BIN_LESS, BIN_LESS_EQUAL, BIN_GREATER, BIN_GREATER_EQUAL, BIN_AND, BIN_OR, BIN_XOR,
+    BIN_SHIFT_LEFT, BIN_SHIFT_RIGHT
+};
+
+enum reduce { RED_SUM, RED_MEAN, RED_MAX, RED_MIN, RED_PROD, RED_L1, RED_L2, RED_SUM_SQUARE, RED_LOG_SUM, RED_LOG_SUM_EXP };
+
+enum resize_mode { RESIZE_NEAREST, RESIZE_LINEAR, RESIZE_CUBIC };
+enum resize_coord {
+    COORD_HALF_PIXEL, COORD_PYTORCH_HALF_PIXEL, COORD_ALIGN_CORNERS, COORD_ASYMMETRIC, COORD_TF_CROP
+};
+enum resize_round { NEAREST_PREFER_FLOOR, NEAREST_PREFER_CEIL, NEAREST_FLOOR, NEAREST_CEIL };
+enum pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE, PAD_WRAP };
+
+struct conv_attrs {              /* also the windows of pooling; only `spatial` entries are used */
+    int spatial;                 /* 1, 2 or 3 */
+    int group;
+    int kernel[OP_SPATIAL];
+    int stride[OP_SPATIAL];
+    int dilation[OP_SPATIAL];
+    int pad_begin[OP_SPATIAL];
+    int pad_end[OP_SPATIAL];
+    bool count_include_pad;      /* POOL_AVG */
+};
+
+struct resize_attrs {
+    enum resize_mode mode;
+    enum resize_coord coord;
+    enum resize_round round;
+    float cubic_a;
+    bool exclude_outside;
+    float extrapolation;
+    float scale[TENSOR_MAX_RANK];      /* out/in per dimension as the model gave it */
+    float roi[2 * TENSOR_MAX_RANK];    /* COORD_TF_CROP: starts, then ends */
+};
+
+struct op {
+    enum op_kind kind;
+    enum act act;                /* fused behind CONV, CONV_TRANSPOSE, MATMUL, GEMM, BINARY, BATCH_NORM */
+    float act_a, act_b;          /* of `act`, or of u.unary */
+    union {
+        struct conv_attrs conv;
+        enum unary unary;
+        enum binary binary;
+        struct { int axis; bool flag; } axis;
+        struct { enum reduce fn; uint32_t axes; /* bit per dimension */ bool keepdims; } reduce;
+        struct { int64_t start[TENSOR_MAX_RANK]; int64_t step[TENSOR_MAX_RANK]; } slice;
+        int perm[TENSOR_MAX_RANK];
+        struct { enum pad_mode mode; int64_t begin[TENSOR_MAX_RANK]; int64_t end[TENSOR_MAX_RANK]; } pad;
+        struct resize_attrs resize;
+        struct { float epsilon; int axis; float alpha, beta, bias; int size; } norm;
+        struct { float alpha, beta; bool trans_a, trans_b; } gemm;
+        struct { int axis; bool largest, sorted; int64_t k; } topk;
+        struct { float mean[4], scale[4]; /* y = (x - mean)*scale per channel */ bool nhwc; } image;
+    } u;
+};
+
+struct op_inst {
+    const struct op *op;
+    int n_in, n_out;
+    struct tensor_desc in[OP_MAX_INPUTS];    /* DT_NONE where an optional input is absent */
+    struct tensor_desc out[OP_MAX_OUTPUTS];
+    const void *constant[OP_MAX_INPUTS];     /* host data (PLAIN) of an input known at load, else NULL */
+};
+
+/* The plain C reference: PLAIN layout only, host memory, any type the kind allows.
+ * in[i] is NULL for an absent input. CQ_UNSUPPORTED for a type or attribute it does not know (logged by the
+ * caller, who knows the node's name). Thread-safety: pure. */
+enum cq_err op_reference(const struct op_inst *inst, const void *const *in, void *const *out);
+
+/* Floating-point operations of one execution, a multiply-add counting 2; 0 for data movement. */
+double op_flops(const struct op_inst *inst);
+
+#endif

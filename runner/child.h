@@ -1,0 +1,59 @@
+/* A child process of the same binary, seen from the supervisor's loop: spawned as `clipq --child=ROLE`,
+ * talking over a socket on its descriptor 3, the arena (when there is one) on descriptor 4, dying with its
+ * parent (PR_SET_PDEATHSIG). Its standard error is collected, the last lines are its "last words".
+ *
+ * Order of callbacks: any number of on_message, then exactly one on_exit after the last message was
+ * delivered. A child that breaks the framing is killed.
+ *
+ * Thread-safety: the loop's thread only.
+ */
+#ifndef CLIPQ_RUNNER_CHILD_H
+#define CLIPQ_RUNNER_CHILD_H
+
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "kernels/base/buf.h"
+#include "kernels/base/err.h"
+#include "runner/wire.h"
+
+struct child;
+struct cq_log;
+
+enum { CHILD_FD = 3, CHILD_ARENA_FD = 4 };
+
+struct child_exit {
+    int64_t status;              /* exit code, when not signalled */
+    int signal;                  /* 0: exited by itself */
+    const char *last_words;      /* tail of its standard error, "" if none */
+    int64_t max_rss_bytes;       /* 0 when unknown */
+};
+
+struct child_params {
+    const char *role;            /* "decode", "engine", "probe" */
+    int arena_fd;                /* -1: none */
+    struct cq_log *log;          /* borrowed */
+    void (*on_message)(void *ctx, struct child *c, struct wire_msg *msg);
+    void (*on_exit)(void *ctx, struct child *c, const struct child_exit *e);  /* may destroy `c` */
+    void *ctx;
+};
+
+enum cq_err child_spawn(uv_loop_t *loop, const struct child_params *params, struct child **out);
+/* The body is copied. CQ_IO when the child is gone (on_exit follows). */
+enum cq_err child_send(struct child *c, uint16_t type, const struct cq_buf *body);
+void child_shutdown(struct child *c);            /* closes our end: the child ends by itself */
+void child_kill(struct child *c, int signal);
+int child_pid(const struct child *c);
+int64_t child_rss_bytes(const struct child *c);  /* now, from /proc; 0 when unknown */
+void child_destroy(struct child **c);            /* after on_exit, or before it: then it is killed, silently */
+
+/* What the child's main() calls first: no descriptors but 0-4, dies with its parent. */
+enum cq_err child_begin(struct cq_log *log);
+
+/* Roles. Each returns the process's exit code. */
+int child_decode_main(void);
+int child_engine_main(void);
+int child_probe_main(void);
+
+#endif

@@ -1,0 +1,55 @@
+/* The main job: claims clips, decodes them in workers, batches across clips, infers in engines, stores.
+ *
+ * work_run() owns the process's libuv loop and signal handlers until it returns.
+ */
+#ifndef CLIPQ_RUNNER_WORK_H
+#define CLIPQ_RUNNER_WORK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/base/err.h"
+
+struct cq_log;
+
+struct work_progress {
+    double elapsed_s;
+    int64_t clips_done, clips_failed, clips_running, clips_left;   /* of this run; left: in the queue */
+    int64_t frames_decoded, frames_sampled, frames_inferred;
+    double frames_per_s;          /* inferred, smoothed over the last seconds */
+    double media_s_done, media_s_left;
+    double times_real_time;       /* media seconds per second */
+    double eta_s;                 /* from media time left and its measured rate; < 0: unknown */
+    int workers, engines;
+    const char *devices;
+    const char *note;             /* "draining: finishing 5 clips", or NULL */
+};
+
+struct work_params {
+    const char *db_path;
+    const char *devices;          /* "auto", "cpu", "gpu", "P:D,P:D" */
+    int workers;                  /* 0: number of usable CPUs */
+    int batch;                    /* 0: auto */
+    bool forever;
+    double drain_timeout_s;       /* 0: 60 */
+    int max_attempts;             /* 0: 3 */
+    int64_t lease_ms;             /* 0: 60000 */
+    double stall_timeout_s;       /* no frame of a clip for that long: hang; 0: 60 */
+    int64_t arena_bytes;          /* 0: 256 MiB */
+    /* Called on the loop's thread about four times a second, and once at the end with `last`. */
+    void (*progress)(void *ctx, const struct work_progress *p, bool last);
+    void *ctx;
+    struct cq_log *log;
+};
+
+struct work_result {
+    int64_t done, partial, failed, dead;   /* of this run */
+    int64_t left;                          /* pending in the queue */
+    int signal;                            /* that ended the run, or 0 */
+    bool aborted;                          /* by a second signal */
+};
+
+/* CQ_OK also when clips failed. CQ_NO_DEVICE, CQ_NOT_FOUND (a model file, the database), and the store's. */
+enum cq_err work_run(const struct work_params *p, struct work_result *out);
+
+#endif

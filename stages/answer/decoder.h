@@ -1,0 +1,48 @@
+/* The contract of a tensor decoder: from a model's outputs to answers. One file each, one line in the registry.
+ *
+ * Thread-safety: a class is constant; decode() touches nothing but its arguments (and, for decoders that
+ * write files, the folder named in the context).
+ */
+#ifndef CLIPQ_STAGES_ANSWER_DECODER_H
+#define CLIPQ_STAGES_ANSWER_DECODER_H
+
+#include "kernels/base/err.h"
+#include "stages/answer/answer.h"
+#include "stages/answer/card.h"
+#include "stages/answer/geometry.h"
+
+struct cq_log;
+struct model;
+
+struct decode_frame {
+    struct session_output outputs[32];  /* this frame's slice: dim[0] is 1; in the model's order */
+    const char *names[32];              /* of the outputs */
+    int n_outputs;
+    const struct geometry *geometry;
+    const struct card *card;
+    const char *folder;                 /* where files may be written, exists; NULL: nowhere */
+    const char *folder_label;           /* how the row names that folder */
+    const char *stem;                   /* unique start of file names: "job-attempt-model-frame" */
+    struct cq_log *log;
+};
+
+struct decoder_class {
+    const char *name;                   /* "yolox" */
+    const char *help;                   /* one line */
+
+    /* 0: not mine; 1..100: how sure. Fills `why` (size bytes) with one line when > 0. */
+    int (*recognise)(const struct model *m, char *why, int size);
+
+    /* Sets what this family of models takes: channels, fit, mean, scale, thresholds. Input size, layout and
+     * channel count are already set from the model. */
+    void (*defaults)(const struct model *m, struct card *c);
+
+    /* `out` is zeroed. CQ_UNSUPPORTED: the outputs are not of the shape this decoder reads. */
+    enum cq_err (*decode)(const struct decode_frame *f, struct answer *out);
+};
+
+/* Ends with NULL; "raw" comes last and recognises everything. */
+extern const struct decoder_class *const decoder_classes[];
+const struct decoder_class *decoder_find(const char *name);
+
+#endif

@@ -1,0 +1,92 @@
+/* A model on a device: images in, float tensors out, at any batch size up to a limit.
+ *
+ * Each concrete batch size has a plan of its own (shapes, kernels, arena offsets), made when first asked for;
+ * all plans of a session share the packed weights and one activation arena. A model exported with batch 1
+ * is rewritten for the batch, and session_create proves that by running two different images together and
+ * alone; where the answers differ the session runs images one by one and session_batchable() is false.
+ *
+ * On CQ_OOM the device may be used again after session_trim(): the caller halves its batch and submits the
+ * same images again.
+ *
+ * Thread-safety: as the device, one thread at a time.
+ */
+#ifndef CLIPQ_STAGES_INFER_SESSION_H
+#define CLIPQ_STAGES_INFER_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/base/err.h"
+#include "kernels/tensor.h"
+
+struct cq_log;
+struct device;
+struct model;
+struct session;
+
+/* How 8-bit frames become the model's image input. Frames are interleaved, [height][width][channels], in the
+ * channel order that the model wants. */
+struct session_image {
+    int width, height;           /* of the model's input, pixels */
+    int channels;                /* 1 or 3 */
+    bool nhwc;                   /* the model's input is [N,H,W,C] */
+    float mean[4], scale[4];     /* x = (u8 - mean)*scale, per channel */
+};
+
+struct session_params {
+    const struct session_image *image;  /* NULL: inputs are fed as tensors with session_run_tensors only */
+    size_t memory_limit;         /* bytes of device memory for this session; 0: no limit of our own */
+    bool skip_batch_check;
+};
+
+struct session_memory {
+    size_t weights, activations, scratch, staging;  /* bytes */
+};
+
+/* `model` and `dev` are borrowed and must outlive the session. */
+enum cq_err session_create(struct cq_log *log, struct device *dev, const struct model *model,
+                           const struct session_params *params, struct session **out);
+void session_destroy(struct session **s);
+
+bool session_batchable(const struct session *s);
+
+/* Bytes that running `batch` images takes; plans but allocates nothing on the device. */
+enum cq_err session_plan_memory(struct session *s, int batch, struct session_memory *out);
+/* The largest batch <= max that fits memory_limit; 0 when not even one image does. */
+int session_max_batch(struct session *s, int max);
+
+/* One line per operator of the plan: index, operator, shape, kernel variant; for `clipq model` and logs. */
+enum cq_err session_describe(struct session *s, int batch, void (*line)(void *ctx, const char *text), void *ctx);
+double session_flops(struct session *s, int batch);
+/* How many operators run on the slow host fallback. */
+int session_host_ops(struct session *s, int batch);
+
+/* Host copies of the outputs of the newest run, in the model's order, owned by the session and valid until
+ * the next call. Integer outputs keep their type, float16 comes as float32. desc.dim[0] is the batch, unless
+ * the model's output has none. */
+struct session_output {
+    struct tensor_desc desc;
+    const void *data;
+};
+
+/* images[i]: width*height*channels bytes each. CQ_OOM: see above. */
+enum cq_err session_run_images(struct session *s, const uint8_t *const *images, int batch,
+                               const struct session_output **out, int *n_out);
+
+/* Feeds every model input as a PLAIN tensor of its declared type, desc giving concrete shapes. */
+struct session_input {
+    struct tensor_desc desc;
+    const void *data;
+};
+enum cq_err session_run_tensors(struct session *s, const struct session_input *in, int n_in,
+                                const struct session_output **out, int *n_out);
+
+/* Nanoseconds of the newest run: upload, kernels (with waiting), read-back. */
+struct session_times { int64_t upload_ns, infer_ns, read_ns; };
+struct session_times session_last_times(const struct session *s);
+
+/* Gives back all plans and the arena; the next run makes them anew. */
+void session_trim(struct session *s);
+
+#endif

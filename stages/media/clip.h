@@ -1,0 +1,61 @@
+/* A clip being decoded: sampled frames in presentation order, with the time each really has.
+ *
+ * Damage is survived: what decodes is given out, and clip_end() says what was wrong. Times are pts in the
+ * stream's time base (libavcodec's best effort where the container has none), never counted from a rate.
+ *
+ * Thread-safety: one thread at a time per object. Decodes on `threads` threads of its own.
+ */
+#ifndef CLIPQ_STAGES_MEDIA_CLIP_H
+#define CLIPQ_STAGES_MEDIA_CLIP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/base/err.h"
+#include "stages/failure.h"
+#include "stages/media/sample.h"
+
+struct clip;
+struct cq_log;
+struct AVFrame;
+
+struct clip_params {
+    const char *path;
+    int stream_index;          /* as probed */
+    int64_t expect_size;       /* as probed: another size or mtime at open is FAIL_CHANGED; 0: not checked */
+    int64_t expect_mtime_ns;
+    struct sample_spec sample;
+    int threads;               /* decoder threads; 0 means 1 */
+};
+
+/* The newest frame; the picture itself stays inside the clip until the next call. */
+struct clip_frame {
+    const struct AVFrame *picture;  /* borrowed; only stages/media looks inside */
+    int64_t pts;               /* in the time base */
+    int tb_num, tb_den;
+    double time_s;             /* pts in seconds, the start time not subtracted */
+    int64_t ordinal;           /* in presentation order from 0; -1 where sampling made it unknowable */
+    bool keyframe;
+};
+
+struct clip_end {
+    enum failure failure;      /* NONE: whole; TRUNCATED or DAMAGED: partial; else nothing usable */
+    char message[256];
+    int64_t decoded;           /* frames out of the decoder */
+    int64_t sampled;           /* frames given out */
+    int64_t errors;            /* packets or frames that libavcodec refused */
+    double last_s;             /* time of the last decoded frame */
+};
+
+/* On failure *out is NULL and `end` (optional) holds the class. */
+enum cq_err clip_open(struct cq_log *log, const struct clip_params *params, struct clip **out, struct clip_end *end);
+void clip_close(struct clip **c);
+
+/* CQ_OK, or CQ_EOF for the end, whatever the reason of it (see clip_end). */
+enum cq_err clip_next(struct clip *c, struct clip_frame *out);
+void clip_get_end(const struct clip *c, struct clip_end *out);
+
+/* Nanoseconds spent demuxing and decoding since the last call. */
+int64_t clip_take_decode_ns(struct clip *c);
+
+#endif
