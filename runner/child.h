@@ -27,7 +27,7 @@ struct child_exit {
     int64_t status;              /* exit code, when not signalled */
     int signal;                  /* 0: exited by itself */
     const char *last_words;      /* tail of its standard error, "" if none */
-    int64_t max_rss_bytes;       /* 0 when unknown */
+    int64_t max_rss_bytes;       /* peak as of the last child_rss_bytes(); 0 when never asked */
 };
 
 struct child_params {
@@ -39,14 +39,16 @@ struct child_params {
     void *ctx;
 };
 
+/* Ignores SIGPIPE in this process: writing to a dead child is an error, not a death. */
 enum cq_err child_spawn(uv_loop_t *loop, const struct child_params *params, struct child **out);
 /* The body is copied. CQ_IO when the child is gone (on_exit follows). */
 enum cq_err child_send(struct child *c, uint16_t type, const struct cq_buf *body);
 void child_shutdown(struct child *c);            /* closes our end: the child ends by itself */
 void child_kill(struct child *c, int signal);
 int child_pid(const struct child *c);
-int64_t child_rss_bytes(const struct child *c);  /* now, from /proc; 0 when unknown */
-void child_destroy(struct child **c);            /* after on_exit, or before it: then it is killed, silently */
+int64_t child_rss_bytes(struct child *c);        /* now, from /proc; 0 when unknown */
+/* After on_exit, or before it: then it is killed, silently. Memory is freed by the loop, which must run on. */
+void child_destroy(struct child **c);
 
 /* What the child's main() calls first: no descriptors but 0-4, dies with its parent. */
 enum cq_err child_begin(struct cq_log *log);

@@ -1,0 +1,336 @@
+/* Spawning, feeding, hearing and burying one child.
+ *
+ * An exit is told only when everything the child ever wrote has been read: both pipes are emptied by hand
+ * when SIGCHLD comes, rather than waiting for their ends, because a grandchild (PoCL runs a linker) may hold
+ * them open. The memory lives until libuv has closed all three handles, whenever child_destroy() was called.
+ */
+#include "runner/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "kernels/base/log.h"
+
+enum { WORDS_SIZE = 1024, READ_SIZE = 64 << 10 };
+
+struct child {
+    uv_process_t process;
+    uv_pipe_t pipe;                 /* messages */
+    uv_pipe_t err;                  /* its standard error */
+    int open_handles;
+    struct child_params params;
+    struct wire_in in;
+    char words[WORDS_SIZE];         /* tail of standard error, NUL-ended */
+    int64_t max_rss;
+    bool exited, told;              /* process reaped; on_exit called */
+    bool orphan;                    /* destroyed by its owner: no callbacks any more */
+    bool closed;                    /* handles are being closed */
+    char bytes[READ_SIZE];          /* both pipes read into it, one at a time */
+};
+
+struct write_req {
+    uv_write_t req;
+    uint8_t data[];
+};
+
+static void free_child(struct child *c)
+{
+    wire_in_finish(&c->in);
+    free(c);
+}
+
+static void handle_closed(uv_handle_t *h)
+{
+    struct child *c = h->data;
+    if (!--c->open_handles && c->orphan)
+        free_child(c);
+}
+
+static void close_handle(uv_handle_t *h)
+{
+    if (!uv_is_closing(h))
+        uv_close(h, handle_closed);
+}
+
+/* The process handle stays until the exit: libuv reaps only what it has a handle for. */
+static void close_pipes(struct child *c)
+{
+    c->closed = true;
+    close_handle((uv_handle_t *) &c->pipe);
+    close_handle((uv_handle_t *) &c->err);
+}
+
+static void add_words(struct child *c, const char *text, size_t size)
+{
+    if (size >= WORDS_SIZE) {
+        text += size - (WORDS_SIZE - 1);
+        size = WORDS_SIZE - 1;
+    }
+    size_t have = strlen(c->words);
+    if (have + size >= WORDS_SIZE) {
+        size_t drop = have + size - (WORDS_SIZE - 1);
+        memmove(c->words, c->words + drop, have - drop + 1);
+        have -= drop;
+    }
+    memcpy(c->words + have, text, size);
+    c->words[have + size] = '\0';
+}
+
+static void hear(struct child *c, const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (!text[i])
+            return;                 /* text only; binary noise would cut the words short */
+    add_words(c, text, size);
+    cq_log_debug(c->params.log, "%s %d says: %.*s", c->params.role, c->process.pid, (int) size, text);
+}
+
+static void break_off(struct child *c, const char *why)
+{
+    add_words(c, why, strlen(why));
+    uv_read_stop((uv_stream_t *) &c->pipe);
+    child_kill(c, SIGKILL);
+}
+
+/* Hands over whole messages. An owner's callback may destroy the child under us. */
+static void deliver(struct child *c, const char *bytes, size_t size)
+{
+    struct wire_msg msg;
+    enum cq_err err = wire_in_feed(&c->in, bytes, size);
+    while (!err && !c->orphan && (err = wire_in_next(&c->in, &msg)) == CQ_OK)
+        c->params.on_message(c->params.ctx, c, &msg);
+    if (err && err != CQ_AGAIN && !c->orphan)
+        break_off(c, err == CQ_NOMEM ? "clipq: no memory for its messages\n" : "clipq: it sent a malformed message\n");
+}
+
+static void give_bytes(uv_handle_t *h, size_t suggested, uv_buf_t *out)
+{
+    (void) suggested;
+    struct child *c = h->data;
+    *out = uv_buf_init(c->bytes, sizeof c->bytes);
+}
+
+static void on_pipe(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+{
+    struct child *c = s->data;
+    if (n > 0) {
+        deliver(c, buf->base, (size_t) n);
+    } else if (n < 0) {
+        uv_read_stop(s);
+        child_kill(c, SIGKILL);     /* without its socket it is of no use; mostly it is ending anyway */
+    }
+}
+
+static void on_err(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+{
+    struct child *c = s->data;
+    if (n > 0)
+        hear(c, buf->base, (size_t) n);
+    else if (n < 0)
+        uv_read_stop(s);
+}
+
+static void drain(struct child *c, uv_pipe_t *pipe, void (*take)(struct child *, const char *, size_t))
+{
+    uv_os_fd_t fd;
+    if (uv_is_closing((uv_handle_t *) pipe) || uv_fileno((uv_handle_t *) pipe, &fd))
+        return;
+    ssize_t n;
+    while (!c->orphan && ((n = read(fd, c->bytes, sizeof c->bytes)) > 0 || (n < 0 && errno == EINTR)))
+        if (n > 0)
+            take(c, c->bytes, (size_t) n);
+}
+
+static void on_exit_status(uv_process_t *p, int64_t status, int signal)
+{
+    struct child *c = p->data;
+    c->exited = true;
+    drain(c, &c->err, hear);
+    drain(c, &c->pipe, deliver);
+    close_pipes(c);
+    close_handle((uv_handle_t *) &c->process);
+    if (c->orphan)
+        return;
+    c->told = true;
+    struct child_exit e = {status, signal, c->words, c->max_rss};
+    c->params.on_exit(c->params.ctx, c, &e);
+}
+
+static int start_process(uv_loop_t *loop, struct child *c)
+{
+    char role[64];
+    snprintf(role, sizeof role, "--child=%s", c->params.role);
+    char name[] = "clipq";
+    char *args[] = {name, role, NULL};
+    uv_stdio_container_t io[CHILD_ARENA_FD + 1] = {
+        {.flags = UV_IGNORE},
+        {.flags = UV_IGNORE},
+        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *) &c->err},
+        {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *) &c->pipe},
+        {.flags = UV_INHERIT_FD, .data.fd = c->params.arena_fd},
+    };
+    uv_process_options_t options = {
+        .file = "/proc/self/exe",   /* the same binary, even when its file was replaced meanwhile */
+        .args = args,
+        .stdio = io,
+        .stdio_count = c->params.arena_fd >= 0 ? CHILD_ARENA_FD + 1 : CHILD_FD + 1,
+        .exit_cb = on_exit_status,
+    };
+    return uv_spawn(loop, &c->process, &options);
+}
+
+enum cq_err child_spawn(uv_loop_t *loop, const struct child_params *params, struct child **out)
+{
+    *out = NULL;
+    struct child *c = calloc(1, sizeof *c);
+    if (!c)
+        return CQ_NOMEM;
+    c->params = *params;
+    signal(SIGPIPE, SIG_IGN);
+    uv_pipe_init(loop, &c->pipe, 0);
+    uv_pipe_init(loop, &c->err, 0);
+    c->pipe.data = c->err.data = c->process.data = c;
+    c->open_handles = 3;
+
+    int r = start_process(loop, c);
+    c->exited = r != 0;             /* uv_spawn has then reaped what it forked */
+    if (!r)
+        r = uv_read_start((uv_stream_t *) &c->pipe, give_bytes, on_pipe);
+    if (!r)
+        r = uv_read_start((uv_stream_t *) &c->err, give_bytes, on_err);
+    if (r) {
+        cq_log_error(params->log, "cannot start a %s process: %s", params->role, uv_strerror(r));
+        child_destroy(&c);
+        return r == UV_ENOMEM ? CQ_NOMEM : CQ_IO;
+    }
+    *out = c;
+    return CQ_OK;
+}
+
+static void write_done(uv_write_t *req, int status)
+{
+    (void) status;                  /* a dead child tells by its exit */
+    free(req->data);
+}
+
+enum cq_err child_send(struct child *c, uint16_t type, const struct cq_buf *body)
+{
+    if (c->exited || c->closed || !uv_is_writable((uv_stream_t *) &c->pipe))
+        return CQ_IO;
+    struct cq_buf frame = {0};
+    wire_pack(&frame, type, body);
+    if (frame.err) {
+        enum cq_err err = frame.err;
+        cq_buf_finish(&frame);
+        return err;
+    }
+    struct write_req *w = malloc(sizeof *w + frame.size);
+    if (!w) {
+        cq_buf_finish(&frame);
+        return CQ_NOMEM;
+    }
+    memcpy(w->data, frame.data, frame.size);
+    w->req.data = w;
+    uv_buf_t buf = uv_buf_init((char *) w->data, (unsigned) frame.size);
+    cq_buf_finish(&frame);
+    if (uv_write(&w->req, (uv_stream_t *) &c->pipe, &buf, 1, write_done)) {
+        free(w);
+        return CQ_IO;
+    }
+    return CQ_OK;
+}
+
+static void shutdown_done(uv_shutdown_t *req, int status)
+{
+    (void) status;
+    free(req);
+}
+
+/* Half-closed, so that what the child still has to say arrives. */
+void child_shutdown(struct child *c)
+{
+    if (c->exited || c->closed || !uv_is_writable((uv_stream_t *) &c->pipe))
+        return;
+    uv_shutdown_t *req = malloc(sizeof *req);
+    if (!req || uv_shutdown(req, (uv_stream_t *) &c->pipe, shutdown_done)) {
+        free(req);
+        child_kill(c, SIGKILL);
+    }
+}
+
+void child_kill(struct child *c, int signal)
+{
+    if (!c->exited)
+        uv_process_kill(&c->process, signal);
+}
+
+int child_pid(const struct child *c)
+{
+    return c->process.pid;
+}
+
+int64_t child_rss_bytes(struct child *c)
+{
+    char path[64], line[256];
+    long long kb = 0, peak = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", c->process.pid);
+    FILE *f = c->exited ? NULL : fopen(path, "re");
+    if (!f)
+        return 0;
+    while (fgets(line, sizeof line, f)) {
+        sscanf(line, "VmRSS: %lld kB", &kb);
+        sscanf(line, "VmHWM: %lld kB", &peak);
+    }
+    fclose(f);
+    if (peak * 1024 > c->max_rss)
+        c->max_rss = peak * 1024;
+    return kb * 1024;
+}
+
+void child_destroy(struct child **pc)
+{
+    struct child *c = *pc;
+    if (!c)
+        return;
+    *pc = NULL;
+    c->orphan = true;
+    if (c->exited && !c->open_handles) {
+        free_child(c);
+        return;
+    }
+    if (c->exited)
+        close_handle((uv_handle_t *) &c->process);
+    else
+        child_kill(c, SIGKILL);
+    close_pipes(c);
+}
+
+/* ---- inside the child ---- */
+
+enum cq_err child_begin(struct cq_log *log)
+{
+    /* Ctrl-C and a batch system's TERM go to the whole group, and the supervisor decides what they mean. */
+    const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        signal(ignored[i], SIG_IGN);
+
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) || close_range(CHILD_ARENA_FD + 1, ~0U, 0)) {
+        cq_log_error(log, "child: cannot tie itself to its parent: %s", strerror(errno));
+        return cq_err_errno(errno);
+    }
+    for (int fd = CHILD_FD; fd <= CHILD_ARENA_FD; fd++)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+    int flags = fcntl(CHILD_FD, F_GETFL);
+    if (flags < 0 || fcntl(CHILD_FD, F_SETFL, flags & ~O_NONBLOCK) < 0) {
+        cq_log_error(log, "child: no socket to the supervisor on descriptor %d; this is not for use by hand", CHILD_FD);
+        return CQ_INVALID;
+    }
+    return CQ_OK;
+}
