@@ -1,0 +1,7 @@
+/* The variants that stand in the table of kernel.c, one line each; a family's file defines them. */
+#ifndef CLIPQ_KERNELS_CLASSES_H
+#define CLIPQ_KERNELS_CLASSES_H
+
+struct kernel_class;
+
+#endif

@@ -1,0 +1,218 @@
+/* A device's context, queue and memory; the finding of devices is in device_find.c.
+ *
+ * OpenCL implementations reserve lazily and fail late, or never, so that running out of memory would show
+ * only in the middle of a network. device_alloc therefore fills new memory at once: with 0xff bytes, which are
+ * NaN as floats, so that a kernel which reads what nobody wrote is found out.
+ */
+#include "kernels/device_cl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/base/log.h"
+#include "kernels/device_id.h"
+#include "kernels/program.h"
+
+static bool is_oom(cl_int status)
+{
+    return status == CL_MEM_OBJECT_ALLOCATION_FAILURE || status == CL_OUT_OF_RESOURCES ||
+           status == CL_OUT_OF_HOST_MEMORY || status == CL_INVALID_BUFFER_SIZE;
+}
+
+enum cq_err device_check(const struct device *dev, cl_int status, const char *call)
+{
+    if (status == CL_SUCCESS)
+        return CQ_OK;
+    enum cq_err err = is_oom(status) ? CQ_OOM : CQ_DEVICE;
+    cq_log_error(dev->log, "device %s: %s failed with OpenCL error %d (%s)", dev->info.spec, call, (int) status,
+                 cq_err_text(err));
+    return err;
+}
+
+/* Counts down; true on the call that brings the count to 0. */
+static bool fault_due(int *count)
+{
+    if (*count <= 0)
+        return false;
+    return --*count == 0;
+}
+
+enum cq_err device_may_enqueue(struct device *dev)
+{
+    if (!fault_due(&dev->fail_enqueue))
+        return CQ_OK;
+    return device_check(dev, CL_OUT_OF_RESOURCES, "enqueue (injected fault)");
+}
+
+void device_fail_at(struct device *dev, int nth_alloc, int nth_enqueue)
+{
+    dev->fail_alloc = nth_alloc;
+    dev->fail_enqueue = nth_enqueue;
+}
+
+/* CLIPQ_FAULT is a list of KIND@N; kinds that are not ours belong to somebody else. */
+static void read_faults(struct device *dev)
+{
+    const char *text = getenv("CLIPQ_FAULT");
+    const char *at;
+    if (!text)
+        return;
+    if ((at = strstr(text, "alloc@")))
+        dev->fail_alloc = atoi(at + strlen("alloc@"));
+    if ((at = strstr(text, "enqueue@")))
+        dev->fail_enqueue = atoi(at + strlen("enqueue@"));
+}
+
+enum cq_err device_open(struct cq_log *log, const struct device_info *info, struct device **out)
+{
+    *out = NULL;
+    struct device *dev = calloc(1, sizeof *dev);
+    if (!dev)
+        return CQ_NOMEM;
+    dev->info = *info;
+    dev->log = log;
+
+    cl_int status;
+    enum cq_err err = device_id_of(log, info->spec, &dev->id);
+    if (err)
+        goto fail;
+    dev->context = clCreateContext(NULL, 1, &dev->id, NULL, NULL, &status);
+    err = device_check(dev, status, "clCreateContext");
+    if (err)
+        goto fail;
+    dev->queue = clCreateCommandQueue(dev->context, dev->id, 0, &status);
+    err = device_check(dev, status, "clCreateCommandQueue");
+    if (err)
+        goto fail;
+    read_faults(dev);
+    *out = dev;
+    return CQ_OK;
+
+fail:
+    device_close(&dev);
+    return err;
+}
+
+void device_close(struct device **pdev)
+{
+    struct device *dev = *pdev;
+    if (!dev)
+        return;
+    if (dev->queue)
+        clFinish(dev->queue);
+    program_cache_destroy(&dev->programs);
+    if (dev->queue)
+        clReleaseCommandQueue(dev->queue);
+    if (dev->context)
+        clReleaseContext(dev->context);
+    free(dev);
+    *pdev = NULL;
+}
+
+const struct device_info *device_get_info(const struct device *dev)
+{
+    return &dev->info;
+}
+
+struct cq_log *device_log(const struct device *dev)
+{
+    return dev->log;
+}
+
+/* Makes the implementation reserve the memory now. */
+static enum cq_err touch(struct device_mem *mem)
+{
+    struct device *dev = mem->dev;
+    const uint8_t poison = 0xff;
+    cl_int status = clEnqueueFillBuffer(dev->queue, mem->mem, &poison, 1, 0, mem->bytes, 0, NULL, NULL);
+    enum cq_err err = device_check(dev, status, "clEnqueueFillBuffer");
+    return err ? err : device_finish(dev);
+}
+
+enum cq_err device_alloc(struct device *dev, size_t bytes, struct device_mem **out)
+{
+    *out = NULL;
+    struct device_mem *mem = calloc(1, sizeof *mem);
+    if (!mem)
+        return CQ_NOMEM;
+    mem->dev = dev;
+    mem->bytes = bytes;
+
+    cl_int status = CL_MEM_OBJECT_ALLOCATION_FAILURE;
+    bool injected = fault_due(&dev->fail_alloc);
+    if (!injected)
+        mem->mem = clCreateBuffer(dev->context, CL_MEM_READ_WRITE, bytes, NULL, &status);
+    if (status != CL_SUCCESS)
+        cq_log_info(dev->log, "device %s: no room for %zu bytes", dev->info.spec, bytes);
+    enum cq_err err = device_check(dev, status, injected ? "clCreateBuffer (injected fault)" : "clCreateBuffer");
+    if (!err)
+        err = touch(mem);
+    if (err) {
+        device_free(&mem);
+        return err;
+    }
+    *out = mem;
+    return CQ_OK;
+}
+
+void device_free(struct device_mem **pmem)
+{
+    struct device_mem *mem = *pmem;
+    if (!mem)
+        return;
+    if (mem->mem)
+        clReleaseMemObject(mem->mem);
+    free(mem);
+    *pmem = NULL;
+}
+
+size_t device_mem_bytes(const struct device_mem *mem)
+{
+    return mem->bytes;
+}
+
+enum cq_err device_write(struct device *dev, struct device_mem *mem, size_t offset, const void *src, size_t bytes)
+{
+    enum cq_err err = bytes ? device_may_enqueue(dev) : CQ_OK;
+    if (err || !bytes)
+        return err;
+    cl_int status = clEnqueueWriteBuffer(dev->queue, mem->mem, CL_TRUE, offset, bytes, src, 0, NULL, NULL);
+    return device_check(dev, status, "clEnqueueWriteBuffer");
+}
+
+enum cq_err device_read(struct device *dev, struct device_mem *mem, size_t offset, void *dst, size_t bytes)
+{
+    enum cq_err err = bytes ? device_may_enqueue(dev) : CQ_OK;
+    if (err || !bytes)
+        return err;
+    cl_int status = clEnqueueReadBuffer(dev->queue, mem->mem, CL_TRUE, offset, bytes, dst, 0, NULL, NULL);
+    return device_check(dev, status, "clEnqueueReadBuffer");
+}
+
+enum cq_err device_map(struct device_mem *mem, size_t offset, size_t bytes, bool writing, void **out)
+{
+    struct device *dev = mem->dev;
+    *out = NULL;
+    enum cq_err err = device_may_enqueue(dev);
+    if (err)
+        return err;
+    cl_map_flags flags = CL_MAP_READ | (writing ? CL_MAP_WRITE : 0);
+    cl_int status;
+    void *ptr = clEnqueueMapBuffer(dev->queue, mem->mem, CL_TRUE, flags, offset, bytes, 0, NULL, NULL, &status);
+    err = device_check(dev, status, "clEnqueueMapBuffer");
+    if (!err)
+        *out = ptr;
+    return err;
+}
+
+enum cq_err device_unmap(struct device_mem *mem, void *ptr)
+{
+    cl_int status = clEnqueueUnmapMemObject(mem->dev->queue, mem->mem, ptr, 0, NULL, NULL);
+    return device_check(mem->dev, status, "clEnqueueUnmapMemObject");
+}
+
+enum cq_err device_finish(struct device *dev)
+{
+    return device_check(dev, clFinish(dev->queue), "clFinish");
+}

@@ -1,0 +1,44 @@
+/* Inside of a device, for the files of kernels/ that talk to OpenCL themselves (device.c, program.c, host.c).
+ *
+ * Every call that queues work goes through device_may_enqueue() first and has its result judged by
+ * device_check(), so that injected and real failures take the same way.
+ *
+ * Thread-safety: as the device.
+ */
+#ifndef CLIPQ_KERNELS_DEVICE_CL_H
+#define CLIPQ_KERNELS_DEVICE_CL_H
+
+#include <CL/cl.h>
+
+#include "kernels/device.h"
+
+struct program_cache;
+
+struct device {
+    struct device_info info;
+    struct cq_log *log;              /* borrowed */
+    cl_device_id id;
+    cl_context context;
+    cl_command_queue queue;          /* in order */
+    struct program_cache *programs;  /* owned by program.c; NULL before the first launch */
+    int fail_alloc, fail_enqueue;    /* the n-th call from now fails; 0: off */
+};
+
+struct device_mem {
+    struct device *dev;
+    cl_mem mem;
+    size_t bytes;
+};
+
+/* CQ_OK, CQ_OOM or CQ_DEVICE for OpenCL's `status` of `call`; logs what is not CQ_OK. */
+enum cq_err device_check(const struct device *dev, cl_int status, const char *call);
+
+/* Counts one enqueue; CQ_OOM (logged) when it is the one that a test wants to fail. */
+enum cq_err device_may_enqueue(struct device *dev);
+
+/* Waits for what is queued and gives `bytes` at `offset` to the host, to read and (`writing`) to write; NULL
+ * never with CQ_OK. Give back with device_unmap before the next enqueue that uses the memory. */
+enum cq_err device_map(struct device_mem *mem, size_t offset, size_t bytes, bool writing, void **out);
+enum cq_err device_unmap(struct device_mem *mem, void *ptr);
+
+#endif

@@ -1,0 +1,34 @@
+/* The table of kernel variants. Within a kind the first that serves an instance is used, so the special
+ * stand before the general; "host" comes last and serves what the reference serves. */
+#include "kernels/kernel.h"
+
+#include <string.h>
+
+#include "kernels/classes.h"
+
+const struct kernel_class *const kernel_classes[] = {
+    NULL,
+};
+
+const struct kernel_class *kernel_find(const struct device *dev, const struct op_inst *inst)
+{
+    for (int i = 0; kernel_classes[i]; i++) {
+        const struct kernel_class *k = kernel_classes[i];
+        if ((k->kind == inst->op->kind || kernel_is_host(k)) && k->serves(dev, inst))
+            return k;
+    }
+    return NULL;
+}
+
+const struct kernel_class *kernel_by_name(const char *name)
+{
+    for (int i = 0; kernel_classes[i]; i++)
+        if (!strcmp(kernel_classes[i]->name, name))
+            return kernel_classes[i];
+    return NULL;
+}
+
+bool kernel_is_host(const struct kernel_class *k)
+{
+    return !strcmp(k->name, "host");
+}
