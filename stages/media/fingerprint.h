@@ -16,4 +16,7 @@ enum { FINGERPRINT_SIZE = 33 };   /* 32 hex digits and NUL */
 /* errno is left as the failing call set it. */
 enum cq_err fingerprint_file(const char *path, char out[FINGERPRINT_SIZE], int64_t *size, int64_t *mtime_ns);
 
+/* The same of a file that is open already, `size` bytes long; its position is not moved. */
+enum cq_err fingerprint_fd(int fd, int64_t size, char out[FINGERPRINT_SIZE]);
+
 #endif

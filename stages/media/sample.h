@@ -9,23 +9,24 @@ enum sample_mode { SAMPLE_EVERY, SAMPLE_FPS, SAMPLE_KEYFRAMES };
 
 struct sample_spec {
     enum sample_mode mode;
-    int every;               /* SAMPLE_EVERY: one in this many, >= 1; 1 is all */
+    int every;               /* SAMPLE_EVERY: one in this many, the first inside from..to taken; 1 is all */
     double fps;              /* SAMPLE_FPS: the first frame at or after each multiple of 1/fps from the clip's start */
-    double from_s, to_s;     /* seconds from the clip's first frame; to_s 0: to the end */
+    double from_s, to_s;     /* seconds from the clip's first frame: from_s <= t < to_s; to_s 0: to the end */
 };
 
 struct sampler {
     struct sample_spec spec;
-    int64_t seen;            /* frames shown so far */
+    bool started;            /* first_s is known */
     double first_s;          /* time of the clip's first frame */
-    int64_t next_tick;
+    int64_t seen;            /* frames shown so far inside from..to */
+    int64_t next_tick;       /* the first multiple of 1/fps not yet served */
 };
 
 void sampler_init(struct sampler *s, const struct sample_spec *spec);
 
 enum sample_answer { SAMPLE_TAKE, SAMPLE_SKIP, SAMPLE_DONE /* nothing later can be taken */ };
 
-/* Shown every decoded frame in presentation order. */
+/* Shown the clip's first frame, then decoded frames in presentation order; those before `from_s` may be left out. */
 enum sample_answer sampler_show(struct sampler *s, double time_s, bool keyframe);
 
 #endif

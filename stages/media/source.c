@@ -1,0 +1,195 @@
+/* The file under a clip, and libavformat on top of it with every other way out closed. */
+#include "stages/media/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libavutil/log.h>
+
+enum { IO_BUFFER = 32 << 10 };
+
+/* libav has one callback for the whole process; which object a message belongs to is read off its context, so
+ * that no global of ours is needed. Contexts without an owner (parsers, scalers) are not listened to. */
+static struct av_text *text_of(void *av)
+{
+    const AVClass *class = av ? *(const AVClass **) av : NULL;
+    if (class && class == avformat_get_class())
+        return ((AVFormatContext *) av)->opaque;
+    if (class && class == avcodec_get_class())
+        return ((AVCodecContext *) av)->opaque;
+    return NULL;
+}
+
+static void keep_error(void *av, int level, const char *fmt, va_list args)
+{
+    struct av_text *t = level <= AV_LOG_ERROR ? text_of(av) : NULL;
+    if (!t)
+        return;
+    pthread_mutex_lock(&t->lock);
+    vsnprintf(t->last, sizeof t->last, fmt, args);
+    t->last[strcspn(t->last, "\n")] = '\0';
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void listen_to_libav(void)
+{
+    av_log_set_callback(keep_error);
+}
+
+void source_explain(struct source *s, const char *doing, int av_error, char *message, int message_size)
+{
+    char said[sizeof s->text.last];
+    pthread_mutex_lock(&s->text.lock);
+    memcpy(said, s->text.last, sizeof said);
+    s->text.last[0] = '\0';
+    pthread_mutex_unlock(&s->text.lock);
+
+    char code[AV_ERROR_MAX_STRING_SIZE] = "";
+    if (av_error)
+        av_strerror(av_error, code, sizeof code);
+    snprintf(message, (size_t) message_size, "%s%s%s%s%s%s", doing, said[0] || code[0] ? ": " : "", said,
+             said[0] && code[0] ? " (" : "", code, said[0] && code[0] ? ")" : "");
+}
+
+static int read_file(void *opaque, uint8_t *data, int size)
+{
+    struct source *s = opaque;
+    ssize_t n;
+    do
+        n = pread(s->fd, data, (size_t) size, s->pos);
+    while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        if (!s->io_error)
+            s->io_error = errno;
+        return AVERROR(errno);
+    }
+    s->pos += n;
+    return n ? (int) n : AVERROR_EOF;
+}
+
+static int64_t seek_file(void *opaque, int64_t offset, int whence)
+{
+    struct source *s = opaque;
+    whence &= ~AVSEEK_FORCE;
+    if (whence == AVSEEK_SIZE)
+        return s->size;
+    int64_t base = whence == SEEK_CUR ? s->pos : whence == SEEK_END ? s->size : 0;
+    if (offset < -base)
+        return AVERROR(EINVAL);
+    s->pos = base + offset;
+    return s->pos;
+}
+
+static int refuse_open(AVFormatContext *format, AVIOContext **io, const char *url, int flags, AVDictionary **options)
+{
+    (void) format, (void) url, (void) flags, (void) options;
+    *io = NULL;
+    return AVERROR(EPERM);
+}
+
+static enum failure failure_of_open(int why)
+{
+    switch (why) {
+    case ENOENT: case ENOTDIR: case EACCES: case EPERM: case ELOOP: case ENAMETOOLONG:
+        return FAIL_VANISHED;
+    default:
+        return FAIL_IO;
+    }
+}
+
+enum failure source_init(struct source *s, const char *path, char *message, int message_size)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, listen_to_libav);
+
+    *s = (struct source) {.fd = -1};
+    pthread_mutex_init(&s->text.lock, NULL);
+
+    /* Without O_NONBLOCK a named pipe among the clips would hold the program for ever. */
+    s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+    if (s->fd < 0 || fstat(s->fd, &st)) {
+        int why = errno;
+        snprintf(message, (size_t) message_size, "cannot open: %s", strerror(why));
+        return failure_of_open(why);
+    }
+    s->size = st.st_size;
+    s->mtime_ns = (int64_t) st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    if (!S_ISREG(st.st_mode)) {
+        snprintf(message, (size_t) message_size, "not a regular file");
+        return FAIL_NOT_MEDIA;
+    }
+    if (!st.st_size) {
+        snprintf(message, (size_t) message_size, "the file has no bytes");
+        return FAIL_EMPTY;
+    }
+    return FAIL_NONE;
+}
+
+void source_finish(struct source *s)
+{
+    source_close_format(s);
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
+    pthread_mutex_destroy(&s->text.lock);
+}
+
+void source_close_format(struct source *s)
+{
+    avformat_close_input(&s->format);
+    if (s->io)
+        av_freep(&s->io->buffer);
+    avio_context_free(&s->io);
+}
+
+static int prepare(struct source *s, const struct source_effort *effort)
+{
+    s->pos = 0;
+    uint8_t *buffer = av_malloc(IO_BUFFER);
+    s->io = buffer ? avio_alloc_context(buffer, IO_BUFFER, 0, s, read_file, NULL, seek_file) : NULL;
+    if (!s->io) {
+        av_free(buffer);
+        return AVERROR(ENOMEM);
+    }
+    s->format = avformat_alloc_context();
+    if (!s->format)
+        return AVERROR(ENOMEM);
+    s->format->pb = s->io;
+    s->format->opaque = &s->text;
+    s->format->io_open = refuse_open;
+    /* Demuxers that open others hand this list on; no protocol has such a name. */
+    s->format->protocol_whitelist = av_strdup("none");
+    if (!s->format->protocol_whitelist)
+        return AVERROR(ENOMEM);
+    if (effort && effort->probe_bytes)
+        s->format->probesize = effort->probe_bytes;
+    if (effort && effort->analyze_us)
+        s->format->max_analyze_duration = effort->analyze_us;
+    return 0;
+}
+
+enum failure source_open_format(struct source *s, const struct source_effort *effort, char *message, int message_size)
+{
+    source_close_format(s);
+    int av = prepare(s, effort);
+    if (av >= 0)
+        av = avformat_open_input(&s->format, NULL, NULL, NULL);
+    if (av >= 0)
+        av = avformat_find_stream_info(s->format, NULL);
+    if (av >= 0)
+        return FAIL_NONE;
+
+    if (s->io_error) {
+        snprintf(message, (size_t) message_size, "reading failed: %s", strerror(s->io_error));
+        return FAIL_IO;
+    }
+    source_explain(s, "not a media file that can be read", av, message, message_size);
+    return av == AVERROR(ENOMEM) ? FAIL_INTERNAL : FAIL_NOT_MEDIA;
+}

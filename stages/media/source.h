@@ -1,0 +1,57 @@
+/* One opened media file: a file descriptor, and libavformat reading through it and through nothing else.
+ *
+ * Whatever the bytes say (a playlist, a reference to another file, a URL), only this file is ever read: it is
+ * opened by us, every protocol is refused, and its name is not shown to libavformat, so that "-", "a:b" or "100%d"
+ * are plain names and a text file is not a video for being called .mp4.
+ *
+ * Thread-safety: one thread at a time per object; libavcodec's own threads may report into `text`.
+ */
+#ifndef CLIPQ_STAGES_MEDIA_SOURCE_H
+#define CLIPQ_STAGES_MEDIA_SOURCE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "stages/failure.h"
+
+struct AVCodecContext;
+struct AVFormatContext;
+struct AVIOContext;
+
+/* The newest error that libav spoke of; opaque of the contexts that report here. */
+struct av_text {
+    pthread_mutex_t lock;
+    char last[160];                 /* guarded by `lock`; "" when nothing was said */
+};
+
+struct source {
+    int fd;
+    int64_t size;                   /* bytes, at open */
+    int64_t mtime_ns;
+    int64_t pos;
+    int io_error;                   /* errno of the first read() that failed, else 0 */
+    struct AVIOContext *io;         /* owned */
+    struct AVFormatContext *format; /* owned; NULL before source_open_format */
+    struct av_text text;
+};
+
+/* How far libavformat may read to learn what the streams are; 0: its defaults. */
+struct source_effort {
+    int64_t probe_bytes;
+    int64_t analyze_us;
+};
+
+/* EMPTY, VANISHED, IO, NOT_MEDIA (not a regular file) or NONE; `message` tells more. source_finish() is due in
+ * every case. */
+enum failure source_init(struct source *s, const char *path, char *message, int message_size);
+void source_finish(struct source *s);
+
+/* Opens (again, when open) the container and learns its streams. NOT_MEDIA, IO, INTERNAL (no memory) or NONE. */
+enum failure source_open_format(struct source *s, const struct source_effort *effort, char *message, int message_size);
+void source_close_format(struct source *s);
+
+/* "DOING: what libav said last (its error text)"; the kept text is forgotten. */
+void source_explain(struct source *s, const char *doing, int av_error, char *message, int message_size);
+
+#endif
