@@ -1,0 +1,60 @@
+/* What the files of the plain C reference share: loading and storing numbers of any type, and walking through
+ * tensors by coordinates.
+ *
+ * The reference is the specification of each operator, so it is written to be read: element by element, in
+ * double (or int64), whatever the stored type. A value is rounded once, when it is stored.
+ *
+ * Thread-safety: pure functions.
+ */
+#ifndef CLIPQ_KERNELS_REF_REF_H
+#define CLIPQ_KERNELS_REF_REF_H
+
+#include "kernels/op.h"
+
+typedef enum cq_err ref_fn(const struct op_inst *inst, const void *const *in, void *const *out);
+
+/* One function per operator kind. CQ_UNSUPPORTED: a type or attribute that it does not know. */
+ref_fn ref_conv, ref_conv_transpose, ref_pool, ref_matmul, ref_gemm, ref_unary, ref_binary, ref_where, ref_cast,
+    ref_softmax, ref_reduce, ref_arg, ref_concat, ref_split, ref_slice, ref_transpose, ref_copy, ref_expand, ref_tile,
+    ref_pad, ref_gather, ref_gather_elements, ref_resize, ref_batch_norm, ref_instance_norm, ref_layer_norm, ref_lrn,
+    ref_prelu, ref_depth_to_space, ref_space_to_depth, ref_topk, ref_reorder, ref_image;
+
+bool ref_is_float(enum dtype type);
+
+/* Element i as a number; int64 loads of a float truncate. */
+double ref_load(const void *p, enum dtype type, int64_t i);
+int64_t ref_load_int(const void *p, enum dtype type, int64_t i);
+
+/* ref_store converts to integer types as a C cast does on x86: towards zero, out of range gives the lowest value
+ * of int32 or int64 and the low bits for narrower types. ref_store_int wraps. */
+void ref_store(void *p, enum dtype type, int64_t i, double v);
+void ref_store_int(void *p, enum dtype type, int64_t i, int64_t v);
+
+/* dst[i] = src[j] for elements of `size` bytes. */
+void ref_move(void *dst, int64_t i, const void *src, int64_t j, size_t size);
+
+/* The fused activation of `op` on x; the unary function `fn` with parameters a and b. */
+double ref_act(const struct op *op, double x);
+double ref_unary_of(enum unary fn, float a, float b, double x);
+
+/* Steps to the next coordinate in row-major order; wraps to all zero after the last. */
+void ref_advance(const struct tensor_desc *d, int64_t at[TENSOR_MAX_RANK]);
+
+/* Index of the element at `at` in row-major order. */
+int64_t ref_at(const struct tensor_desc *d, const int64_t at[TENSOR_MAX_RANK]);
+
+/* Index of the element of `d` that NumPy broadcasting uses for the coordinate `at` of `out`. */
+int64_t ref_broadcast(const struct tensor_desc *d, const struct tensor_desc *out, const int64_t at[TENSOR_MAX_RANK]);
+
+/* Product of the dimensions first .. last-1. */
+int64_t ref_span(const struct tensor_desc *d, int first, int last);
+
+/* A convolution or pooling window over three spatial dimensions; missing ones have extent 1. */
+struct ref_window {
+    int in[OP_SPATIAL], out[OP_SPATIAL], kernel[OP_SPATIAL];
+    int stride[OP_SPATIAL], dilation[OP_SPATIAL], pad_begin[OP_SPATIAL], pad_end[OP_SPATIAL];
+};
+enum cq_err ref_window_init(struct ref_window *w, const struct conv_attrs *attrs, const struct tensor_desc *x,
+                            const struct tensor_desc *y);
+
+#endif
