@@ -4,4 +4,6 @@
 
 struct kernel_class;
 
+extern const struct kernel_class kernel_host;   /* every kind; stays last */
+
 #endif

@@ -7,6 +7,7 @@
 #include "kernels/classes.h"
 
 const struct kernel_class *const kernel_classes[] = {
+    &kernel_host,
     NULL,
 };
 
