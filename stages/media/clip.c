@@ -1,0 +1,387 @@
+/* Demuxing and decoding one stream, and judging at the end what was wrong with it.
+ *
+ * Errors of libav do not end a clip: packets that cannot be read or decoded are counted and the next one is tried.
+ * Whether a clip is whole is asked of three witnesses, none of them a duration: what the demuxer and the decoder
+ * reported, where the index says that samples lie, and how long the container says it is (extent.h).
+ *
+ * A clip entered at `from` is decoded from the key frame before it. Its first frame is decoded all the same, for
+ * times are counted from that one. Indexes hold decoding times, and the frames shown before a key frame may be
+ * stored after it, so the seek aims earlier than `from` and tries again, further back, when it lands too late.
+ */
+#include "stages/media/clip.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+
+#include "kernels/base/clock.h"
+#include "kernels/base/log.h"
+#include "stages/media/extent.h"
+#include "stages/media/source.h"
+
+enum { MAX_ERRORS = 1000 };               /* in a row, before the rest is given up */
+static const double seek_pays_s = 5;      /* nearer than this decoding is as fast */
+static const double seek_margin_s = 1;    /* first aim before `from`, four times as far with each try */
+
+struct clip {
+    struct cq_log *log;
+    struct clip_params params;    /* path is not kept */
+    struct source source;
+    AVStream *stream;             /* borrowed from the source */
+    AVCodecContext *decoder;      /* owned */
+    AVPacket *packet;             /* owned */
+    AVFrame *frame;               /* owned */
+    struct sampler sampler;
+    struct clip_end end;
+    int64_t ordinal;              /* of the next frame; -1 unknowable */
+    int64_t last_pts;
+    int64_t decode_ns;
+    int read_errors;              /* in a row */
+    double seek_margin;           /* of a seek from which no frame came yet; else 0 */
+    bool joined;                  /* a key packet came since the start or the newest seek */
+    bool draining;                /* the decoder was told that nothing follows */
+    bool ended;
+    bool cut_short;               /* by the sampler: the rest was not looked at */
+};
+
+static enum failure open_decoder(struct clip *c)
+{
+    const AVCodecParameters *par = c->stream->codecpar;
+    const AVCodec *codec = avcodec_find_decoder(par->codec_id);
+    if (!codec) {
+        snprintf(c->end.message, sizeof c->end.message, "no decoder for %s in this libavcodec",
+                 avcodec_get_name(par->codec_id));
+        return FAIL_UNSUPPORTED_CODEC;
+    }
+    c->decoder = avcodec_alloc_context3(codec);
+    c->packet = av_packet_alloc();
+    c->frame = av_frame_alloc();
+    if (!c->decoder || !c->packet || !c->frame)
+        return FAIL_INTERNAL;
+
+    int av = avcodec_parameters_to_context(c->decoder, par);
+    c->decoder->opaque = &c->source.text;
+    c->decoder->pkt_timebase = c->stream->time_base;
+    c->decoder->thread_count = c->params.threads > 0 ? c->params.threads : 1;
+    if (c->params.sample.mode == SAMPLE_KEYFRAMES)
+        c->decoder->skip_frame = AVDISCARD_NONKEY;
+    if (av >= 0)
+        av = avcodec_open2(c->decoder, codec, NULL);
+    if (av >= 0)
+        return FAIL_NONE;
+    source_explain(&c->source, "the decoder does not start", av, c->end.message, sizeof c->end.message);
+    return av == AVERROR(ENOMEM) ? FAIL_INTERNAL : av == AVERROR_PATCHWELCOME ? FAIL_UNSUPPORTED_CODEC : FAIL_DECODE_ERROR;
+}
+
+static bool is_as_probed(const struct source *s, const struct clip_params *p)
+{
+    return !p->expect_size || (s->size == p->expect_size && s->mtime_ns == p->expect_mtime_ns);
+}
+
+static enum failure open_stream(struct clip *c)
+{
+    struct source *s = &c->source;
+    enum failure f = source_init(s, c->params.path, c->end.message, sizeof c->end.message);
+    if (!f && !is_as_probed(s, &c->params)) {
+        snprintf(c->end.message, sizeof c->end.message,
+                 "size or time of change differs (%" PRId64 " bytes now); submit it again", s->size);
+        f = FAIL_CHANGED;
+    }
+    if (!f)
+        f = source_open_format(s, NULL, c->end.message, sizeof c->end.message);
+    if (f)
+        return f;
+
+    int index = c->params.stream_index;
+    if (index < 0 || index >= (int) s->format->nb_streams ||
+        s->format->streams[index]->codecpar->codec_type != AVMEDIA_TYPE_VIDEO) {
+        snprintf(c->end.message, sizeof c->end.message, "stream %d is not a video stream; submit it again", index);
+        return FAIL_CHANGED;
+    }
+    for (unsigned i = 0; i < s->format->nb_streams; i++)
+        s->format->streams[i]->discard = (int) i == index ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
+    c->stream = s->format->streams[index];
+    return open_decoder(c);
+}
+
+static enum cq_err err_of_failure(enum failure f)
+{
+    switch (f) {
+    case FAIL_INTERNAL:          return CQ_NOMEM;
+    case FAIL_IO:                return CQ_IO;
+    case FAIL_VANISHED:          return CQ_NOT_FOUND;
+    case FAIL_CHANGED:           return CQ_STALE;
+    case FAIL_UNSUPPORTED_CODEC: return CQ_UNSUPPORTED;
+    default:                     return CQ_CORRUPT;
+    }
+}
+
+enum cq_err clip_open(struct cq_log *log, const struct clip_params *params, struct clip **out, struct clip_end *end)
+{
+    *out = NULL;
+    struct clip *c = calloc(1, sizeof *c);
+    if (!c) {
+        if (end)
+            *end = (struct clip_end) {.failure = FAIL_INTERNAL};
+        return CQ_NOMEM;
+    }
+    c->log = log;
+    c->params = *params;
+    c->last_pts = AV_NOPTS_VALUE;
+    c->ordinal = params->sample.mode == SAMPLE_KEYFRAMES ? -1 : 0;
+    sampler_init(&c->sampler, &params->sample);
+
+    int64_t start = cq_now_ns();
+    c->end.failure = open_stream(c);
+    c->decode_ns = cq_now_ns() - start;
+    c->params.path = NULL;
+    if (end)
+        *end = c->end;
+    if (c->end.failure) {
+        enum cq_err err = err_of_failure(c->end.failure);
+        cq_log_debug(log, "%s: %s", params->path, c->end.message);
+        clip_close(&c);
+        return err;
+    }
+    *out = c;
+    return CQ_OK;
+}
+
+void clip_close(struct clip **c)
+{
+    if (!*c)
+        return;
+    av_frame_free(&(*c)->frame);
+    av_packet_free(&(*c)->packet);
+    avcodec_free_context(&(*c)->decoder);
+    source_finish(&(*c)->source);
+    free(*c);
+    *c = NULL;
+}
+
+/* What cannot be decoded before the first key frame was never meant to be: the recording begins amid a group. */
+static void count_error(struct clip *c)
+{
+    if (c->joined)
+        c->end.errors++;
+}
+
+/* The next packet of the stream in c->packet; false when there is none any more. */
+static bool read_packet(struct clip *c)
+{
+    while (c->read_errors < MAX_ERRORS) {
+        int av = av_read_frame(c->source.format, c->packet);
+        if (av == AVERROR_EOF || c->source.io_error)
+            return false;
+        if (av < 0) {
+            c->read_errors++;
+            if (av != AVERROR(EAGAIN))
+                c->end.errors++;
+            continue;
+        }
+        c->read_errors = 0;
+        if (c->packet->stream_index == c->stream->index)
+            return true;
+        av_packet_unref(c->packet);
+    }
+    return false;
+}
+
+static void feed_decoder(struct clip *c)
+{
+    bool have = read_packet(c);
+    if (have && c->packet->flags & AV_PKT_FLAG_KEY)
+        c->joined = true;
+    if (have && c->packet->flags & AV_PKT_FLAG_CORRUPT)
+        count_error(c);
+    int av = avcodec_send_packet(c->decoder, have ? c->packet : NULL);
+    c->draining = !have;
+    if (have && av < 0 && av != AVERROR_EOF)
+        count_error(c);
+    av_packet_unref(c->packet);
+}
+
+/* The next decoded frame in c->frame, damaged packets passed over; false at the end. */
+static bool decode_frame(struct clip *c)
+{
+    int64_t start = cq_now_ns();
+    int av = 0, refused = 0;
+    while (refused < MAX_ERRORS && (av = avcodec_receive_frame(c->decoder, c->frame)) < 0 && av != AVERROR_EOF) {
+        if (av == AVERROR(EAGAIN)) {
+            feed_decoder(c);
+            refused = 0;
+        } else {
+            count_error(c);
+            refused++;
+        }
+    }
+    c->decode_ns += cq_now_ns() - start;
+    return av >= 0;
+}
+
+/* Streams without any timestamps (raw elementary streams) get the duration of each frame added up. */
+static int64_t frame_pts(const struct clip *c)
+{
+    if (c->frame->best_effort_timestamp != AV_NOPTS_VALUE)
+        return c->frame->best_effort_timestamp;
+    if (c->last_pts == AV_NOPTS_VALUE)
+        return 0;
+    int64_t step = c->frame->pkt_duration;
+    if (step <= 0 && c->stream->avg_frame_rate.num > 0)
+        step = av_rescale_q(1, av_inv_q(c->stream->avg_frame_rate), c->stream->time_base);
+    return c->last_pts + (step > 0 ? step : 1);
+}
+
+static double seconds(const struct clip *c, int64_t pts)
+{
+    return (double) pts * av_q2d(c->stream->time_base);
+}
+
+/* False when the demuxer cannot; decoding then goes on from where it is. */
+static bool seek_to(struct clip *c, double time_s)
+{
+    int64_t ts = (int64_t) floor(time_s / av_q2d(c->stream->time_base));
+    int64_t start = cq_now_ns();
+    int av = avformat_seek_file(c->source.format, c->stream->index, INT64_MIN, ts, ts, 0);
+    if (av >= 0) {
+        avcodec_flush_buffers(c->decoder);
+        c->draining = false;
+        c->joined = false;
+        c->last_pts = AV_NOPTS_VALUE;
+        c->ordinal = -1;
+    }
+    c->decode_ns += cq_now_ns() - start;
+    return av >= 0;
+}
+
+/* Goes to a key frame at least `margin` seconds before `from`, or to the start when that lies before it. */
+static void enter_at_from(struct clip *c, double margin)
+{
+    double aim_s = c->sampler.first_s + c->params.sample.from_s - margin;
+    bool inside = aim_s > c->sampler.first_s;
+    bool moved = seek_to(c, inside ? aim_s : c->sampler.first_s - margin);
+    c->seek_margin = moved && inside ? margin : 0;
+}
+
+static bool seeking_pays(const struct clip *c)
+{
+    bool timed = !(c->source.format->iformat->flags & AVFMT_NOTIMESTAMPS);
+    return timed && c->params.sample.from_s > seek_pays_s;
+}
+
+/* The first frame after a seek must lie before `from`, or others may have been missed. */
+static bool landed_late(struct clip *c, double time_s)
+{
+    bool late = c->seek_margin > 0 && time_s > c->sampler.first_s + c->params.sample.from_s;
+    if (!late)
+        c->seek_margin = 0;
+    return late;
+}
+
+/* Accounts for c->frame and asks the sampler. */
+static enum sample_answer take_frame(struct clip *c, struct clip_frame *out)
+{
+    int64_t pts = frame_pts(c);
+    bool keyframe = c->frame->key_frame;
+    c->last_pts = pts;
+    c->end.decoded++;
+    c->end.last_s = seconds(c, pts);
+    if (c->frame->decode_error_flags || c->frame->flags & AV_FRAME_FLAG_CORRUPT)
+        count_error(c);
+    c->frame->sample_aspect_ratio = av_guess_sample_aspect_ratio(c->source.format, c->stream, c->frame);
+    *out = (struct clip_frame) {
+        .picture = c->frame,
+        .pts = pts,
+        .tb_num = c->stream->time_base.num,
+        .tb_den = c->stream->time_base.den,
+        .time_s = c->end.last_s,
+        .ordinal = c->ordinal < 0 ? -1 : c->ordinal++,
+        .keyframe = keyframe,
+    };
+    if (landed_late(c, out->time_s)) {
+        enter_at_from(c, c->seek_margin * 4);
+        return SAMPLE_SKIP;
+    }
+    enum sample_answer answer = sampler_show(&c->sampler, out->time_s, keyframe);
+    if (c->end.decoded == 1 && seeking_pays(c))
+        enter_at_from(c, seek_margin_s);
+    return answer;
+}
+
+static int64_t bytes_expected(const struct clip *c)
+{
+    int64_t claimed = extent_claimed(c->source.fd, c->source.size);
+    int64_t indexed = extent_indexed(c->source.format, c->stream->index);
+    return claimed > indexed ? claimed : indexed;
+}
+
+static void judge(struct clip *c)
+{
+    struct clip_end *e = &c->end;
+    int64_t expected = c->cut_short ? 0 : bytes_expected(c);
+    char what[128];
+    if (c->source.io_error) {
+        e->failure = FAIL_IO;
+        snprintf(what, sizeof what, "reading failed after %" PRId64 " frames: %s", e->decoded,
+                 strerror(c->source.io_error));
+    } else if (!e->decoded) {
+        e->failure = FAIL_DECODE_ERROR;
+        snprintf(what, sizeof what, "no frame decoded, %" PRId64 " errors", e->errors);
+    } else if (expected > c->source.size) {
+        e->failure = FAIL_TRUNCATED;
+        snprintf(what, sizeof what, "%" PRId64 " of %" PRId64 " bytes are there; %" PRId64 " frames, to %.3f s",
+                 c->source.size, expected, e->decoded, e->last_s);
+    } else if (e->errors) {
+        e->failure = FAIL_DAMAGED;
+        snprintf(what, sizeof what, "%" PRId64 " errors; %" PRId64 " frames, to %.3f s", e->errors, e->decoded,
+                 e->last_s);
+    } else {
+        return;
+    }
+    source_explain(&c->source, what, 0, e->message, sizeof e->message);
+}
+
+static enum cq_err finish(struct clip *c)
+{
+    c->ended = true;
+    judge(c);
+    return CQ_EOF;
+}
+
+enum cq_err clip_next(struct clip *c, struct clip_frame *out)
+{
+    if (c->ended)
+        return CQ_EOF;
+    while (decode_frame(c)) {
+        struct clip_frame frame;
+        switch (take_frame(c, &frame)) {
+        case SAMPLE_TAKE:
+            c->end.sampled++;
+            *out = frame;
+            return CQ_OK;
+        case SAMPLE_DONE:
+            c->cut_short = true;
+            return finish(c);
+        case SAMPLE_SKIP:
+            break;
+        }
+    }
+    return finish(c);
+}
+
+void clip_get_end(const struct clip *c, struct clip_end *out)
+{
+    *out = c->end;
+}
+
+int64_t clip_take_decode_ns(struct clip *c)
+{
+    int64_t ns = c->decode_ns;
+    c->decode_ns = 0;
+    return ns;
+}
