@@ -60,7 +60,7 @@ struct answer {
 
 void answer_finish(struct answer *a);        /* frees and zeroes */
 
-/* Appending; CQ_NOMEM leaves the answer as it was. */
+/* Appending; CQ_NOMEM leaves the answer as it was. The arrays grow only through these. */
 enum cq_err answer_add_detection(struct answer *a, const struct detection *d);
 enum cq_err answer_add_class(struct answer *a, int class_id, float score);
 enum cq_err answer_set_embedding(struct answer *a, const float *v, int dims);

@@ -14,9 +14,11 @@
 struct cq_log;
 struct model;
 
+enum { DECODE_MAX_OUTPUTS = 32 };
+
 struct decode_frame {
-    struct session_output outputs[32];  /* this frame's slice: dim[0] is 1; in the model's order */
-    const char *names[32];              /* of the outputs */
+    struct session_output outputs[DECODE_MAX_OUTPUTS];  /* this frame's slice: dim[0] is 1; in the model's order */
+    const char *names[DECODE_MAX_OUTPUTS];              /* of the outputs */
     int n_outputs;
     const struct geometry *geometry;
     const struct card *card;
@@ -33,9 +35,10 @@ struct decoder_class {
     /* 0: not mine; 1..100: how sure. Fills `why` (size bytes) with one line when > 0. */
     int (*recognise)(const struct model *m, char *why, int size);
 
-    /* Sets what this family of models takes: channels, fit, mean, scale, thresholds. Input size, layout and
-     * channel count are already set from the model. */
-    void (*defaults)(const struct model *m, struct card *c);
+    /* Sets what this family of models takes: channels, fit, mean, scale, thresholds. Layout and channel count
+     * are already set from the model, and the input size, which is 0 where neither the model nor the user
+     * says it: then the family's usual size goes there. CQ_UNSUPPORTED: a variant that decode() cannot read. */
+    enum cq_err (*defaults)(struct cq_log *log, const struct model *m, struct card *c);
 
     /* `out` is zeroed. CQ_UNSUPPORTED: the outputs are not of the shape this decoder reads. */
     enum cq_err (*decode)(const struct decode_frame *f, struct answer *out);

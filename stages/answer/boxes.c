@@ -1,0 +1,111 @@
+/* Output tensors in, detections in display pixels out. */
+#include "stages/answer/boxes.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernels/base/log.h"
+#include "stages/answer/nms.h"
+
+const float *output_floats(const struct decode_frame *f, int i, int rank, const int64_t *dim)
+{
+    if (i < 0 || i >= f->n_outputs)
+        return NULL;
+    const struct tensor_desc *d = &f->outputs[i].desc;
+    if (d->type != DT_F32 || d->layout != LAYOUT_PLAIN || d->rank != rank || tensor_elems(d) <= 0)
+        return NULL;
+    for (int k = 0; k < rank; k++)
+        if (dim[k] != ANY && dim[k] != d->dim[k])
+            return NULL;
+    return f->outputs[i].data;
+}
+
+int output_index(const struct decode_frame *f, const char *name)
+{
+    for (int i = 0; i < f->n_outputs; i++)
+        if (!strcmp(f->names[i], name))
+            return i;
+    return -1;
+}
+
+enum cq_err output_mismatch(const struct decode_frame *f, const char *awaited)
+{
+    char text[TENSOR_TEXT_SIZE] = "none";
+    if (f->n_outputs)
+        tensor_text(&f->outputs[0].desc, text);
+    cq_log_error(f->log, "decoder %s reads %s; the model gives %d output(s), the first %s: choose another --decoder",
+                 f->card->decoder, awaited, f->n_outputs, text);
+    return CQ_UNSUPPORTED;
+}
+
+int64_t grid_cells(int width, int height)
+{
+    int64_t n = 0;
+    for (int stride = 8; stride <= 32; stride *= 2)
+        n += (int64_t) (width / stride) * (height / stride);
+    return n;
+}
+
+struct boxes boxes_begin(const struct decode_frame *f, struct answer *out)
+{
+    return (struct boxes) {.frame = f, .out = out};
+}
+
+static float clamp(float v, int limit)
+{
+    return v < 0 ? 0 : v > (float) limit ? (float) limit : v;
+}
+
+static bool to_display(const struct geometry *g, struct detection *d)
+{
+    d->x0 = geometry_display_x(g, d->x0);
+    d->y0 = geometry_display_y(g, d->y0);
+    d->x1 = geometry_display_x(g, d->x1);
+    d->y1 = geometry_display_y(g, d->y1);
+    bool finite = isfinite(d->x0) && isfinite(d->y0) && isfinite(d->x1) && isfinite(d->y1);
+    for (int i = 0; i < d->n_points; i++) {
+        d->point[i][0] = geometry_display_x(g, d->point[i][0]);
+        d->point[i][1] = geometry_display_y(g, d->point[i][1]);
+        finite = finite && isfinite(d->point[i][0]) && isfinite(d->point[i][1]);
+    }
+    return finite;
+}
+
+void boxes_add(struct boxes *b, const struct detection *d)
+{
+    if (b->err || d->score < b->frame->card->threshold)
+        return;
+
+    const struct geometry *g = b->frame->geometry;
+    struct detection shown = *d;
+    if (!isfinite(d->score) || !to_display(g, &shown)) {
+        b->not_finite++;
+        return;
+    }
+    shown.x0 = clamp(shown.x0, g->display_w);
+    shown.y0 = clamp(shown.y0, g->display_h);
+    shown.x1 = clamp(shown.x1, g->display_w);
+    shown.y1 = clamp(shown.y1, g->display_h);
+    if (shown.x1 - shown.x0 < 1e-3f || shown.y1 - shown.y0 < 1e-3f)
+        return;
+    b->err = answer_add_detection(b->out, &shown);
+}
+
+void box_centred(struct detection *d, float cx, float cy, float w, float h)
+{
+    d->x0 = cx - w / 2;
+    d->y0 = cy - h / 2;
+    d->x1 = cx + w / 2;
+    d->y1 = cy + h / 2;
+}
+
+enum cq_err boxes_end(struct boxes *b)
+{
+    if (b->err)
+        return b->err;
+    if (b->not_finite)
+        cq_log_debug(b->frame->log, "%s: dropped %d boxes that are not finite", b->frame->card->decoder, b->not_finite);
+    nms(b->out, b->frame->card->nms, b->frame->card->max_items);
+    return CQ_OK;
+}

@@ -1,0 +1,50 @@
+/* What detectors share: reading output tensors safely, and turning boxes in input pixels into rows.
+ *
+ *     struct boxes b = boxes_begin(frame, out);
+ *     boxes_add(&b, &d);  ...
+ *     return boxes_end(&b);
+ *
+ * The first error sticks and comes back from boxes_end().
+ * Thread-safety: one thread at a time per object.
+ */
+#ifndef CLIPQ_STAGES_ANSWER_BOXES_H
+#define CLIPQ_STAGES_ANSWER_BOXES_H
+
+#include <stdint.h>
+
+#include "stages/answer/decoder.h"
+
+enum { ANY = -1 };
+
+/* Output `i` as floats when it is float32 with exactly these dimensions (ANY fits all), else NULL. */
+const float *output_floats(const struct decode_frame *f, int i, int rank, const int64_t *dim);
+
+/* Index of the output with that name, -1 when there is none. */
+int output_index(const struct decode_frame *f, const char *name);
+
+/* Logs what came and what was awaited; always CQ_UNSUPPORTED, so that a decoder can return it. */
+enum cq_err output_mismatch(const struct decode_frame *f, const char *awaited);
+
+/* Cells of the anchor-free grids over a width*height input: sum of (width/s)*(height/s), s = 8, 16, 32. */
+int64_t grid_cells(int width, int height);
+
+struct boxes {
+    const struct decode_frame *frame;
+    struct answer *out;
+    int not_finite;        /* boxes dropped because of NaN or infinity */
+    enum cq_err err;
+};
+
+struct boxes boxes_begin(const struct decode_frame *f, struct answer *out);
+
+/* `d` is in pixels of the model's input. Dropped: a score below the card's threshold, anything not finite, a
+ * box of less than a thousandth of a pixel once it is cut to the picture. Landmarks are not cut. */
+void boxes_add(struct boxes *b, const struct detection *d);
+
+/* Box given by centre and size. */
+void box_centred(struct detection *d, float cx, float cy, float w, float h);
+
+/* Suppresses, limits, and says how many boxes were not finite. */
+enum cq_err boxes_end(struct boxes *b);
+
+#endif
