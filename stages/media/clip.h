@@ -26,6 +26,8 @@ struct clip_params {
     int64_t expect_mtime_ns;
     struct sample_spec sample;
     int threads;               /* decoder threads; 0 means 1 */
+    void (*skipped)(void *ctx, int64_t decoded);  /* called after each frame decoded but not given out; may be NULL */
+    void *ctx;                 /* for skipped */
 };
 
 /* The newest frame; the picture itself stays inside the clip until the next call. */
