@@ -1,0 +1,91 @@
+/* Inside of the store: what runner/store*.c share. Everything else sees store.h only.
+ *
+ * SQL stands where it is used. A statement is prepared once per place (the literal's address is the key) and
+ * kept; its arguments follow as a string of types and values:
+ *
+ *     i int   I int64_t   d double   t const char * (NULL: null)   b const void *, int   n null
+ *
+ * Text and blobs are borrowed until the statement is used again. Every step goes through one function, so
+ * that CLIPQ_FAULT=sql@N can make the N-th of a store fail and tests can try each.
+ */
+#ifndef CLIPQ_RUNNER_STORE_SQLITE_H
+#define CLIPQ_RUNNER_STORE_SQLITE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/base/err.h"
+#include "runner/store.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+enum { SQL_CACHE = 256 /* a power of two, well above the number of statements */, ATTEMPT_CACHE = 64 };
+
+struct store {
+    struct sqlite3 *db;
+    struct cq_log *log;              /* borrowed; may be NULL */
+    char path[STORE_PATH];
+    enum store_mode mode;
+    int64_t run_id;                  /* of store_start_run, 0 before */
+
+    struct {
+        const char *sql;
+        struct sqlite3_stmt *stmt;
+    } cache[SQL_CACHE];
+
+    /* Which attempt a (job, attempt) is, looked up once per transaction: within one nobody else can take
+     * the lease away. */
+    struct {
+        int64_t job_id, attempt_id;
+        int attempt;
+    } attempts[ATTEMPT_CACHE];
+
+    int64_t steps, fault_at;         /* CLIPQ_FAULT=sql@N; 0: never */
+};
+
+/* Logs what SQLite says with the path and what to do; gives the code for it. */
+enum cq_err sql_error(struct store *s, int rc);
+/* The same without a statement to blame; `db` may be NULL. */
+enum cq_err sql_error_code(int rc, int system_errno);
+
+enum cq_err sql_exec(struct store *s, const char *sql, const char *types, ...);
+/* CQ_OK: *stmt stands on the first row, go on with sql_next and end with sql_done. CQ_EOF: no row. *stmt is
+ * NULL unless CQ_OK. */
+enum cq_err sql_query(struct store *s, struct sqlite3_stmt **stmt, const char *sql, const char *types, ...);
+enum cq_err sql_next(struct store *s, struct sqlite3_stmt *stmt);
+void sql_done(struct sqlite3_stmt *stmt);           /* NULL is fine */
+/* One integer; CQ_EOF when there is no row. */
+enum cq_err sql_int(struct store *s, int64_t *out, const char *sql, const char *types, ...);
+/* Several statements, not cached. */
+enum cq_err sql_script(struct store *s, const char *sql);
+int64_t sql_changes(const struct store *s);
+int64_t sql_last_id(const struct store *s);
+
+/* Column as text, "" for null, cut to `size`. */
+void sql_text(struct sqlite3_stmt *stmt, int column, char *out, size_t size);
+
+/* CQ_STALE, unlogged, when (job, attempt) is not running any more. */
+enum cq_err store_attempt_id(struct store *s, int64_t job_id, int attempt, int64_t *id);
+void store_forget_attempts(struct store *s);
+
+/* Brings the file to the newest schema; see store_sqlite_migrate.c. */
+enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 1 };
+enum cq_err store_migrate(struct store *s);
+
+/* Deletes up to `budget` result rows of attempts that came to nothing. */
+enum cq_err store_sweep(struct store *s, int budget);
+
+/* Columns of clips that are the probe's, in PROBE_COLUMNS' order. */
+#define PROBE_COLUMNS "fingerprint, failure, message, size, mtime_ns, container, codec, pixel_format, " \
+                      "coded_w, coded_h, display_w, display_h, sar_num, sar_den, rotation, mirrored, " \
+                      "tb_num, tb_den, start_pts, duration_s, frames_claimed, fps, " \
+                      "stream_index, video_streams, stream_reason"
+enum { PROBE_COLUMN_COUNT = 25 };
+void store_read_probe(struct sqlite3_stmt *stmt, int first_column, struct probe *out);
+
+/* Adds to stage_totals. */
+enum cq_err store_merge_stage(struct store *s, enum metric_stage stage, const struct histogram *h);
+
+#endif

@@ -1,0 +1,130 @@
+/* Accepting an attempt: in one transaction its rows become the job's results, its state becomes final, the
+ * lease goes, and what it cost is recorded. A completion by anyone but the holder changes nothing.
+ */
+#include <stdlib.h>
+
+#include <sqlite3.h>
+
+#include "kernels/base/clock.h"
+#include "runner/store_sqlite.h"
+
+static const char *state_of(const struct store_completion *c)
+{
+    if (c->failure == FAIL_NONE)
+        return "done";
+    return c->partial || c->failure == FAIL_TRUNCATED || c->failure == FAIL_DAMAGED ? "partial" : "failed";
+}
+
+struct accepted { int64_t attempt_id, run_id, probe_ns, media_ms; };
+
+/* The guard: changes the job only where (job, attempt, owner) still holds. */
+static enum cq_err settle_job(struct store *s, const struct store_completion *c, const char *state, const char *message,
+                              int64_t now, struct accepted *out)
+{
+    bool keep = state[0] != 'f';
+    sqlite3_stmt *row;
+    enum cq_err err = sql_query(s, &row,
+        "UPDATE jobs SET state = ?, reason = ?, message = ?, ended_ms = ?, owner = NULL, lease_until_ms = NULL, "
+        "accepted_id = CASE WHEN ?5 THEN attempt_id END, "
+        "frame_rows = CASE WHEN ?5 THEN (SELECT count(*) FROM frames f WHERE f.attempt_id = jobs.attempt_id) ELSE 0 END "
+        "WHERE id = ? AND attempt = ? AND owner = ? AND state = 'running' "
+        "RETURNING attempt_id, coalesce(run_id, 0), probe_ns, media_ms", "tttIiIit", state, failure_name(c->failure), message,
+        now, (int) keep, c->job_id, c->attempt, c->owner);
+    if (err)
+        return err == CQ_EOF ? CQ_STALE : err;
+    *out = (struct accepted) {sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1), sqlite3_column_int64(row, 2),
+                              sqlite3_column_int64(row, 3)};
+    sql_done(row);
+    return CQ_OK;
+}
+
+static enum cq_err settle_attempt(struct store *s, const struct store_completion *c, const char *state, const char *message,
+                                  int64_t now, int64_t attempt_id)
+{
+    return sql_exec(s,
+        "UPDATE attempts SET outcome = ?, reason = ?, message = ?, ended_ms = ?, sweep = ?, pid = nullif(?, 0), device = ?, "
+        "wall_ns = ?, frames_decoded = ?, frames_sampled = ?, frames_inferred = ?, batches = ?, mean_batch = ?, "
+        "oom_halvings = ? WHERE id = ?", "tttIiitIIIIIdII", state, failure_name(c->failure), message, now, state[0] == 'f',
+        c->host_pid, c->device, c->wall_ns, c->frames_decoded, c->frames_sampled, c->frames_inferred, c->batches,
+        c->mean_batch, c->oom_halvings, attempt_id);
+}
+
+static enum cq_err add_to_run(struct store *s, const struct store_completion *c, const struct accepted *a)
+{
+    if (!a->run_id)
+        return CQ_OK;
+    return sql_exec(s,
+        "UPDATE runs SET jobs = jobs + 1, frames_decoded = frames_decoded + ?, frames_sampled = frames_sampled + ?, "
+        "frames_inferred = frames_inferred + ?, media_s = media_s + ? / 1000.0 WHERE id = ? AND ended_ms IS NULL", "IIIII",
+        c->frames_decoded, c->frames_sampled, c->frames_inferred, a->media_ms, a->run_id);
+}
+
+enum cq_err store_merge_stage(struct store *s, enum metric_stage stage, const struct histogram *h)
+{
+    struct histogram *sum = calloc(1, sizeof *sum);
+    if (!sum)
+        return CQ_NOMEM;
+    sqlite3_stmt *row;
+    char *text = NULL;
+    enum cq_err err = sql_query(s, &row, "SELECT histogram, count, sum_ns, max_ns FROM stage_totals WHERE stage = ?", "i",
+                                (int) stage);
+    if (!err) {
+        err = histogram_from_text((const char *) sqlite3_column_text(row, 0), sum);
+        sum->count = sqlite3_column_int64(row, 1);
+        sum->sum_ns = sqlite3_column_int64(row, 2);
+        sum->max_ns = sqlite3_column_int64(row, 3);
+        sql_done(row);
+    } else if (err == CQ_EOF) {
+        err = CQ_OK;
+    }
+    if (err)
+        goto done;
+
+    histogram_merge(sum, h);
+    text = histogram_to_text(sum);
+    err = !text ? CQ_NOMEM
+                : sql_exec(s, "INSERT OR REPLACE INTO stage_totals (stage, count, sum_ns, max_ns, histogram) "
+                              "VALUES (?, ?, ?, ?, ?)", "iIIIt", (int) stage, sum->count, sum->sum_ns, sum->max_ns, text);
+done:
+    free(text);
+    free(sum);
+    return err;
+}
+
+static enum cq_err add_stage(struct store *s, int64_t attempt_id, enum metric_stage stage, const struct histogram *h)
+{
+    if (!h->count)
+        return CQ_OK;
+    enum cq_err err = sql_exec(s, "INSERT INTO job_stages VALUES (?, ?, ?, ?, ?, ?, ?)", "IiIdddd", attempt_id, (int) stage,
+                               h->count, histogram_mean_ms(h), histogram_percentile_ms(h, 0.5),
+                               histogram_percentile_ms(h, 0.95), (double) h->max_ns / 1e6);
+    return err ? err : store_merge_stage(s, stage, h);
+}
+
+static enum cq_err add_stages(struct store *s, const struct store_completion *c, const struct accepted *a)
+{
+    struct histogram probe = c->stages[METRIC_PROBE];
+    if (!probe.count && a->probe_ns > 0)
+        histogram_add(&probe, a->probe_ns);      /* it was probed at submission */
+    enum cq_err err = add_stage(s, a->attempt_id, METRIC_PROBE, &probe);
+    for (int i = METRIC_PROBE + 1; i < METRIC_COUNT && !err; i++)
+        err = add_stage(s, a->attempt_id, (enum metric_stage) i, &c->stages[i]);
+    return err;
+}
+
+enum cq_err store_complete(struct store *s, const struct store_completion *c)
+{
+    store_forget_attempts(s);
+    const char *state = state_of(c);
+    const char *message = c->message ? c->message : c->failure ? failure_text(c->failure) : "";
+    int64_t now = cq_utc_ms();
+    struct accepted a;
+    enum cq_err err = settle_job(s, c, state, message, now, &a);
+    if (!err)
+        err = settle_attempt(s, c, state, message, now, a.attempt_id);
+    if (!err && state[0] != 'f')
+        err = sql_exec(s, "UPDATE signatures SET matched = 0 WHERE attempt_id = ?", "I", a.attempt_id);
+    if (!err)
+        err = add_stages(s, c, &a);
+    return err ? err : add_to_run(s, c, &a);
+}

@@ -1,0 +1,66 @@
+/* From nothing, or from an older version, to the newest schema, in one transaction: a creation or a migration
+ * that is killed leaves what was there before.
+ *
+ * Version n is reached by schema/00n_*.sql. The views are dropped and made again each time, so they always
+ * belong to the tables under them; a change to views.sql alone is a migration too (an empty one).
+ */
+#include <stdio.h>
+
+#include <sqlite3.h>
+
+#include "kernels/base/log.h"
+#include "runner/store_sqlite.h"
+
+extern const char schema_001_init[], schema_views[];
+
+static const char *const migrations[STORE_VERSION] = {schema_001_init};
+
+static enum cq_err drop_views(struct store *s)
+{
+    for (;;) {
+        sqlite3_stmt *row;
+        enum cq_err err = sql_query(s, &row, "SELECT name FROM sqlite_schema WHERE type = 'view' AND name LIKE 'v\\_%' "
+                                             "ESCAPE '\\' LIMIT 1", "");
+        if (err)
+            return err == CQ_EOF ? CQ_OK : err;
+        char name[128], drop[160];
+        sql_text(row, 0, name, sizeof name);
+        sql_done(row);
+        snprintf(drop, sizeof drop, "DROP VIEW \"%s\"", name);
+        err = sql_script(s, drop);
+        if (err)
+            return err;
+    }
+}
+
+static enum cq_err upgrade(struct store *s, int64_t from)
+{
+    enum cq_err err = drop_views(s);
+    for (int64_t v = from; !err && v < STORE_VERSION; v++)
+        err = sql_script(s, migrations[v]);
+    if (!err)
+        err = sql_script(s, schema_views);
+    if (err)
+        return err;
+    char stamp[128];
+    snprintf(stamp, sizeof stamp, "PRAGMA application_id = %d; PRAGMA user_version = %d", STORE_APPLICATION_ID, STORE_VERSION);
+    return sql_script(s, stamp);
+}
+
+enum cq_err store_migrate(struct store *s)
+{
+    int64_t version;
+    enum cq_err err = sql_int(s, &version, "PRAGMA user_version", "");
+    if (err || version >= STORE_VERSION)
+        return err;                 /* the newer one is refused by the caller */
+    err = store_begin(s);
+    if (!err)                       /* another process may have been faster */
+        err = sql_int(s, &version, "PRAGMA user_version", "");
+    if (!err && version < STORE_VERSION)
+        err = upgrade(s, version);
+    if (!err)
+        err = store_commit(s);
+    if (err)
+        store_rollback(s);
+    return err;
+}

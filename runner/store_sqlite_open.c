@@ -1,0 +1,221 @@
+/* Opening the database, and refusing what is not one.
+ *
+ * A file is first looked at through a connection that takes no lock, reads no log and writes nothing
+ * (immutable=1): a text file or another program's database is refused without a byte changed. This is enough
+ * because application_id is written by the very transaction that makes the tables, in rollback-journal mode,
+ * so it stands in the file itself and not only in a WAL. What the file says is read again under the write
+ * lock before anything is changed.
+ *
+ * synchronous=NORMAL in WAL mode: a crash or a kill of clipq loses nothing that was committed, and a power
+ * failure or a crash of the whole machine never damages the file, but may take back the commits since the
+ * last checkpoint: those clips are worked off once more. CLIPQ_DURABLE=1 syncs each commit instead (FULL).
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <sqlite3.h>
+
+#include "kernels/base/log.h"
+#include "runner/store_sqlite.h"
+
+enum { BUSY_TIMEOUT_MS = 10000 };
+
+static int64_t fault_step(void)
+{
+    const char *fault = getenv("CLIPQ_FAULT");
+    if (!fault || strncmp(fault, "sql@", 4))
+        return 0;
+    return strtoll(fault + 4, NULL, 10);
+}
+
+/* "file:" URI of a path: everything but the plainest characters escaped. */
+static bool uri_of(const char *path, const char *query, char *out, size_t size)
+{
+    size_t at = (size_t) snprintf(out, size, "file:");
+    for (const unsigned char *c = (const unsigned char *) path; *c; c++) {
+        if (at + 4 > size)
+            return false;
+        bool plain = isalnum(*c) || strchr("/._-", *c);
+        at += (size_t) snprintf(out + at, size - at, plain ? "%c" : "%%%02x", *c);
+    }
+    return (size_t) snprintf(out + at, size - at, "%s", query) < size - at;
+}
+
+static int query_int(sqlite3 *db, const char *sql, int64_t *out)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+    if (!rc) {
+        rc = sqlite3_step(stmt);
+        if (rc == SQLITE_ROW) {
+            *out = sqlite3_column_int64(stmt, 0);
+            rc = SQLITE_OK;
+        }
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+static enum cq_err foreign(struct store *s, const char *what)
+{
+    cq_log_error(s->log, "database %s: %s, not a clipq database; choose another file with --db", s->path, what);
+    return CQ_FOREIGN;
+}
+
+/* Is it ours, or empty? Leaves no trace. */
+static enum cq_err look_first(struct store *s)
+{
+    char uri[3 * STORE_PATH + 64];
+    if (!uri_of(s->path, "?immutable=1", uri, sizeof uri))
+        return CQ_INVALID;
+    sqlite3 *db = NULL;
+    int64_t id = 0, things = 0;
+    int rc = sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+    if (!rc)
+        rc = query_int(db, "PRAGMA application_id", &id);
+    if (!rc)
+        rc = query_int(db, "SELECT count(*) FROM sqlite_schema", &things);
+    int system = db ? sqlite3_system_errno(db) : 0;
+    sqlite3_close(db);
+
+    if (rc == SQLITE_NOTADB)
+        return foreign(s, "some other kind of file");
+    if (rc) {
+        enum cq_err err = sql_error_code(rc, system);
+        cq_log_error(s->log, "database %s: %s%s%s", s->path, sqlite3_errstr(rc), system ? ": " : "",
+                     system ? strerror(system) : "");
+        return err;
+    }
+    if (id != STORE_APPLICATION_ID && (id || things))
+        return foreign(s, "another program's SQLite file");
+    return CQ_OK;
+}
+
+static enum cq_err check_path(struct store *s, bool *exists)
+{
+    struct stat st;
+    *exists = !stat(s->path, &st);
+    if (*exists)
+        return S_ISREG(st.st_mode) ? CQ_OK : foreign(s, S_ISDIR(st.st_mode) ? "a folder" : "not a regular file");
+    if (errno == ENOENT && s->mode == STORE_CREATE)
+        return CQ_OK;
+    enum cq_err err = cq_err_errno(errno);
+    if (err == CQ_NOT_FOUND && s->mode != STORE_CREATE)
+        cq_log_error(s->log, "database %s does not exist; `clipq submit` makes it, or name another with --db", s->path);
+    else
+        cq_log_error(s->log, "database %s: %s", s->path, strerror(errno));
+    return err;
+}
+
+static enum cq_err connect_to(struct store *s)
+{
+    int flags = s->mode == STORE_READ ? SQLITE_OPEN_READONLY
+              : s->mode == STORE_WRITE ? SQLITE_OPEN_READWRITE
+              : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    int rc = sqlite3_open_v2(s->path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc)
+        return sql_error(s, rc);
+    sqlite3_extended_result_codes(s->db, 1);
+    sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
+    if (s->mode != STORE_READ && sqlite3_db_readonly(s->db, "main") == 1)
+        return sql_error(s, SQLITE_READONLY);    /* SQLite falls back to reading by itself */
+    return CQ_OK;
+}
+
+/* Turning WAL on needs the file alone and does not wait for it as other statements do. */
+static enum cq_err use_wal(struct store *s)
+{
+    for (int waited = 0;; waited += 10) {
+        int rc = sqlite3_exec(s->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+        if (!rc)
+            return CQ_OK;
+        if ((rc & 0xff) != SQLITE_BUSY || waited >= BUSY_TIMEOUT_MS)
+            return sql_error(s, rc);
+        sqlite3_sleep(10);
+    }
+}
+
+static enum cq_err prepare_writing(struct store *s)
+{
+    enum cq_err err = store_migrate(s);
+    if (!err)
+        err = use_wal(s);
+    if (err)
+        return err;
+    const char *durable = getenv("CLIPQ_DURABLE");
+    return sql_script(s, durable && !strcmp(durable, "1") ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+}
+
+static enum cq_err check_version(struct store *s)
+{
+    int64_t id, version;
+    enum cq_err err = sql_int(s, &id, "PRAGMA application_id", "");
+    if (!err)
+        err = sql_int(s, &version, "PRAGMA user_version", "");
+    if (err)
+        return err;
+    if (id != STORE_APPLICATION_ID) {
+        cq_log_error(s->log, "database %s is empty; `clipq submit` fills it", s->path);
+        return CQ_FOREIGN;
+    }
+    if (version > STORE_VERSION) {
+        cq_log_error(s->log, "database %s has schema %lld, this clipq knows %d; use the newer clipq", s->path,
+                     (long long) version, STORE_VERSION);
+        return CQ_NEWER;
+    }
+    return CQ_OK;
+}
+
+enum cq_err store_open(struct cq_log *log, const char *path, enum store_mode mode, struct store **out)
+{
+    *out = NULL;
+    struct store *s = calloc(1, sizeof *s);
+    if (!s)
+        return CQ_NOMEM;
+    s->log = log;
+    s->mode = mode;
+    s->fault_at = fault_step();
+
+    enum cq_err err = CQ_OK;
+    bool exists = false;
+    if ((size_t) snprintf(s->path, sizeof s->path, "%s", path) >= sizeof s->path) {
+        cq_log_error(log, "database: the path is longer than %zu bytes", sizeof s->path - 1);
+        err = CQ_INVALID;
+    }
+    if (!err)
+        err = check_path(s, &exists);
+    if (!err && exists)
+        err = look_first(s);
+    if (!err)
+        err = connect_to(s);
+    if (!err)
+        err = sql_script(s, "PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY;"
+                            "PRAGMA journal_size_limit = 67108864");
+    if (!err && mode == STORE_CREATE)
+        err = prepare_writing(s);
+    if (!err)
+        err = check_version(s);
+    if (!err && mode == STORE_WRITE)
+        err = prepare_writing(s);
+    if (err) {
+        store_close(&s);
+        return err;
+    }
+    *out = s;
+    return CQ_OK;
+}
+
+void store_close(struct store **s)
+{
+    if (!*s)
+        return;
+    for (int i = 0; i < SQL_CACHE; i++)
+        sqlite3_finalize((*s)->cache[i].stmt);
+    sqlite3_close((*s)->db);
+    free(*s);
+    *s = NULL;
+}

@@ -1,0 +1,157 @@
+/* The queue: claiming, leases, and what becomes of an attempt that ends badly.
+ *
+ * A claim is one UPDATE over the partial index jobs_pending, under the write lock that store_begin took, so
+ * two processes never get the same job. Each claim raises the job's `attempt`, the fencing number: whoever
+ * comes back with an older one finds nothing to change.
+ *
+ * Three counters decide over a bad end. `failures` counts attempts that failed by themselves and is held
+ * against max_attempts. `crashes` counts those that took their process down: the second one is enough, for
+ * such a clip costs others their work. `lost` counts leases that ran out because a whole run was killed; that
+ * is seldom the clip's fault, so it takes LOST_MAX of them before the clip is set aside.
+ */
+#include <sqlite3.h>
+
+#include "kernels/base/clock.h"
+#include "runner/store_sqlite.h"
+
+enum { CRASHES_MAX = 2, LOST_MAX = 10, SWEEP_PIECE = 2000, BACKOFF_FIRST_MS = 1000, BACKOFF_MAX_MS = 300000 };
+
+/* ---- claiming ---- */
+
+static enum cq_err take_back_expired(struct store *s, int64_t now)
+{
+    int64_t id;
+    enum cq_err err = sql_int(s, &id, "SELECT id FROM jobs WHERE state = 'running' AND lease_until_ms < ? LIMIT 1", "I", now);
+    if (err)
+        return err == CQ_EOF ? CQ_OK : err;
+    err = sql_exec(s, "UPDATE attempts SET outcome = 'lost', ended_ms = ?1, sweep = 1 WHERE id IN "
+                      "(SELECT attempt_id FROM jobs WHERE state = 'running' AND lease_until_ms < ?1)", "I", now);
+    if (err)
+        return err;
+    return sql_exec(s,
+        "UPDATE jobs SET lost = lost + 1, owner = NULL, lease_until_ms = NULL, not_before_ms = 0, "
+        "state = CASE WHEN lost + 1 >= ?2 THEN 'dead' ELSE 'pending' END, "
+        "reason = CASE WHEN lost + 1 >= ?2 THEN 'crash' ELSE reason END, "
+        "message = CASE WHEN lost + 1 >= ?2 THEN 'every run that worked on it was killed' ELSE message END, "
+        "ended_ms = CASE WHEN lost + 1 >= ?2 THEN ?1 END "
+        "WHERE state = 'running' AND lease_until_ms < ?1", "Ii", now, LOST_MAX);
+}
+
+static void read_job(sqlite3_stmt *row, struct store_job *out)
+{
+    out->id = sqlite3_column_int64(row, 0);
+    out->attempt = sqlite3_column_int(row, 1);
+    out->pipeline_id = sqlite3_column_int64(row, 2);
+    sql_text(row, 3, out->path, sizeof out->path);
+    store_read_probe(row, 4, &out->probe);
+}
+
+static enum cq_err claim_one(struct store *s, const char *owner, int64_t run_id, int64_t now, int64_t lease_ms,
+                             struct store_job *out)
+{
+    sqlite3_stmt *row;
+    enum cq_err err = sql_query(s, &row,
+        "UPDATE jobs SET state = 'running', owner = ?1, run_id = nullif(?2, 0), lease_until_ms = ?3 + ?4, started_ms = ?3, "
+        "attempts = attempts + 1, attempt = attempt + 1, attempt_id = (SELECT coalesce(max(id), 0) + 1 FROM attempts) "
+        "WHERE id = (SELECT id FROM jobs WHERE state = 'pending' AND not_before_ms <= ?3 "
+        "ORDER BY priority DESC, not_before_ms, id LIMIT 1) RETURNING id, attempt, attempt_id", "tIII", owner, run_id, now,
+        lease_ms);
+    if (err)
+        return err;
+    int64_t id = sqlite3_column_int64(row, 0), attempt_id = sqlite3_column_int64(row, 2);
+    int attempt = sqlite3_column_int(row, 1);
+    sql_done(row);
+
+    err = sql_exec(s, "INSERT INTO attempts (id, job_id, attempt, run_id, owner, started_ms, outcome) "
+                      "VALUES (?, ?, ?, nullif(?, 0), ?, ?, 'running')", "IIiItI", attempt_id, id, attempt, run_id, owner, now);
+    if (err)
+        return err;
+    err = sql_query(s, &row, "SELECT j.id, j.attempt, j.pipeline_id, c.path, " PROBE_COLUMNS
+                             " FROM (SELECT id, attempt, pipeline_id, clip_id FROM jobs WHERE id = ?) j "
+                             "JOIN clips c ON c.id = j.clip_id", "I", id);
+    if (err)
+        return err == CQ_EOF ? CQ_CORRUPT : err;
+    read_job(row, out);
+    sql_done(row);
+    return CQ_OK;
+}
+
+enum cq_err store_claim(struct store *s, const char *owner, int64_t run_id, int64_t lease_ms, int max, struct store_job *out, int *n)
+{
+    *n = 0;
+    int64_t now = cq_utc_ms();
+    enum cq_err err = take_back_expired(s, now);
+    if (!err)
+        err = store_sweep(s, SWEEP_PIECE);
+    while (!err && *n < max) {
+        err = claim_one(s, owner, run_id, now, lease_ms, &out[*n]);
+        *n += !err;
+    }
+    return err == CQ_EOF ? CQ_OK : err;
+}
+
+enum cq_err store_heartbeat(struct store *s, const char *owner, int64_t lease_ms)
+{
+    int64_t until = cq_utc_ms() + lease_ms;
+    enum cq_err err = sql_exec(s, "UPDATE jobs SET lease_until_ms = ? WHERE state = 'running' AND owner = ?", "It", until, owner);
+    if (err || !s->run_id)
+        return err;
+    return sql_exec(s, "UPDATE runs SET alive_until_ms = ? WHERE id = ? AND ended_ms IS NULL", "II", until, s->run_id);
+}
+
+enum cq_err store_release(struct store *s, const char *owner, int64_t job_id)
+{
+    store_forget_attempts(s);
+    enum cq_err err = sql_exec(s, "UPDATE attempts SET outcome = 'released', ended_ms = ?, sweep = 1 WHERE id IN "
+                                  "(SELECT attempt_id FROM jobs WHERE state = 'running' AND owner = ? AND (?3 = 0 OR id = ?3))",
+                               "ItI", cq_utc_ms(), owner, job_id);
+    if (!err)
+        err = sql_exec(s, "UPDATE jobs SET state = 'pending', attempts = attempts - 1, owner = NULL, lease_until_ms = NULL, "
+                          "not_before_ms = 0 WHERE state = 'running' AND owner = ? AND (?2 = 0 OR id = ?2)", "tI", owner, job_id);
+    return err ? err : store_sweep(s, SWEEP_PIECE);
+}
+
+/* ---- failing ---- */
+
+/* Doubles with each failure, up to five minutes, and is scattered by half so that clips which failed together
+ * (a share went away) do not come back together. The scatter is a hash of the job: no generator to seed. */
+static int64_t backoff_ms(int64_t job_id, int failures)
+{
+    int64_t delay = BACKOFF_FIRST_MS;
+    for (int i = 1; i < failures && delay < BACKOFF_MAX_MS; i++)
+        delay *= 2;
+    if (delay > BACKOFF_MAX_MS)
+        delay = BACKOFF_MAX_MS;
+    uint64_t hash = ((uint64_t) job_id * 0x9e3779b97f4a7c15u + (uint64_t) failures) * 0xbf58476d1ce4e5b9u;
+    return delay / 2 + (int64_t) ((hash >> 32) % (uint64_t) delay);
+}
+
+enum cq_err store_fail_attempt(struct store *s, int64_t job_id, int attempt, const char *owner, enum failure f,
+                               const char *message, int max_attempts)
+{
+    store_forget_attempts(s);
+    sqlite3_stmt *row;
+    enum cq_err err = sql_query(s, &row, "SELECT attempt_id, failures, crashes FROM jobs WHERE id = ? AND attempt = ? "
+                                         "AND owner = ? AND state = 'running'", "Iit", job_id, attempt, owner);
+    if (err)
+        return err == CQ_EOF ? CQ_STALE : err;
+    int64_t attempt_id = sqlite3_column_int64(row, 0);
+    int failures = sqlite3_column_int(row, 1) + 1;
+    int crashes = sqlite3_column_int(row, 2) + (f == FAIL_CRASH || f == FAIL_HANG);
+    sql_done(row);
+
+    bool retried = failure_is_retried(f);
+    bool again = retried && crashes < CRASHES_MAX && failures < max_attempts;
+    const char *state = again ? "pending" : retried ? "dead" : "failed", *name = failure_name(f);
+    int64_t now = cq_utc_ms();
+    message = message ? message : failure_text(f);
+    err = sql_exec(s, "UPDATE jobs SET state = ?, reason = ?, message = ?, failures = ?, crashes = ?, not_before_ms = ?, "
+                      "ended_ms = nullif(?, 0), owner = NULL, lease_until_ms = NULL WHERE id = ?", "tttiiIII", state, name,
+                   message, failures, crashes, again ? now + backoff_ms(job_id, failures) : (int64_t) 0,
+                   again ? (int64_t) 0 : now, job_id);
+    if (!err)
+        err = sql_exec(s, "UPDATE attempts SET outcome = ?, reason = ?, message = ?, ended_ms = ?, "
+                          "wall_ns = (? - started_ms) * 1000000, sweep = 1 WHERE id = ?", "tttIII",
+                       again ? "retried" : state, name, message, now, now, attempt_id);
+    return err ? err : store_sweep(s, SWEEP_PIECE);
+}

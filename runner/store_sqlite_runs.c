@@ -1,0 +1,67 @@
+/* Runs of `clipq work`, and what was learnt about devices. */
+#include <stdlib.h>
+
+#include <sqlite3.h>
+
+#include "kernels/base/clock.h"
+#include "runner/store_sqlite.h"
+
+/* Until the first heartbeat says how long this run's leases are. */
+enum { FIRST_SIGN_MS = 60000 };
+
+static const char *or_empty(const char *text) { return text ? text : ""; }
+
+enum cq_err store_start_run(struct store *s, const struct store_run *r, int64_t *run_id)
+{
+    int64_t now = cq_utc_ms();
+    enum cq_err err = sql_exec(s, "INSERT INTO runs (started_ms, alive_until_ms, host, pid, workers, batch, devices, options) "
+                                  "VALUES (?, ?, ?, ?, ?, ?, ?, ?)", "IItiiitt", now, now + FIRST_SIGN_MS, or_empty(r->host),
+                               r->pid, r->workers, r->batch, or_empty(r->devices), or_empty(r->options));
+    if (err)
+        return err;
+    *run_id = s->run_id = sql_last_id(s);
+    return CQ_OK;
+}
+
+static enum cq_err put_run_stage(struct store *s, int64_t run_id, int stage, const struct histogram *h)
+{
+    if (!h->count)
+        return CQ_OK;
+    char *text = histogram_to_text(h);
+    if (!text)
+        return CQ_NOMEM;
+    enum cq_err err = sql_exec(s, "INSERT OR REPLACE INTO run_stages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", "IiIddddt", run_id, stage,
+                               h->count, histogram_mean_ms(h), histogram_percentile_ms(h, 0.5),
+                               histogram_percentile_ms(h, 0.95), (double) h->max_ns / 1e6, text);
+    free(text);
+    return err;
+}
+
+enum cq_err store_end_run(struct store *s, int64_t run_id, const struct store_run_end *e)
+{
+    enum cq_err err = sql_exec(s,
+        "UPDATE runs SET ended_ms = ?, end_reason = ?, frames_decoded = ?, frames_sampled = ?, frames_inferred = ?, "
+        "batches = ?, oom_halvings = ?, worker_restarts = ?, engine_restarts = ?, media_s = ? WHERE id = ?", "ItIIIIIIIdI",
+        cq_utc_ms(), or_empty(e->end_reason), e->frames_decoded, e->frames_sampled, e->frames_inferred, e->batches,
+        e->oom_halvings, e->worker_restarts, e->engine_restarts, e->media_s, run_id);
+    for (int i = 0; i < METRIC_COUNT && !err; i++)
+        err = put_run_stage(s, run_id, i, &e->stages[i]);
+    return err;
+}
+
+enum cq_err store_get_device_limit(struct store *s, const char *device, const char *model_hash, const char *shape, int *batch)
+{
+    int64_t known = 0;
+    enum cq_err err = sql_int(s, &known, "SELECT batch FROM device_limits WHERE device = ? AND model_hash = ? AND shape = ?",
+                              "ttt", device, model_hash, shape);
+    if (err && err != CQ_EOF)
+        return err;
+    *batch = (int) known;
+    return CQ_OK;
+}
+
+enum cq_err store_put_device_limit(struct store *s, const char *device, const char *model_hash, const char *shape, int batch)
+{
+    return sql_exec(s, "INSERT OR REPLACE INTO device_limits VALUES (?, ?, ?, ?, ?)", "tttiI", device, model_hash, shape, batch,
+                    cq_utc_ms());
+}

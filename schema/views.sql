@@ -1,0 +1,200 @@
+-- What clipq tells, as SQL. These views are the interface: names and columns stay, more may be added.
+--
+-- Per-frame views show accepted attempts only and share these columns:
+--   job_id, path, model   which job, the clip's path, the model's name
+--   frame                 ordinal in presentation order from 0; NULL where sampling made it unknowable
+--   seq                   order of sampling, from 0
+--   pts, time_s           in the clip's time base, and in seconds; as decoded, never counted from a rate
+-- Boxes and points are in display pixels (what a viewer sees). Times of the clock are RFC 3339, UTC.
+
+CREATE VIEW v_jobs AS
+-- One row per clip and pipeline.
+SELECT j.id AS job_id, c.path, j.state,
+       j.reason,                       -- failure class, '' for none
+       j.attempts, j.message, j.priority, j.clip_id, j.pipeline_id, p.hash AS pipeline,
+       strftime('%Y-%m-%dT%H:%M:%fZ', j.submitted_ms / 1000.0, 'unixepoch') AS submitted,
+       strftime('%Y-%m-%dT%H:%M:%fZ', j.started_ms / 1000.0, 'unixepoch') AS started,
+       strftime('%Y-%m-%dT%H:%M:%fZ', j.ended_ms / 1000.0, 'unixepoch') AS ended,
+       c.duration_s, c.size,
+       j.frame_rows AS frames,         -- rows in v_frames
+       j.failures, j.crashes, j.lost, j.owner
+FROM jobs j JOIN clips c ON c.id = j.clip_id JOIN pipelines p ON p.id = j.pipeline_id;
+
+CREATE VIEW v_clips AS
+-- What each clip is, as probed.
+SELECT id AS clip_id, path, fingerprint, failure, message, size, container, codec, pixel_format,
+       coded_w, coded_h, display_w, display_h, sar_num, sar_den, rotation, mirrored,
+       tb_num || '/' || tb_den AS time_base, tb_num, tb_den, start_pts, duration_s, frames_claimed, fps,
+       stream_index, video_streams, stream_reason
+FROM clips;
+
+CREATE VIEW v_paths AS
+-- Every path ever submitted, further paths of the same content too, with the job that answers for it.
+SELECT s.path, j.id AS job_id, j.state, j.reason, c.path AS job_path, s.path <> c.path AS is_other_path,
+       j.clip_id, j.pipeline_id
+FROM paths s JOIN jobs j ON j.id = s.job_id JOIN clips c ON c.id = j.clip_id;
+
+CREATE VIEW v_frames AS
+-- Every sampled frame, once per model.
+SELECT j.id AS job_id, c.path, m.name AS model, f.ordinal AS frame, f.seq, f.pts, f.time_s,
+       c.tb_num || '/' || c.tb_den AS time_base, c.tb_num, c.tb_den,
+       CASE f.source WHEN 0 THEN 'inferred' WHEN 1 THEN 'inherited' ELSE 'cached' END AS source,
+       sf.ordinal AS source_frame, f.source_seq
+FROM jobs j
+JOIN clips c ON c.id = j.clip_id
+JOIN pipeline_models pm ON pm.pipeline_id = j.pipeline_id
+JOIN models m ON m.id = pm.model_id
+JOIN frames f ON f.attempt_id = j.accepted_id AND f.model = pm.position
+LEFT JOIN frames sf ON sf.attempt_id = f.attempt_id AND sf.model = f.model AND sf.seq = f.source_seq;
+
+CREATE VIEW v_detections AS
+SELECT j.id AS job_id, c.path, m.name AS model, f.ordinal AS frame, f.seq, f.pts, f.time_s,
+       d.n AS detection, d.class_id,
+       coalesce(l.label, d.class_id) || '' AS label,   -- the class number where the model has no names
+       d.score, d.x0, d.y0, d.x1, d.y1,
+       d.landmarks                     -- JSON [[x,y],...] or NULL
+FROM jobs j
+JOIN clips c ON c.id = j.clip_id
+JOIN pipeline_models pm ON pm.pipeline_id = j.pipeline_id
+JOIN models m ON m.id = pm.model_id
+JOIN detections d ON d.attempt_id = j.accepted_id AND d.model = pm.position
+JOIN frames f ON f.attempt_id = d.attempt_id AND f.model = d.model AND f.seq = d.seq
+LEFT JOIN labels l ON l.model_id = m.id AND l.class_id = d.class_id;
+
+CREATE VIEW v_classifications AS
+SELECT j.id AS job_id, c.path, m.name AS model, f.ordinal AS frame, f.seq, f.pts, f.time_s,
+       k.rank,                         -- from 1, best first
+       k.class_id, coalesce(l.label, k.class_id) || '' AS label, k.score
+FROM jobs j
+JOIN clips c ON c.id = j.clip_id
+JOIN pipeline_models pm ON pm.pipeline_id = j.pipeline_id
+JOIN models m ON m.id = pm.model_id
+JOIN classifications k ON k.attempt_id = j.accepted_id AND k.model = pm.position
+JOIN frames f ON f.attempt_id = k.attempt_id AND f.model = k.model AND f.seq = k.seq
+LEFT JOIN labels l ON l.model_id = m.id AND l.class_id = k.class_id;
+
+CREATE VIEW v_embeddings AS
+SELECT j.id AS job_id, c.path, m.name AS model, f.ordinal AS frame, f.seq, f.pts, f.time_s,
+       length(e.v) / 4 AS dims,
+       e.v AS embedding                -- float32, little-endian
+FROM jobs j
+JOIN clips c ON c.id = j.clip_id
+JOIN pipeline_models pm ON pm.pipeline_id = j.pipeline_id
+JOIN models m ON m.id = pm.model_id
+JOIN embeddings e ON e.attempt_id = j.accepted_id AND e.model = pm.position
+JOIN frames f ON f.attempt_id = e.attempt_id AND f.model = e.model AND f.seq = e.seq;
+
+CREATE VIEW v_quality AS
+-- builtin:scene: the picture itself.
+SELECT j.id AS job_id, c.path, m.name AS model, f.ordinal AS frame, f.seq, f.pts, f.time_s,
+       q.sharpness,                    -- larger is sharper; compare within one size of picture
+       q.exposure,                     -- mean luma 0..1
+       q.contrast,                     -- standard deviation of luma
+       q.clipped_dark, q.clipped_bright  -- shares of pixels 0..1
+FROM jobs j
+JOIN clips c ON c.id = j.clip_id
+JOIN pipeline_models pm ON pm.pipeline_id = j.pipeline_id
+JOIN models m ON m.id = pm.model_id
+JOIN quality q ON q.attempt_id = j.accepted_id AND q.model = pm.position
+JOIN frames f ON f.attempt_id = q.attempt_id AND f.model = q.model AND f.seq = q.seq;
+
+CREATE VIEW v_artifacts AS
+-- Files that hold a frame's tensors or picture.
+SELECT j.id AS job_id, c.path, m.name AS model, f.ordinal AS frame, f.seq, f.pts, f.time_s,
+       a.kind, a.name, a.shape,
+       a.file                          -- relative to the database's folder
+FROM jobs j
+JOIN clips c ON c.id = j.clip_id
+JOIN pipeline_models pm ON pm.pipeline_id = j.pipeline_id
+JOIN models m ON m.id = pm.model_id
+JOIN artifacts a ON a.attempt_id = j.accepted_id AND a.model = pm.position
+JOIN frames f ON f.attempt_id = a.attempt_id AND f.model = a.model AND f.seq = a.seq;
+
+CREATE VIEW v_shots AS
+SELECT j.id AS job_id, c.path, m.name AS model, h.shot,
+       a.ordinal AS frame, a.pts, a.time_s,   -- of the frame that opens it
+       a.ordinal AS first_frame, b.ordinal AS last_frame, h.start_s, h.end_s,
+       h.cut_score                     -- distance at the cut that opens it; 0 for the first
+FROM jobs j
+JOIN clips c ON c.id = j.clip_id
+JOIN pipeline_models pm ON pm.pipeline_id = j.pipeline_id
+JOIN models m ON m.id = pm.model_id
+JOIN shots h ON h.attempt_id = j.accepted_id AND h.model = pm.position
+JOIN frames a ON a.attempt_id = h.attempt_id AND a.model = h.model AND a.seq = h.first_seq
+JOIN frames b ON b.attempt_id = h.attempt_id AND b.model = h.model AND b.seq = h.last_seq;
+
+CREATE VIEW v_duplicates AS
+-- Pairs of clips that show the same, each pair once.
+SELECT ja.id AS job_a, ca.path AS path_a, jb.id AS job_b, cb.path AS path_b, d.similarity
+FROM duplicates d
+JOIN signatures sa ON sa.id = d.signature_a
+JOIN signatures sb ON sb.id = d.signature_b
+JOIN attempts aa ON aa.id = sa.attempt_id
+JOIN attempts ab ON ab.id = sb.attempt_id
+JOIN jobs ja ON ja.id = aa.job_id AND ja.accepted_id = aa.id
+JOIN jobs jb ON jb.id = ab.job_id AND jb.accepted_id = ab.id
+JOIN clips ca ON ca.id = ja.clip_id
+JOIN clips cb ON cb.id = jb.clip_id;
+
+CREATE VIEW v_job_metrics AS
+-- One row per job and stage: how often and how long, in milliseconds. wall_s is the whole job's.
+SELECT j.id AS job_id, c.path, a.wall_ns / 1e9 AS wall_s,
+       CASE s.stage WHEN 0 THEN 'probe' WHEN 1 THEN 'decode' WHEN 2 THEN 'scale' WHEN 3 THEN 'wait'
+                    WHEN 4 THEN 'infer' WHEN 5 THEN 'postprocess' ELSE 'write' END AS stage,
+       s.count, s.mean_ms, s.p50_ms, s.p95_ms, s.max_ms
+FROM jobs j
+JOIN clips c ON c.id = j.clip_id
+JOIN attempts a ON a.id = coalesce(j.accepted_id, j.attempt_id)
+JOIN job_stages s ON s.attempt_id = a.id
+UNION ALL
+-- What failed in probing has no attempt, but its probe took time too.
+SELECT j.id, c.path, NULL, 'probe', 1, j.probe_ns / 1e6, j.probe_ns / 1e6, j.probe_ns / 1e6, j.probe_ns / 1e6
+FROM jobs j JOIN clips c ON c.id = j.clip_id
+WHERE j.attempt_id IS NULL AND j.state = 'failed';
+
+CREATE VIEW v_job_summary AS
+-- One row per settled job.
+SELECT j.id AS job_id, c.path, j.state, a.device, a.wall_ns / 1e9 AS wall_s,
+       a.frames_decoded, a.frames_sampled, a.frames_inferred, a.batches, a.mean_batch, a.oom_halvings,
+       CASE WHEN a.wall_ns > 0 THEN a.frames_inferred * 1e9 / a.wall_ns END AS frames_per_s,
+       CASE WHEN a.wall_ns > 0 THEN c.duration_s * 1e9 / a.wall_ns END AS times_real_time
+FROM jobs j
+JOIN clips c ON c.id = j.clip_id
+JOIN attempts a ON a.id = coalesce(j.accepted_id, j.attempt_id)
+WHERE j.state NOT IN ('pending', 'running') AND a.wall_ns IS NOT NULL;
+
+CREATE VIEW v_runs AS
+-- Each `clipq work`.
+SELECT id AS run_id,
+       strftime('%Y-%m-%dT%H:%M:%fZ', started_ms / 1000.0, 'unixepoch') AS started,
+       strftime('%Y-%m-%dT%H:%M:%fZ', ended_ms / 1000.0, 'unixepoch') AS ended,
+       CASE WHEN ended_ms IS NOT NULL THEN end_reason
+            WHEN alive_until_ms < strftime('%s', 'now') * 1000 THEN 'killed' ELSE 'running' END AS end_reason,
+       host, pid, workers, batch, devices, options, jobs, frames_decoded, frames_sampled, frames_inferred, batches,
+       CASE WHEN batches > 0 THEN frames_inferred * 1.0 / batches END AS mean_batch,
+       oom_halvings, worker_restarts, engine_restarts, media_s,
+       (ended_ms - started_ms) / 1000.0 AS wall_s,
+       CASE WHEN ended_ms > started_ms THEN frames_inferred * 1000.0 / (ended_ms - started_ms) END AS frames_per_s,
+       CASE WHEN ended_ms > started_ms THEN media_s * 1000.0 / (ended_ms - started_ms) END AS times_real_time
+FROM runs;
+
+CREATE VIEW v_attempts AS
+-- Every time a job was tried.
+SELECT a.job_id, c.path, a.attempt,
+       a.outcome,                      -- running, done, partial, failed, dead, retried, lost, released
+       a.reason, a.message, a.owner, r.host, a.pid, a.device, a.run_id,
+       strftime('%Y-%m-%dT%H:%M:%fZ', a.started_ms / 1000.0, 'unixepoch') AS started,
+       strftime('%Y-%m-%dT%H:%M:%fZ', a.ended_ms / 1000.0, 'unixepoch') AS ended,
+       a.wall_ns / 1e9 AS wall_s, j.accepted_id IS a.id AS accepted
+FROM attempts a
+JOIN jobs j ON j.id = a.job_id
+JOIN clips c ON c.id = j.clip_id
+LEFT JOIN runs r ON r.id = a.run_id;
+
+CREATE VIEW v_failures AS
+-- What did not come out whole, and why.
+SELECT j.id AS job_id, c.path, j.state, j.reason, j.message, j.attempts,
+       j.frame_rows AS frames_kept,
+       strftime('%Y-%m-%dT%H:%M:%fZ', j.ended_ms / 1000.0, 'unixepoch') AS ended
+FROM jobs j JOIN clips c ON c.id = j.clip_id
+WHERE j.state IN ('partial', 'failed', 'dead');
