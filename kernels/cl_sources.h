@@ -4,5 +4,7 @@
 
 extern const unsigned char cl_common[];   /* vector types, AT(); first in every program */
 extern const unsigned char cl_act[];      /* activations of enum act on VF */
+extern const unsigned char cl_nest[];     /* loops over strided tensors */
+extern const unsigned char cl_binary[];   /* functions of two floats */
 
 #endif

@@ -4,6 +4,10 @@
 
 struct kernel_class;
 
+extern const struct kernel_class kernel_binary_rows;
+extern const struct kernel_class kernel_binary_blocks;
+extern const struct kernel_class kernel_prelu_rows;
+extern const struct kernel_class kernel_prelu_blocks;
 extern const struct kernel_class kernel_host;   /* every kind; stays last */
 
 #endif

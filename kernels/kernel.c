@@ -7,6 +7,10 @@
 #include "kernels/classes.h"
 
 const struct kernel_class *const kernel_classes[] = {
+    &kernel_binary_rows,
+    &kernel_binary_blocks,
+    &kernel_prelu_rows,
+    &kernel_prelu_blocks,
     &kernel_host,
     NULL,
 };
