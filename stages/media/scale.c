@@ -1,9 +1,14 @@
 /* One pass of libswscale from the coded frame to the size it has in the model's input, colour conversion included;
- * then that small picture is turned, mirrored and laid into place.
+ * then that small picture is turned, mirrored, interleaved and laid into place.
  *
  * swscale writes whole vectors and runs past the ends of rows, so it gets a picture of our own with room at its
  * edges; the caller's memory, whose rows stand close, is written by our loops alone. Turning after scaling moves the
  * fewest bytes.
+ *
+ * Planar GBR as the way between is a finding: on 1280x720 to 416x234 swscale takes 0.5 ms with 1.4 levels of error
+ * (root mean square, against area averages in double precision); packed RGB takes 0.8 ms with 3.9 levels and a bias
+ * of -2 from its tables, or 1.4 ms with full chroma. SWS_AREA beat bilinear (3.2) and fast bilinear (20) there, and
+ * SWS_ACCURATE_RND changed nothing.
  */
 #include "stages/media/scale.h"
 
@@ -35,8 +40,8 @@ struct scaler {
     bool mirrored;
     struct SwsContext *sws;   /* owned; serves `made_for` */
     struct conversion made_for;
-    uint8_t *picture;         /* owned; scaled, not yet turned */
-    int stride;               /* bytes of a row of `picture` */
+    uint8_t *plane[3];        /* one block, owned by plane[0]: scaled, not yet turned; G, B, R or luma */
+    int stride;               /* bytes of a row of a plane */
 };
 
 static int channel_count(const struct scale_target *t)
@@ -80,7 +85,7 @@ void scaler_destroy(struct scaler **s)
     if (!*s)
         return;
     sws_freeContext((*s)->sws);
-    av_free((*s)->picture);
+    av_free((*s)->plane[0]);
     free(*s);
     *s = NULL;
 }
@@ -111,22 +116,14 @@ static bool is_full_range(const AVFrame *f)
     }
 }
 
-static enum AVPixelFormat target_format(const struct scaler *s)
-{
-    switch (s->target.channels) {
-    case CHANNELS_RGB: return AV_PIX_FMT_RGB24;
-    case CHANNELS_BGR: return AV_PIX_FMT_BGR24;
-    default:           return AV_PIX_FMT_GRAY8;
-    }
-}
-
 static enum cq_err prepare(struct scaler *s, const struct conversion *want)
 {
     sws_freeContext(s->sws);
-    av_freep(&s->picture);
+    av_freep(&s->plane[0]);
     s->made_for = (struct conversion) {0};
-    s->sws = sws_getContext(want->src_w, want->src_h, want->format, want->dst_w, want->dst_h, target_format(s),
-                            SWS_BILINEAR, NULL, NULL, NULL);
+    int channels = channel_count(&s->target);
+    s->sws = sws_getContext(want->src_w, want->src_h, want->format, want->dst_w, want->dst_h,
+                            channels == 1 ? AV_PIX_FMT_GRAY8 : AV_PIX_FMT_GBRP, SWS_AREA, NULL, NULL, NULL);
     if (!s->sws) {
         const char *name = av_get_pix_fmt_name(want->format);
         cq_log_error(s->log, "libswscale cannot scale %s %dx%d to %dx%d", name ? name : "pixels of unknown format",
@@ -137,10 +134,13 @@ static enum cq_err prepare(struct scaler *s, const struct conversion *want)
     sws_setColorspaceDetails(s->sws, matrix, want->full_range, matrix, 1, 0, 1 << 16, 1 << 16);
 
     /* Room for what swscale's widest vectors write past a row. */
-    s->stride = (want->dst_w * channel_count(&s->target) + 2 * ALIGN - 1) / ALIGN * ALIGN;
-    s->picture = av_malloc((size_t) s->stride * (size_t) want->dst_h + ALIGN);
-    if (!s->picture)
+    s->stride = (want->dst_w + 2 * ALIGN - 1) / ALIGN * ALIGN;
+    size_t size = (size_t) s->stride * (size_t) want->dst_h;
+    s->plane[0] = av_malloc(size * (size_t) channels + ALIGN);
+    if (!s->plane[0])
         return CQ_NOMEM;
+    for (int i = 1; i < channels; i++)
+        s->plane[i] = s->plane[0] + (size_t) i * size;
     s->made_for = *want;
     return CQ_OK;
 }
@@ -156,8 +156,8 @@ static enum cq_err scale_picture(struct scaler *s, const AVFrame *f, int w, int 
         if (err)
             return err;
     }
-    uint8_t *planes[4] = {s->picture};
-    int strides[4] = {s->stride};
+    uint8_t *planes[4] = {s->plane[0], s->plane[1], s->plane[2]};
+    int strides[4] = {s->stride, s->stride, s->stride};
     int rows = sws_scale(s->sws, (const uint8_t *const *) f->data, f->linesize, 0, f->height, planes, strides);
     if (rows != h) {
         cq_log_error(s->log, "libswscale gave %d rows of %d", rows, h);
@@ -166,52 +166,63 @@ static enum cq_err scale_picture(struct scaler *s, const AVFrame *f, int w, int 
     return CQ_OK;
 }
 
-static void copy_pixels(uint8_t *dst, const uint8_t *src, int n, ptrdiff_t step, int channels)
+/* How the scaled planes are read to give the upright picture: along rows or columns, forward or backward. */
+struct walk {
+    ptrdiff_t start;          /* of the upright picture's first pixel, in bytes from the plane's start */
+    ptrdiff_t step_x, step_y; /* to the next pixel, to the next row */
+};
+
+static struct walk upright_walk(const struct scaler *s)
 {
-    if (step == channels) {
-        memcpy(dst, src, (size_t) n * (size_t) channels);
-        return;
+    ptrdiff_t w = s->made_for.dst_w, h = s->made_for.dst_h;
+    ptrdiff_t right = s->mirrored ? -1 : 1, down = s->stride;
+    ptrdiff_t left_top = s->mirrored ? w - 1 : 0;
+    switch (s->rotation) {
+    case 90:  return (struct walk) {left_top + (h - 1) * down, -down, right};
+    case 180: return (struct walk) {left_top + (h - 1) * down + (w - 1) * right, -right, -down};
+    case 270: return (struct walk) {left_top + (w - 1) * right, down, -right};
+    default:  return (struct walk) {left_top, right, down};
     }
-    for (int i = 0; i < n; i++, src += step)
-        for (int c = 0; c < channels; c++)
-            *dst++ = src[c];
 }
 
-/* The upright picture is read off the scaled one along its rows or columns, forward or backward: one step per
- * pixel, one per row, from one corner. */
-static void lay(const struct scaler *s, const struct geometry *g, uint8_t *dst)
+static void interleave(uint8_t *restrict dst, const uint8_t *a, const uint8_t *b, const uint8_t *c, ptrdiff_t step,
+                       int n)
 {
-    int channels = channel_count(&s->target);
-    int w = s->made_for.dst_w, h = s->made_for.dst_h;
-    ptrdiff_t right = s->mirrored ? -channels : channels, down = s->stride;
-    const uint8_t *left_top = s->picture + (s->mirrored ? (w - 1) * channels : 0);
-    const uint8_t *from = left_top;
-    ptrdiff_t step_x = right, step_y = down;
-    switch (s->rotation) {
-    case 90:
-        from = left_top + (h - 1) * down;
-        step_x = -down;
-        step_y = right;
+    for (int i = 0; i < n; i++) {
+        dst[3 * i] = a[i * step];
+        dst[3 * i + 1] = b[i * step];
+        dst[3 * i + 2] = c[i * step];
+    }
+}
+
+static void copy_row(const struct scaler *s, const struct walk *walk, int y, int n, uint8_t *restrict dst)
+{
+    ptrdiff_t at = walk->start + y * walk->step_y;
+    const uint8_t *g = s->plane[0] + at;
+    switch (s->target.channels) {
+    case CHANNELS_RGB:
+        interleave(dst, s->plane[2] + at, g, s->plane[1] + at, walk->step_x, n);
         break;
-    case 180:
-        from = left_top + (h - 1) * down + (w - 1) * right;
-        step_x = -right;
-        step_y = -down;
+    case CHANNELS_BGR:
+        interleave(dst, s->plane[1] + at, g, s->plane[2] + at, walk->step_x, n);
         break;
-    case 270:
-        from = left_top + (w - 1) * right;
-        step_x = down;
-        step_y = -right;
+    case CHANNELS_GRAY:
+        for (int i = 0; i < n; i++)
+            dst[i] = g[i * walk->step_x];
         break;
     }
+}
 
-    size_t row = (size_t) g->input_w * (size_t) channels;
-    size_t before = (size_t) g->x * (size_t) channels, width = (size_t) g->w * (size_t) channels;
+static void lay(const struct scaler *s, const struct geometry *g, uint8_t *dst)
+{
+    struct walk walk = upright_walk(s);
+    size_t pixel = (size_t) channel_count(&s->target), row = (size_t) g->input_w * pixel;
+    size_t before = (size_t) g->x * pixel, width = (size_t) g->w * pixel;
     memset(dst, s->target.pad, row * (size_t) g->y);
     for (int y = 0; y < g->h; y++) {
         uint8_t *line = dst + row * (size_t) (g->y + y);
         memset(line, s->target.pad, before);
-        copy_pixels(line + before, from + y * step_y, g->w, step_x, channels);
+        copy_row(s, &walk, y, g->w, line + before);
         memset(line + before + width, s->target.pad, row - before - width);
     }
     memset(dst + row * (size_t) (g->y + g->h), s->target.pad, row * (size_t) (g->input_h - g->y - g->h));
