@@ -6,5 +6,12 @@ extern const unsigned char cl_common[];   /* vector types, AT(); first in every 
 extern const unsigned char cl_act[];      /* activations of enum act on VF */
 extern const unsigned char cl_nest[];     /* loops over strided tensors */
 extern const unsigned char cl_binary[];   /* functions of two floats */
+extern const unsigned char cl_conv[];     /* geometry of convolutions, tile size */
+extern const unsigned char cl_conv_tile[];
+extern const unsigned char cl_conv_pointwise[];
+extern const unsigned char cl_conv_depthwise[];
+extern const unsigned char cl_conv_generic[];
+extern const unsigned char cl_image[];
+extern const unsigned char cl_reorder[];
 
 #endif

@@ -4,6 +4,9 @@
 
 struct kernel_class;
 
+extern const struct kernel_class kernel_conv_pointwise, kernel_conv_depthwise, kernel_conv_plain_in, kernel_conv_tile,
+    kernel_conv_generic, kernel_conv_transpose;
+extern const struct kernel_class kernel_image, kernel_reorder;
 extern const struct kernel_class kernel_binary_rows;
 extern const struct kernel_class kernel_binary_blocks;
 extern const struct kernel_class kernel_prelu_rows;

@@ -27,7 +27,7 @@ struct check_case {
     void *data[OP_MAX_INPUTS];      /* malloc'ed by the generator where it wants values of its own; freed by
                                        the harness */
     float tolerance;                /* 0: the variant's; else instead of it */
-    char text[160];                 /* what it is, for messages and --bench */
+    char text[240];                 /* what it is, for messages and --bench */
 };
 
 struct check_tolerance {

@@ -1,0 +1,85 @@
+/* Geometry of a convolution and the program with all its kernels. */
+#include "kernels/conv.h"
+
+#include <limits.h>
+
+#include "kernels/cl_sources.h"
+#include "kernels/device.h"
+
+/* Work of one work-item: some microseconds at tens of GFLOPS. */
+static const double item_flops = 200e3;
+
+/* Work-groups per compute unit below which the units would not finish together. */
+enum { GROUPS_PER_UNIT = 16 };
+
+const struct program_class conv_program = {
+    .name = "conv",
+    .source = {cl_common, cl_act, cl_conv, cl_conv_tile, cl_conv_pointwise, cl_conv_depthwise, cl_conv_generic},
+};
+
+/* Every index of a plane must fit an int in the kernels. */
+static bool fits_int(const struct tensor_desc *d)
+{
+    int64_t area = 1;
+    for (int i = 1; i < d->rank; i++)
+        if (d->dim[i] <= 0 || d->dim[i] > INT_MAX || __builtin_mul_overflow(area, d->dim[i], &area))
+            return false;
+    return d->dim[0] >= 0 && d->dim[0] <= INT_MAX && area < INT_MAX / 32;
+}
+
+bool conv_geom_of(const struct op_inst *inst, struct conv_geom *g)
+{
+    const struct conv_attrs *a = &inst->op->u.conv;
+    const struct tensor_desc *x = &inst->in[0], *w = &inst->in[1], *y = &inst->out[0];
+    int s = a->spatial;
+    if (x->type != DT_F32 || w->type != DT_F32 || y->type != DT_F32 || s < 1 || s > 2)
+        return false;
+    if (x->rank != s + 2 || w->rank != s + 2 || y->rank != s + 2 || !fits_int(x) || !fits_int(y))
+        return false;
+    bool flat = s == 1;
+    int row = 0, col = s - 1;
+    *g = (struct conv_geom) {
+        .n = (int32_t) x->dim[0], .c = (int32_t) x->dim[1], .m = (int32_t) y->dim[1],
+        .h = flat ? 1 : (int32_t) x->dim[2], .w = (int32_t) x->dim[s + 1],
+        .oh = flat ? 1 : (int32_t) y->dim[2], .ow = (int32_t) y->dim[s + 1],
+        .kh = flat ? 1 : a->kernel[row], .kw = a->kernel[col],
+        .sh = flat ? 1 : a->stride[row], .sw = a->stride[col],
+        .dh = flat ? 1 : a->dilation[row], .dw = a->dilation[col],
+        .pt = flat ? 0 : a->pad_begin[row], .pl = a->pad_begin[col],
+        .act = (int32_t) inst->op->act, .act_a = inst->op->act_a, .act_b = inst->op->act_b,
+    };
+    return true;
+}
+
+bool conv_layouts(const struct op_inst *inst, enum layout x, enum layout y)
+{
+    const struct tensor_desc *residual = inst->n_in > 3 ? &inst->in[3] : NULL;
+    if (inst->in[0].layout != x || inst->out[0].layout != y || !inst->constant[1])
+        return false;
+    if (inst->n_in > 2 && inst->in[2].type != DT_NONE && (inst->in[2].type != DT_F32 || !inst->constant[2]))
+        return false;
+    return !residual || residual->type == DT_NONE ||
+           (residual->type == DT_F32 && residual->layout == y && tensor_same_shape(residual, &inst->out[0]));
+}
+
+int conv_width(const struct device *dev)
+{
+    return device_get_info(dev)->float_width;
+}
+
+int conv_tile_px(int width)
+{
+    return width == 16 ? 12 : width == 8 ? 6 : 4;
+}
+
+int conv_per_item(const struct device *dev, int64_t tiles, int64_t others, double flops)
+{
+    int64_t wanted = (int64_t) GROUPS_PER_UNIT * device_get_info(dev)->compute_units;
+    int64_t most = tiles * others / (wanted > 0 ? wanted : 1);
+    double per_item = item_flops / (flops > 1 ? flops : 1);
+    if (per_item > (double) most)
+        per_item = (double) most;
+    if (per_item > (double) tiles)
+        per_item = (double) tiles;
+    return per_item < 1 ? 1 : (int) per_item;
+}

@@ -1,0 +1,152 @@
+/* Convolutions with one group and BLOCKED output, by register tiles: conv_pointwise (1x1 as a matrix product),
+ * conv_tile (any window), conv_plain_in (PLAIN input of few channels). The kernels are in cl/conv_tile.cl and
+ * cl/conv_pointwise.cl; conv.h has the packing. */
+#include <string.h>
+
+#include "kernels/classes.h"
+#include "kernels/conv.h"
+
+enum { PLAIN_IN_MAX = 16 };   /* input channels up to which a tap of PLAIN pixels pays */
+
+static int64_t tiles_of(const struct conv_geom *g, int width)
+{
+    return (g->m + 2 * width - 1) / (2 * width);
+}
+
+static bool serves(const struct op_inst *inst, enum layout x, struct conv_geom *g)
+{
+    return conv_geom_of(inst, g) && inst->op->u.conv.group == 1 && conv_layouts(inst, x, LAYOUT_BLOCKED);
+}
+
+static bool tile_serves(const struct device *dev, const struct op_inst *inst)
+{
+    struct conv_geom g;
+    (void) dev;
+    return serves(inst, LAYOUT_BLOCKED, &g);
+}
+
+static bool pointwise_serves(const struct device *dev, const struct op_inst *inst)
+{
+    struct conv_geom g;
+    (void) dev;
+    return serves(inst, LAYOUT_BLOCKED, &g) && g.kh * g.kw == 1 && g.sh == 1 && g.sw == 1 && g.oh == g.h &&
+           g.ow == g.w && g.pt == 0 && g.pl == 0;
+}
+
+static bool plain_in_serves(const struct device *dev, const struct op_inst *inst)
+{
+    struct conv_geom g;
+    (void) dev;
+    return serves(inst, LAYOUT_PLAIN, &g) && g.c <= PLAIN_IN_MAX;
+}
+
+static size_t tile_packed_bytes(const struct device *dev, const struct op_inst *inst)
+{
+    struct conv_geom g;
+    conv_geom_of(inst, &g);
+    int64_t pair = 2 * conv_width(dev), tiles = tiles_of(&g, conv_width(dev));
+    return (size_t) (pair + tiles * pair + tiles * pair * g.c * g.kh * g.kw) * sizeof(float);
+}
+
+/* Weights [M][C][taps] into [tiles][C/block][taps][block][2V]; block 1 is the PLAIN order. */
+static enum cq_err pack(const struct device *dev, const struct op_inst *inst, int block, float *dst)
+{
+    struct conv_geom g;
+    conv_geom_of(inst, &g);
+    const float *w = inst->constant[1], *bias = inst->n_in > 2 ? inst->constant[2] : NULL;
+    int64_t pair = 2 * conv_width(dev), tiles = tiles_of(&g, conv_width(dev)), taps = (int64_t) g.kh * g.kw;
+    memset(dst, 0, tile_packed_bytes(dev, inst));
+    dst += pair;
+    if (bias)
+        memcpy(dst, bias, (size_t) g.m * sizeof *dst);
+    dst += tiles * pair;
+    for (int64_t t = 0; t < tiles; t++) {
+        for (int64_t first = 0; first < g.c; first += block) {
+            int64_t channels = g.c - first < block ? g.c - first : block;
+            for (int64_t tap = 0; tap < taps; tap++) {
+                for (int64_t c = first; c < first + channels; c++, dst += pair)
+                    for (int64_t i = 0; i < pair && t * pair + i < g.m; i++)
+                        dst[i] = w[((t * pair + i) * g.c + c) * taps + tap];
+            }
+        }
+    }
+    return CQ_OK;
+}
+
+static enum cq_err pack_blocked(const struct device *dev, const struct op_inst *inst, void *dst)
+{
+    return pack(dev, inst, conv_width(dev), dst);
+}
+
+static enum cq_err pack_plain(const struct device *dev, const struct op_inst *inst, void *dst)
+{
+    return pack(dev, inst, 1, dst);
+}
+
+static enum cq_err enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs,
+                           const char *kernel)
+{
+    struct conv_geom g;
+    conv_geom_of(inst, &g);
+    int width = conv_width(dev), px = conv_tile_px(width);
+    int64_t pixel_tiles = ((int64_t) g.oh * g.ow + px - 1) / px, channel_tiles = tiles_of(&g, width);
+    double flops = 4.0 * width * px * g.c * g.kh * g.kw;
+    g.per_item = conv_per_item(dev, pixel_tiles, channel_tiles * g.n, flops);
+    const struct kernel_arg args[] = {
+        ARG_REF(bufs->in[0]), ARG_REF(bufs->in[3]), ARG_REF(bufs->out[0]), ARG_REF(bufs->packed), ARG_STRUCT(g),
+    };
+    return program_run(dev, &(struct launch) {
+        .program = &conv_program,
+        .kernel = kernel,
+        .dims = 3,
+        .global = {(size_t) ((pixel_tiles + g.per_item - 1) / g.per_item), (size_t) channel_tiles, (size_t) g.n},
+        .local = {1, 1, 1},
+        .args = args,
+        .n_args = sizeof args / sizeof *args,
+    });
+}
+
+static enum cq_err tile_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
+{
+    return enqueue(dev, inst, bufs, "conv_tile");
+}
+
+static enum cq_err pointwise_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
+{
+    return enqueue(dev, inst, bufs, "conv_pointwise");
+}
+
+static enum cq_err plain_in_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
+{
+    return enqueue(dev, inst, bufs, "conv_plain_in");
+}
+
+const struct kernel_class kernel_conv_pointwise = {
+    .name = "conv_pointwise",
+    .kind = OP_CONV,
+    .serves = pointwise_serves,
+    .packed_bytes = tile_packed_bytes,
+    .packs = 1u << 1 | 1u << 2,
+    .pack = pack_blocked,
+    .enqueue = pointwise_enqueue,
+};
+
+const struct kernel_class kernel_conv_tile = {
+    .name = "conv_tile",
+    .kind = OP_CONV,
+    .serves = tile_serves,
+    .packed_bytes = tile_packed_bytes,
+    .packs = 1u << 1 | 1u << 2,
+    .pack = pack_blocked,
+    .enqueue = tile_enqueue,
+};
+
+const struct kernel_class kernel_conv_plain_in = {
+    .name = "conv_plain_in",
+    .kind = OP_CONV,
+    .serves = plain_in_serves,
+    .packed_bytes = tile_packed_bytes,
+    .packs = 1u << 1 | 1u << 2,
+    .pack = pack_plain,
+    .enqueue = plain_in_enqueue,
+};
