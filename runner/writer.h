@@ -29,15 +29,17 @@ struct writer_post {
     void *arg;                                   /* the caller's; freed by done */
 };
 
-/* Takes over the store (opened for writing): it is closed by writer_destroy. */
+/* Takes over the store (opened for writing), on failure too: it is closed by writer_destroy. The store's own
+ * log is used on the writer's thread, so open it with one that nobody else uses. */
 enum cq_err writer_create(uv_loop_t *loop, struct cq_log *log, struct store *store, struct writer **out);
 
-/* Always takes the post; the queue is bounded by its users, who stop producing while writer_full(). */
+/* Takes the post (CQ_NOMEM: not taken, no `done`); the queue is bounded by its users, who stop producing while writer_full(). */
 enum cq_err writer_post(struct writer *w, const struct writer_post *p);
 bool writer_full(const struct writer *w);
 int writer_pending(const struct writer *w);
 
-/* Runs what is queued, delivers every `done`, joins the thread, closes the store. */
+/* Runs what is queued, delivers every `done`, joins the thread, closes the store. Not from inside a `done`.
+ * The loop must turn once more before it is closed, to let go of the async handle. */
 void writer_destroy(struct writer **w);
 
 #endif
