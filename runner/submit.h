@@ -45,7 +45,12 @@ struct submit_params {
     struct cq_log *log;
 };
 
-struct submit_result { struct submit_progress totals; int64_t missing; /* given paths that do not exist */ int signal; };
+struct submit_result {
+    struct submit_progress totals;
+    int64_t missing;              /* names that led nowhere: no such file, unreadable directory, no match */
+    int signal;                   /* that ended it early, or 0 */
+    bool in_store;                /* the error returned is the database's */
+};
 
 enum cq_err submit_run(const struct submit_params *p, struct submit_result *out);
 

@@ -15,7 +15,7 @@
 
 struct args {
     bool json;
-    int workers, progress;
+    int workers, batch, progress;
     double threshold;
     const char *db;
     struct cq_opt_list models;
@@ -27,6 +27,7 @@ static const struct cq_opt table[] = {
     CQ_OPT(struct args, json, .name = "json", .letter = 'j', .help = "JSON lines"),
     CQ_OPT(struct args, workers, .name = "workers", .letter = 'w', .value = "N", .help = "processes", .def = 2, .min = 1,
            .max = 64),
+    CQ_OPT(struct args, batch, .name = "batch", .zero = "auto", .min = 1, .max = 8, .help = "frames"),
     CQ_OPT(struct args, progress, .name = "progress", .choices = "auto|bar|none", .help = "how to show\nprogress"),
     CQ_OPT(struct args, threshold, .name = "threshold", .value = "T", .help = "score", .def = NAN, .min = 0, .max = 1),
     CQ_OPT(struct args, db, .name = "db-file", .value = "FILE", .help = "database", .def_text = "clipq.db"),
@@ -103,6 +104,17 @@ static void every_way_of_writing_an_option(void **state)
     assert_false(got.json);
     assert_true(got.threshold == 0.5);
     assert_string_equal(rest[0], "-");
+}
+
+static void a_word_may_stand_for_zero(void **state)
+{
+    (void) state;
+    assert_int_equal(parse("--batch", "4", NULL), CQ_OK);
+    assert_int_equal(got.batch, 4);
+    assert_int_equal(parse("--batch", "auto", NULL), CQ_OK);
+    assert_int_equal(got.batch, 0);
+    assert_int_equal(parse("--batch", "some", NULL), CQ_INVALID);
+    assert_non_null(strstr(quiet.last_error, "neither a whole number from 1 to 8 nor auto"));
 }
 
 static void times(void **state)
@@ -203,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_hold),
         cmocka_unit_test(every_way_of_writing_an_option),
+        cmocka_unit_test(a_word_may_stand_for_zero),
         cmocka_unit_test(times),
         cmocka_unit_test(wrong_values_are_named),
         cmocka_unit_test(environment_stands_between_default_and_flag),

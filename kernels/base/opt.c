@@ -25,10 +25,11 @@ static bool in_range(const struct cq_opt *opt, double v)
 static enum cq_err bad_number(struct cq_log *log, const struct cq_opt *opt, const char *where, const char *text,
                               const char *kind)
 {
+    const char *word = opt->zero ? opt->zero : "", *comma = opt->zero ? " nor " : "", *is = opt->zero ? "neither" : "not";
     if (opt->min == 0 && opt->max == 0)
-        cq_log_error(log, "%s: '%s' is not %s", where, text, kind);
+        cq_log_error(log, "%s: '%s' is %s %s%s%s", where, text, is, kind, comma, word);
     else
-        cq_log_error(log, "%s: '%s' is not %s from %.10g to %.10g", where, text, kind, opt->min, opt->max);
+        cq_log_error(log, "%s: '%s' is %s %s from %.10g to %.10g%s%s", where, text, is, kind, opt->min, opt->max, comma, word);
     return CQ_INVALID;
 }
 
@@ -63,6 +64,8 @@ static enum cq_err set_int(struct cq_log *log, const struct cq_opt *opt, int *ou
 {
     if (opt->choices)
         return set_choice(log, opt, out, where, text);
+    if (opt->zero && !strcmp(text, opt->zero))
+        return *out = 0, CQ_OK;
     char *end;
     errno = 0;
     long v = strtol(text, &end, 10);
@@ -328,6 +331,8 @@ static void print_default(const struct cq_opt *o, FILE *out)
         fprintf(out, " [%s]", o->def_text);
     } else if ((o->type == CQ_OPT_INT || o->type == CQ_OPT_DOUBLE) && !isnan(o->def) && o->def != 0) {
         fprintf(out, " [%.10g]", o->def);
+    } else if (o->zero) {
+        fprintf(out, " [%s]", o->zero);
     }
 }
 

@@ -40,6 +40,7 @@ struct cq_opt {
     const char *value;               /* how help calls the value: "FILE"; unused for switches */
     const char *help;                /* one or more lines, separated by '\n' */
     const char *choices;             /* CQ_OPT_INT: "auto|bar|plain": the value is the index; else NULL */
+    const char *zero;                /* CQ_OPT_INT: a word that stands for 0, "auto"; else NULL */
     enum cq_opt_type type;
     size_t offset;                   /* of the field in the state */
     double def;                      /* of numbers and switches; NAN stands for "not given" */

@@ -1,0 +1,249 @@
+/* clipq model: what was understood of a model file, and what running it takes. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/common.h"
+#include "kernels/device.h"
+#include "runner/pipeline_load.h"
+#include "stages/answer/card.h"
+#include "stages/infer/model.h"
+#include "stages/infer/session.h"
+
+struct model_args {
+    const char *decoder, *labels, *device;
+    struct cq_opt_size size;
+    int batch;
+    struct common common;
+};
+
+static const struct cq_opt opts[] = {
+    CQ_OPT(struct model_args, batch, .name = "batch", .letter = 'b', .value = "B", .def = 1, .min = 1, .max = 1024,
+           .help = "plan for that many images at once"),
+    CQ_OPT(struct model_args, decoder, .name = "decoder", .value = "NAME", .help = "read its outputs that way"),
+    CQ_OPT(struct model_args, labels, .name = "labels", .value = "FILE", .help = "class names, one per line"),
+    CQ_OPT(struct model_args, size, .name = "size", .value = "WxH", .min = 1, .max = 8192,
+           .help = "input size where the model leaves it open"),
+    CQ_OPT(struct model_args, device, .name = "device", .letter = 'd', .value = "WHAT", .def_text = "auto",
+           .help = "plan for this device"),
+    {0},
+};
+
+/* What a device adds; not made when there is none or the model cannot run on it. */
+struct plan {
+    bool made;
+    struct device_info device;
+    struct session_memory memory;
+    double flops;                 /* of the whole batch */
+    int host_ops;
+    bool batchable;
+};
+
+static void print_op(void *ctx, const char *text)
+{
+    (void) ctx;
+    fprintf(stderr, "  %s\n", text);
+}
+
+static enum cq_err plan_on(struct model_args *a, const struct model *m, const struct card *card, struct device *dev,
+                           struct plan *out)
+{
+    struct session *s = NULL;
+    const struct session_params params = {.image = &card->image};
+    enum cq_err err = session_create(&a->common.log, dev, m, &params, &s);
+    if (!err)
+        err = session_plan_memory(s, a->batch, &out->memory);
+    if (!err) {
+        out->flops = session_flops(s, a->batch);
+        out->host_ops = session_host_ops(s, a->batch);
+        out->batchable = session_batchable(s);
+        out->made = true;
+    }
+    if (!err && a->common.verbose)
+        err = session_describe(s, a->batch, print_op, NULL);
+    session_destroy(&s);
+    return err;
+}
+
+static enum cq_err make_plan(struct model_args *a, const struct model *m, const struct card *card, struct plan *out)
+{
+    struct device *dev = NULL;
+    memset(out, 0, sizeof *out);
+    device_setup_environment(0);
+    enum cq_err err = device_find(&a->common.log, a->device, &out->device);
+    if (!err)
+        err = device_open(&a->common.log, &out->device, &dev);
+    if (!err)
+        err = plan_on(a, m, card, dev, out);
+    device_close(&dev);
+    return err;
+}
+
+/* ---- text ---- */
+
+static void io_text(const struct model_io *io, char *out, size_t size)
+{
+    int n = snprintf(out, size, "%s[", dtype_name(io->type));
+    for (int d = 0; d < io->rank && (size_t) n < size; d++) {
+        const char *comma = d ? "," : "";
+        if (io->dim[d] >= 0)
+            n += snprintf(out + n, size - (size_t) n, "%s%lld", comma, (long long) io->dim[d]);
+        else
+            n += snprintf(out + n, size - (size_t) n, "%s%s", comma, io->symbol[d] ? io->symbol[d] : "?");
+    }
+    if ((size_t) n < size)
+        snprintf(out + n, size - (size_t) n, "]");
+}
+
+static void print_io(const char *what, const struct model_io *io)
+{
+    char shape[256], name[256];
+    io_text(io, shape, sizeof shape);
+    printf("%-12s %s %s\n", what, text_safe(io->name, name, sizeof name), shape);
+}
+
+static void print_ops(const struct model *m)
+{
+    int n, column = 13, total = 0;
+    const struct model_op_count *ops = model_ops(m, &n);
+    for (int i = 0; i < n; i++)
+        total += ops[i].count;
+    printf("%-12s ", "operators");
+    column += printf("%d: ", total);
+    for (int i = 0; i < n; i++) {
+        if (column > 100) {
+            printf("\n%-12s ", "");
+            column = 13;
+        }
+        column += printf("%s%s %d", i && column > 13 ? ", " : "", ops[i].op_type, ops[i].count);
+    }
+    printf("\n");
+}
+
+static void print_card(const struct card *c)
+{
+    static const char *const channels[] = {"RGB", "BGR", "gray"};
+    static const char *const fits[] = {"stretched", "letterboxed", "fitted top-left"};
+    const struct session_image *im = &c->image;
+    printf("%-12s %s (%s)\n", "decoder", c->decoder, c->why);
+    printf("%-12s %dx%d %s, %s, %s", "image", im->width, im->height, channels[c->channels], im->nhwc ? "NHWC" : "NCHW",
+           fits[c->fit]);
+    if (c->fit != FIT_STRETCH)
+        printf(", padded with %d", c->pad);
+    printf("; x = (pixel - mean) * scale with mean");
+    for (int i = 0; i < im->channels; i++)
+        printf(" %g", im->mean[i]);
+    printf(", scale");
+    for (int i = 0; i < im->channels; i++)
+        printf(" %g", im->scale[i]);
+    printf("\n%-12s score >= %g, IoU <= %g, labels %d\n", "keeps", c->threshold, c->nms, c->n_labels);
+}
+
+static void print_plan(const struct model_args *a, const struct plan *p)
+{
+    if (!p->made)
+        return;
+    char weights[FIGURE_SIZE], act[FIGURE_SIZE], scratch[FIGURE_SIZE], staging[FIGURE_SIZE];
+    printf("%-12s %s (%s)\n", "device", p->device.name, p->device.spec);
+    printf("%-12s %.3f GFLOP an image\n", "work", p->flops / a->batch / 1e9);
+    printf("%-12s batch %d: weights %s, activations %s, scratch %s, staging %s\n", "memory", a->batch,
+           text_bytes((double) p->memory.weights, weights), text_bytes((double) p->memory.activations, act),
+           text_bytes((double) p->memory.scratch, scratch), text_bytes((double) p->memory.staging, staging));
+    if (!p->batchable)
+        printf("%-12s batch 1 only: at batch 2 it answers differently\n", "batching");
+    if (p->host_ops)
+        printf("%-12s %d operators have no OpenCL kernel and run in plain C\n", "slow", p->host_ops);
+}
+
+static void print_text(const struct model_args *a, const struct model *m, const struct card *card, const struct plan *p)
+{
+    char n[FIGURE_SIZE], producer[256];
+    printf("%-12s %s\n", "hash", model_hash(m));
+    printf("%-12s opset %d, by %s\n", "format", model_opset(m), text_safe(model_producer(m), producer, sizeof producer));
+    for (int i = 0; i < model_input_count(m); i++)
+        print_io("input", model_input(m, i));
+    for (int i = 0; i < model_output_count(m); i++)
+        print_io("output", model_output(m, i));
+    print_ops(m);
+    printf("%-12s %s\n", "parameters", text_count(model_parameters(m), n));
+    print_card(card);
+    print_plan(a, p);
+}
+
+/* ---- JSON ---- */
+
+static json_t *io_json(const struct model_io *io)
+{
+    json_t *dims = json_array();
+    for (int d = 0; d < io->rank; d++)
+        json_array_append_new(dims, io->dim[d] >= 0 ? json_integer(io->dim[d])
+                                    : io->symbol[d] ? json_text(io->symbol[d]) : json_null());
+    return json_pack("{s:o, s:s, s:o}", "name", json_text(io->name), "type", dtype_name(io->type), "shape", dims);
+}
+
+static json_t *plan_json(const struct model_args *a, const struct plan *p)
+{
+    if (!p->made)
+        return json_null();
+    return json_pack("{s:s, s:o, s:i, s:f, s:I, s:I, s:I, s:I, s:b, s:i}", "device", p->device.spec, "device_name",
+                     json_text(p->device.name), "batch", a->batch, "flops_per_image", p->flops / a->batch, "weight_bytes",
+                     (json_int_t) p->memory.weights, "activation_bytes", (json_int_t) p->memory.activations, "scratch_bytes",
+                     (json_int_t) p->memory.scratch, "staging_bytes", (json_int_t) p->memory.staging, "batchable",
+                     p->batchable, "host_operators", p->host_ops);
+}
+
+static void print_json(const struct model_args *a, const char *file, const struct model *m, const struct card *card,
+                       const struct plan *p)
+{
+    json_t *inputs = json_array(), *outputs = json_array(), *ops = json_object();
+    int n;
+    const struct model_op_count *counts = model_ops(m, &n);
+    for (int i = 0; i < model_input_count(m); i++)
+        json_array_append_new(inputs, io_json(model_input(m, i)));
+    for (int i = 0; i < model_output_count(m); i++)
+        json_array_append_new(outputs, io_json(model_output(m, i)));
+    for (int i = 0; i < n; i++)
+        json_object_set_new(ops, counts[i].op_type, json_integer(counts[i].count));
+    json_emit("model", json_pack("{s:o, s:s, s:i, s:o, s:I, s:o, s:o, s:o, s:s, s:s, s:o, s:o}", "file", json_text(file), "hash",
+                                 model_hash(m), "opset", model_opset(m), "producer", json_text(model_producer(m)),
+                                 "parameters", (json_int_t) model_parameters(m), "inputs", inputs, "outputs", outputs,
+                                 "operators", ops, "decoder", card->decoder, "recognised", card->why, "card",
+                                 card_to_json(card), "plan", plan_json(a, p)));
+}
+
+static int run(const struct command *self, int argc, char **argv)
+{
+    struct model_args a;
+    struct model *m;
+    struct card card;
+    struct plan plan;
+    int n_rest, rc;
+    if (!common_parse(self, &a.common, opts, &a, argc, argv, &n_rest, &rc))
+        return rc;
+    if (n_rest != 1)
+        return common_usage(self, "name one model: a file, or builtin:scene");
+    const struct pipeline_flags flags = {.decoder = a.decoder, .labels = a.labels, .threshold = NAN, .nms = NAN,
+                                         .width = a.size.width, .height = a.size.height};
+    enum cq_err err = pipeline_load_model(&a.common.log, argv[0], &flags, &m, &card);
+    if (err)
+        return err == CQ_INVALID ? EXIT_USAGE : EXIT_FATAL;
+    err = make_plan(&a, m, &card, &plan);
+    if (a.common.json)
+        print_json(&a, argv[0], m, &card, &plan);
+    else
+        print_text(&a, m, &card, &plan);
+    card_finish(&card);
+    model_destroy(&m);
+    return common_exit(err, false);
+}
+
+const struct command cmd_model = {
+    .name = "model",
+    .usage = "[options] FILE|builtin:scene",
+    .summary = "Tell what was understood of a model",
+    .details =
+        "Inputs, outputs, operators, parameters, how its outputs will be read and how that was recognised, the\n"
+        "preprocessing, and the memory that a batch takes on the device. -v lists the kernel of each operator.\n\n"
+        "Exit codes: 0, 1 the file is no usable model, 2 usage, 11 no usable device (the rest is still printed).",
+    .run = run,
+};

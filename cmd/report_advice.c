@@ -1,0 +1,117 @@
+/* What to try next: each rule looks at one figure and says what it means and what would change it. */
+#include <stdarg.h>
+
+#include "cmd/report_facts.h"
+#include "stages/failure.h"
+
+struct teller {
+    void (*say)(void *ctx, const char *text);
+    void *ctx;
+};
+
+__attribute__((format(printf, 2, 3)))
+static void say(const struct teller *t, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    t->say(t->ctx, text);
+}
+
+/* What a user can do about a class; NULL: nothing. */
+static const char *remedy(enum failure f)
+{
+    switch (f) {
+    case FAIL_NOT_MEDIA:
+    case FAIL_EMPTY:
+    case FAIL_NO_VIDEO:          return "leave them out, or get them again from where they came from";
+    case FAIL_UNSUPPORTED_CODEC: return "convert them with an ffmpeg that has the codec, then submit the copies";
+    case FAIL_TRUNCATED:
+    case FAIL_DAMAGED:           return "what decodes was kept; copy the originals again if the rest matters";
+    case FAIL_DECODE_ERROR:      return "try to play one; if it plays, please report it";
+    case FAIL_IO:
+    case FAIL_VANISHED:          return "make the files readable again (mounted? permissions?), then submit them again";
+    case FAIL_CHANGED:           return "the files were changed after submit; submit them again";
+    case FAIL_CRASH:
+    case FAIL_HANG:              return "the decoder library cannot stand them; converting them often helps";
+    case FAIL_MODEL:
+    case FAIL_DEVICE:            return "see `clipq model FILE` and `clipq devices`";
+    case FAIL_OUT_OF_MEMORY:     return "take a smaller model or input size, or another --device";
+    case FAIL_INTERNAL:          return "that is a defect in clipq; please report it with the message";
+    default:                     return NULL;
+    }
+}
+
+static void about_failures(const struct report *r, const struct teller *t)
+{
+    for (int i = 0; i < r->n_classes; i++) {
+        const char *what = remedy(failure_by_name(r->classes[i].name));
+        if (what)
+            say(t, "%lld %s: %s", (long long) r->classes[i].count, r->classes[i].name, what);
+    }
+}
+
+static void about_queue(const struct report *r, const struct teller *t)
+{
+    bool active = false;
+    for (int i = 0; i < r->n_runs; i++)
+        active = active || r->runs[i].active;
+    if (r->counts.pending + r->counts.running && !active)
+        say(t, "%lld clips are left and nothing is running: clipq work", (long long) (r->counts.pending + r->counts.running));
+}
+
+static void about_inference(const struct report *r, const struct teller *t)
+{
+    if (r->mean_batch > 0 && r->mean_batch < 3)
+        say(t, "batches hold %.1f frames on average: more --workers would fill them", r->mean_batch);
+    say(t, "inference sets the pace (%.0f %% busy): a faster --device, a smaller model, or fewer frames "
+           "(submit --fps 5, --every 5) would shorten the run", r->loads[RESOURCE_INFER].share * 100);
+}
+
+static void about_decoding(const struct report *r, const struct teller *t)
+{
+    int workers = r->n_runs ? r->runs[0].workers : 0;
+    say(t, "decoding sets the pace (%.0f %% busy): more --workers than %d where there are cores for them, or "
+           "submit --keyframes where they are enough", r->loads[RESOURCE_DECODE].share * 100, workers);
+}
+
+static void about_pace(const struct report *r, const struct teller *t)
+{
+    if (r->bottleneck < 0)
+        return;
+    double share = r->loads[r->bottleneck].share;
+    if (share < 0.5)
+        say(t, "nothing was busy more than %.0f %% of the time: more --workers, or the runs were short and mostly "
+               "starting up", share * 100);
+    else if (r->bottleneck == RESOURCE_INFER)
+        about_inference(r, t);
+    else if (r->bottleneck == RESOURCE_DECODE)
+        about_decoding(r, t);
+    else
+        say(t, "recording sets the pace (%.0f %% busy): put the database on a faster disk, or raise --threshold so that "
+               "fewer rows are written", share * 100);
+}
+
+static void about_accidents(const struct report *r, const struct teller *t)
+{
+    if (r->halvings)
+        say(t, "the device ran out of memory and batches were halved %lld times: start with a smaller --batch",
+            (long long) r->halvings);
+    if (r->engine_restarts)
+        say(t, "the engine was started again %lld times: memory or the OpenCL driver; a smaller --batch needs less",
+            (long long) r->engine_restarts);
+    if (r->worker_restarts)
+        say(t, "decode workers died %lld times; the clips at fault are under crash and hang",
+            (long long) r->worker_restarts);
+}
+
+void report_advise(const struct report *r, void (*fn)(void *ctx, const char *text), void *ctx)
+{
+    const struct teller t = {fn, ctx};
+    about_queue(r, &t);
+    about_pace(r, &t);
+    about_accidents(r, &t);
+    about_failures(r, &t);
+}

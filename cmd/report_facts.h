@@ -1,0 +1,52 @@
+/* What the report says, as numbers: gathered from the store once, then printed as text or JSON.
+ *
+ * Thread-safety: one thread at a time per object.
+ */
+#ifndef CLIPQ_CMD_REPORT_FACTS_H
+#define CLIPQ_CMD_REPORT_FACTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "kernels/base/err.h"
+#include "runner/store.h"
+
+enum { REPORT_RUNS = 100, REPORT_MODELS = 64 };
+
+/* Things that work at the same time as each other; the busiest one limits the whole. */
+enum resource { RESOURCE_DECODE, RESOURCE_INFER, RESOURCE_WRITE, RESOURCE_COUNT };
+
+struct load {
+    const char *name;          /* "decoding" */
+    double busy_s;             /* summed over its workers */
+    double capacity_s;         /* what they could have been busy: wall time times their number */
+    double share;              /* busy/capacity, 0..1 */
+};
+
+struct report {
+    struct store_counts counts;
+    bool adds_up;              /* submitted is the sum of the states */
+    struct store_failure_class *classes;   /* owned */
+    int n_classes;
+    struct histogram stages[METRIC_COUNT];
+    struct store_run_row runs[REPORT_RUNS];
+    int n_runs;
+    struct store_model_row models[REPORT_MODELS];
+    int n_models;
+
+    /* Over the runs that have ended. */
+    double wall_s, media_s;
+    int64_t inferred, sampled, decoded, batches, halvings, worker_restarts, engine_restarts;
+    double frames_per_s, times_real_time, mean_batch;
+    struct load loads[RESOURCE_COUNT];
+    int bottleneck;            /* a resource, or -1 when there is nothing to judge by */
+};
+
+enum cq_err report_gather(struct store *s, struct report *out);
+void report_finish(struct report *r);
+
+/* Calls `say` with one line of advice after the other; each follows from a number in `r`, which it names. */
+void report_advise(const struct report *r, void (*say)(void *ctx, const char *text), void *ctx);
+
+#endif

@@ -1,0 +1,254 @@
+/* clipq submit: candidates in, rows out. Models are loaded and checked before anything is written. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/common.h"
+#include "cmd/progress.h"
+#include "runner/pipeline.h"
+#include "runner/pipeline_load.h"
+#include "runner/submit.h"
+
+struct submit_args {
+    struct cq_opt_list models;
+    const char *labels, *decoder, *from_file;
+    double threshold, nms, fps;
+    struct cq_opt_size size;
+    int every, priority, progress, probers;
+    struct cq_opt_seconds from, to;
+    bool keyframes, nul, dry_run;
+
+    struct common common;
+    struct progress show;
+};
+
+static const struct cq_opt opts[] = {
+    CQ_OPT(struct submit_args, models, .name = "model", .letter = 'm', .value = "FILE", .max = PIPELINE_MAX_MODELS,
+           .help = "an ONNX file, or builtin:scene, which is taken when none is given;\n"
+                   "repeatable: one decode feeds up to 8 models"),
+    CQ_OPT(struct submit_args, labels, .name = "labels", .value = "FILE", .help = "class names, one per line"),
+    CQ_OPT(struct submit_args, decoder, .name = "decoder", .value = "NAME",
+           .help = "how to read the model's outputs, instead of recognising it"),
+    CQ_OPT(struct submit_args, threshold, .name = "threshold", .value = "T", .def = NAN, .min = 0, .max = 1,
+           .help = "drop answers with a lower score; the model's card has a default"),
+    CQ_OPT(struct submit_args, nms, .name = "nms", .value = "IOU", .def = NAN, .min = 0, .max = 1,
+           .help = "of boxes of a class that overlap more, keep the best"),
+    CQ_OPT(struct submit_args, size, .name = "size", .value = "WxH", .min = 1, .max = 8192,
+           .help = "input size for a model that leaves it open"),
+    CQ_OPT(struct submit_args, every, .name = "every", .value = "N", .min = 1, .max = 1000000,
+           .help = "look at one frame in N; without --every, --fps, --keyframes at all"),
+    CQ_OPT(struct submit_args, fps, .name = "fps", .value = "F", .def = NAN, .min = 0.0001, .max = 1000,
+           .help = "look at about F frames a second, by their real times"),
+    CQ_OPT(struct submit_args, keyframes, .name = "keyframes", .help = "look at keyframes only"),
+    CQ_OPT(struct submit_args, from, .name = "from", .value = "TIME", .help = "start there in each clip: seconds or HH:MM:SS"),
+    CQ_OPT(struct submit_args, to, .name = "to", .value = "TIME", .help = "end there in each clip"),
+    CQ_OPT(struct submit_args, priority, .name = "priority", .value = "P", .min = -1000, .max = 1000,
+           .help = "higher ones are worked on first; the default is 0"),
+    CQ_OPT(struct submit_args, from_file, .name = "from-file", .value = "FILE", .help = "read more paths from FILE, or - for "
+           "standard input"),
+    CQ_OPT(struct submit_args, nul, .name = "null", .letter = '0', .help = "paths in that file end with NUL (find -print0)"),
+    CQ_OPT(struct submit_args, dry_run, .name = "dry-run", .letter = 'n', .help = "probe and tell, write nothing"),
+    CQ_OPT(struct submit_args, probers, .name = "probers", .value = "N", .min = 1, .max = 64, .zero = "auto",
+           .help = "probing processes; auto is one per core"),
+    CQ_OPT(struct submit_args, progress, .name = "progress", .choices = PROGRESS_CHOICES, .help = PROGRESS_HELP),
+    {0},
+};
+
+/* ---- options to a pipeline ---- */
+
+static int check(const struct command *self, const struct submit_args *a, int n_paths)
+{
+    int samplings = (a->every > 0) + !isnan(a->fps) + a->keyframes;
+    if (!n_paths && !a->from_file)
+        return common_usage(self, "nothing to submit: name files or directories, or use --from-file");
+    if (samplings > 1)
+        return common_usage(self, "--every, --fps and --keyframes exclude each other");
+    if (a->to.s > 0 && a->to.s <= a->from.s)
+        return common_usage(self, "--to %g is not after --from %g", a->to.s, a->from.s);
+    if (a->nul && !a->from_file)
+        return common_usage(self, "--null (-0) goes with --from-file");
+    if (a->models.n > 1 && (a->decoder || a->labels || a->size.width))
+        return common_usage(self, "--decoder, --labels and --size fit one model only: with several, write a card file "
+                                  "beside each (MODEL.card.json)");
+    return EXIT_FINE;
+}
+
+static struct sample_spec sampling(const struct submit_args *a)
+{
+    struct sample_spec s = {.mode = SAMPLE_EVERY, .every = a->every ? a->every : 1, .from_s = a->from.s, .to_s = a->to.s};
+    if (a->keyframes)
+        s.mode = SAMPLE_KEYFRAMES;
+    if (!isnan(a->fps)) {
+        s.mode = SAMPLE_FPS;
+        s.fps = a->fps;
+    }
+    return s;
+}
+
+static enum cq_err make_pipeline(struct submit_args *a, struct pipeline *p)
+{
+    const struct pipeline_flags flags = {
+        .decoder = a->decoder, .labels = a->labels, .threshold = a->threshold, .nms = a->nms, .width = a->size.width,
+        .height = a->size.height,
+    };
+    if (!a->models.n)
+        a->models.item[a->models.n++] = "builtin:scene";
+    memset(p, 0, sizeof *p);
+    p->sample = sampling(a);
+    enum cq_err err = CQ_OK;
+    for (int i = 0; !err && i < a->models.n; i++)
+        err = pipeline_add_model(&a->common.log, p, a->models.item[i], &flags);
+    return err;
+}
+
+/* ---- telling ---- */
+
+static void on_event(void *ctx, const struct submit_event *e)
+{
+    struct submit_args *a = ctx;
+    if (a->common.json) {
+        json_t *j = json_pack("{s:o, s:I, s:s, s:s, s:o, s:o, s:i, s:i}", "path", json_text(e->path), "job_id",
+                              (json_int_t) e->job_id, "outcome", e->outcome, "reason", failure_name(e->failure), "message",
+                              json_text(e->message), "duration_s", json_figure(e->duration_s), "width", e->width, "height",
+                              e->height);
+        json_emit("candidate", j);
+        return;
+    }
+    char path[4096];
+    bool failed = !strcmp(e->outcome, "failed");
+    if (failed && !a->common.quiet)
+        cq_log_warn(&a->common.log, "%s: %s: %s", text_safe(e->path, path, sizeof path),
+                    failure_name(e->failure), e->message);
+    else if (a->common.verbose || a->dry_run)
+        fprintf(a->dry_run ? stdout : stderr, "%-12s %5dx%-5d %9.2f s  %s\n", e->outcome, e->width, e->height, e->duration_s,
+                text_safe(e->path, path, sizeof path));
+}
+
+static void on_progress(void *ctx, const struct submit_progress *p, bool last)
+{
+    struct submit_args *a = ctx;
+    if (!progress_is_due(&a->show, last))
+        return;
+    double rate = p->elapsed_s > 0 ? (double) p->settled / p->elapsed_s : 0;
+    char settled[FIGURE_SIZE], queued[FIGURE_SIZE], known[FIGURE_SIZE], failed[FIGURE_SIZE], text[200];
+    snprintf(text, sizeof text, "%s probed (%.0f/s): %s queued, %s known, %s failed", text_count(p->settled, settled), rate,
+             text_count(p->queued, queued), text_count(p->known, known), text_count(p->failed, failed));
+    json_t *j = json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:b}", "found", (json_int_t) p->found, "settled",
+                          (json_int_t) p->settled, "queued", (json_int_t) p->queued, "known", (json_int_t) p->known, "failed",
+                          (json_int_t) p->failed, "elapsed_s", json_figure(p->elapsed_s), "per_second", json_figure(rate),
+                          "last", last);
+    progress_show(&a->show, -1, text, "submit_progress", j, last);
+}
+
+static void tell_result(const struct submit_args *a, const struct pipeline *p, const struct submit_result *r)
+{
+    const struct submit_progress *t = &r->totals;
+    if (a->common.json) {
+        json_emit("submit_result", json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:b}", "candidates", (json_int_t) t->settled,
+                                             "queued", (json_int_t) t->queued, "known", (json_int_t) t->known, "failed",
+                                             (json_int_t) t->failed, "missing", (json_int_t) r->missing, "media_s",
+                                             json_figure(t->media_s), "elapsed_s", json_figure(t->elapsed_s), "dry_run",
+                                             a->dry_run));
+        return;
+    }
+    if (a->common.quiet)
+        return;
+    char n[4][FIGURE_SIZE], media[FIGURE_SIZE];
+    printf("%s candidates: %s %s (%s of video), %s known already, %s failed\n", text_count(t->settled, n[0]),
+           text_count(t->queued, n[1]), a->dry_run ? "would be queued" : "queued", text_seconds(t->media_s, media),
+           text_count(t->known, n[2]), text_count(t->failed, n[3]));
+    for (int i = 0; i < p->n_models; i++)
+        printf("model %s: %s, input %dx%d (%s)\n", p->models[i].name, p->models[i].card.decoder, p->models[i].card.image.width,
+               p->models[i].card.image.height, p->models[i].card.why);
+    if (!t->found && !r->missing)
+        printf("No media file was found. In directories only known suffixes count; name a file to have it tried anyway.\n");
+    else if (t->queued && !a->dry_run)
+        printf("Next: clipq work%s%s\n", strcmp(a->common.db, "clipq.db") ? " --db " : "",
+               strcmp(a->common.db, "clipq.db") ? a->common.db : "");
+}
+
+static int exit_code(enum cq_err err, const struct submit_result *r)
+{
+    if (err)
+        return common_exit(err, r->in_store);
+    if (r->signal)
+        return 128 + r->signal;
+    if (r->missing && !r->totals.found)
+        return EXIT_FATAL;
+    return r->totals.failed || r->missing ? EXIT_SOME_FAILED : EXIT_FINE;
+}
+
+static int submit(struct submit_args *a, const struct pipeline *p, char **paths, int n_paths, FILE *list)
+{
+    struct submit_params params = {
+        .db_path = a->common.db, .pipeline = p, .paths = paths, .n_paths = n_paths, .list = list, .list_nul = a->nul,
+        .priority = a->priority, .dry_run = a->dry_run, .probers = a->probers, .event = on_event, .progress = on_progress,
+        .ctx = a, .log = &a->common.log,
+    };
+    struct submit_result result;
+    enum cq_err err = submit_run(&params, &result);
+    if (!err)
+        tell_result(a, p, &result);
+    return exit_code(err, &result);
+}
+
+static FILE *open_list(struct cq_log *log, const char *name)
+{
+    if (!strcmp(name, "-"))
+        return stdin;
+    FILE *f = fopen(name, "re");
+    if (!f)
+        cq_log_error(log, "--from-file %s: %s", name, strerror(errno));
+    return f;
+}
+
+static int run(const struct command *self, int argc, char **argv)
+{
+    static struct submit_args a;      /* progress and log point into it */
+    struct pipeline *pipeline = NULL;
+    FILE *list = NULL;
+    int n_paths, rc;
+    if (!common_parse(self, &a.common, opts, &a, argc, argv, &n_paths, &rc))
+        return rc;
+    rc = check(self, &a, n_paths);
+    if (rc)
+        return rc;
+    progress_init(&a.show, (enum progress_mode) a.progress, a.common.quiet, common_color(&a.common, stderr));
+    a.common.log.sink = progress_log;
+    a.common.log.ctx = &a.show;
+
+    rc = EXIT_FATAL;
+    pipeline = calloc(1, sizeof *pipeline);
+    if (!pipeline)
+        return rc;
+    enum cq_err err = make_pipeline(&a, pipeline);
+    if (err) {
+        rc = err == CQ_INVALID ? EXIT_USAGE : EXIT_FATAL;
+        goto done;
+    }
+    if (a.from_file && !(list = open_list(&a.common.log, a.from_file)))
+        goto done;
+    rc = submit(&a, pipeline, argv, n_paths, list);
+done:
+    if (list && list != stdin)
+        fclose(list);
+    pipeline_finish(pipeline);
+    free(pipeline);
+    return rc;
+}
+
+const struct command cmd_submit = {
+    .name = "submit",
+    .usage = "[options] PATH...",
+    .summary = "Probe clips and put them into the queue",
+    .details =
+        "PATH is a file, a directory (searched with everything below it) or a pattern in quotes ('in/*.mp4').\n"
+        "In directories files with a known video suffix count, hidden ones are skipped and links to directories are\n"
+        "not followed; a file that is named is always tried. A file that cannot be read becomes a failed job with\n"
+        "its reason and the others go on. Submitting the same content with the same options again does nothing.\n\n"
+        "Exit codes: 0 all fine, 1 fatal (a model cannot be used, nothing was found), 2 usage, 3 some candidates\n"
+        "failed, 10 database missing, locked, unwritable or newer, 130 and 143 by signal.",
+    .run = run,
+};

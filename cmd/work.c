@@ -1,0 +1,153 @@
+/* clipq work: runs the queue until it is empty, and shows how far it is. */
+#include <string.h>
+
+#include "cmd/common.h"
+#include "cmd/progress.h"
+#include "runner/store.h"
+#include "runner/work.h"
+
+struct work_args {
+    int workers, batch, progress, max_attempts;
+    const char *device;
+    bool forever;
+    double drain_timeout, stall_timeout, arena;
+
+    struct common common;
+    struct progress show;
+};
+
+static const struct cq_opt opts[] = {
+    CQ_OPT(struct work_args, workers, .name = "workers", .letter = 'w', .value = "N", .min = 1, .max = 256, .zero = "auto",
+           .help = "decoding processes; auto is one per core"),
+    CQ_OPT(struct work_args, device, .name = "device", .letter = 'd', .value = "WHAT", .def_text = "auto",
+           .help = "auto (the fastest), cpu, gpu, or P:D[,P:D...] as\n`clipq devices` lists them"),
+    CQ_OPT(struct work_args, batch, .name = "batch", .letter = 'b', .value = "B", .min = 1, .max = 1024, .zero = "auto",
+           .help = "frames per inference"),
+    CQ_OPT(struct work_args, forever, .name = "forever", .help = "wait for new clips when the queue is empty"),
+    CQ_OPT(struct work_args, max_attempts, .name = "max-attempts", .value = "N", .def = 3, .min = 1, .max = 100,
+           .help = "tries of a clip whose failure may pass"),
+    CQ_OPT(struct work_args, drain_timeout, .name = "drain-timeout", .value = "S", .def = 60, .min = 0.1, .max = 86400,
+           .help = "seconds that clips under way get after the first Ctrl-C"),
+    CQ_OPT(struct work_args, stall_timeout, .name = "stall-timeout", .value = "S", .def = 60, .min = 0.1, .max = 86400,
+           .help = "seconds without a frame after which a decoder counts as hung"),
+    CQ_OPT(struct work_args, arena, .name = "arena", .value = "MIB", .def = 256, .min = 1, .max = 65536,
+           .help = "MiB of shared memory for frames on their way"),
+    CQ_OPT(struct work_args, progress, .name = "progress", .choices = PROGRESS_CHOICES, .help = PROGRESS_HELP),
+    {0},
+};
+
+/* ---- progress ---- */
+
+static json_t *progress_json(const struct work_progress *p, bool last)
+{
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:s, s:s, s:b}",
+                     "elapsed_s", json_figure(p->elapsed_s), "clips_done", (json_int_t) p->clips_done, "clips_failed",
+                     (json_int_t) p->clips_failed, "clips_running", (json_int_t) p->clips_running, "clips_left",
+                     (json_int_t) p->clips_left, "frames_decoded", (json_int_t) p->frames_decoded, "frames_sampled",
+                     (json_int_t) p->frames_sampled, "frames_inferred", (json_int_t) p->frames_inferred, "frames_per_s",
+                     json_figure(p->frames_per_s), "media_s_done", json_figure(p->media_s_done), "media_s_left",
+                     json_figure(p->media_s_left), "times_real_time", json_figure(p->times_real_time), "eta_s",
+                     p->eta_s >= 0 ? json_figure(p->eta_s) : json_null(), "workers", p->workers, "engines", p->engines,
+                     "devices", p->devices ? p->devices : "", "note", p->note ? p->note : "", "last", last);
+}
+
+static void progress_text(const struct work_progress *p, char *out, size_t size)
+{
+    char eta[FIGURE_SIZE], done[FIGURE_SIZE], left[FIGURE_SIZE];
+    int n = snprintf(out, size, "%s clips done, %s left", text_count(p->clips_done, done),
+                     text_count(p->clips_left + p->clips_running, left));
+    if (p->clips_failed && (size_t) n < size)
+        n += snprintf(out + n, size - (size_t) n, ", %lld failed", (long long) p->clips_failed);
+    if ((size_t) n < size)
+        n += snprintf(out + n, size - (size_t) n, "  %.1f frames/s  %.2fx real time", p->frames_per_s, p->times_real_time);
+    if (p->eta_s >= 0 && (size_t) n < size)
+        n += snprintf(out + n, size - (size_t) n, "  ETA %s", text_seconds(p->eta_s, eta));
+    if (p->note && (size_t) n < size)
+        snprintf(out + n, size - (size_t) n, "  (%s)", p->note);
+}
+
+static void on_progress(void *ctx, const struct work_progress *p, bool last)
+{
+    struct work_args *a = ctx;
+    if (!progress_is_due(&a->show, last))
+        return;
+    char text[320];
+    progress_text(p, text, sizeof text);
+    double media = p->media_s_done + p->media_s_left;
+    double share = a->forever || media <= 0 ? -1 : p->media_s_done / media;
+    progress_show(&a->show, last && !p->clips_left ? 1 : share, text, "work_progress", progress_json(p, last), last);
+}
+
+/* ---- the end ---- */
+
+static void tell_result(const struct work_args *a, const struct work_result *r)
+{
+    if (a->common.json) {
+        json_emit("work_result", json_pack("{s:I, s:I, s:I, s:I, s:I, s:i, s:b}", "done", (json_int_t) r->done, "partial",
+                                           (json_int_t) r->partial, "failed", (json_int_t) r->failed, "dead",
+                                           (json_int_t) r->dead, "left", (json_int_t) r->left, "signal", r->signal, "aborted",
+                                           r->aborted));
+        return;
+    }
+    if (a->common.quiet)
+        return;
+    char n[5][FIGURE_SIZE];
+    printf("%s done, %s partial, %s failed, %s dead, %s left\n", text_count(r->done, n[0]), text_count(r->partial, n[1]),
+           text_count(r->failed, n[2]), text_count(r->dead, n[3]), text_count(r->left, n[4]));
+    bool other = strcmp(a->common.db, "clipq.db") != 0;
+    printf("Next: clipq %s%s%s\n", r->left ? "work" : "report", other ? " --db " : "", other ? a->common.db : "");
+}
+
+static int exit_code(const struct work_result *r)
+{
+    if (r->signal)
+        return 128 + r->signal;
+    if (r->left)
+        return EXIT_LEFT;
+    return r->failed || r->dead || r->partial ? EXIT_SOME_FAILED : EXIT_FINE;
+}
+
+static int run(const struct command *self, int argc, char **argv)
+{
+    static struct work_args a;        /* progress and log point into it */
+    int n_rest, rc;
+    if (!common_parse(self, &a.common, opts, &a, argc, argv, &n_rest, &rc))
+        return rc;
+    if (n_rest)
+        return common_usage(self, "'%s': work takes no names; clips come in with clipq submit", argv[0]);
+    progress_init(&a.show, (enum progress_mode) a.progress, a.common.quiet, common_color(&a.common, stderr));
+    a.common.log.sink = progress_log;
+    a.common.log.ctx = &a.show;
+
+    /* Its own errors are told apart from those of a model or a device by opening it once alone. */
+    struct store *store;
+    enum cq_err err = store_open(&a.common.log, a.common.db, STORE_WRITE, &store);
+    if (err)
+        return common_exit(err, true);
+    store_close(&store);
+
+    struct work_params params = {
+        .db_path = a.common.db, .devices = a.device, .workers = a.workers, .batch = a.batch, .forever = a.forever,
+        .drain_timeout_s = a.drain_timeout, .max_attempts = a.max_attempts, .stall_timeout_s = a.stall_timeout,
+        .arena_bytes = (int64_t) (a.arena * (1 << 20)), .progress = on_progress, .ctx = &a, .log = &a.common.log,
+    };
+    struct work_result result = {0};
+    err = work_run(&params, &result);
+    if (err)
+        return result.signal ? 128 + result.signal : common_exit(err, err == CQ_FULL);
+    tell_result(&a, &result);
+    return exit_code(&result);
+}
+
+const struct command cmd_work = {
+    .name = "work",
+    .usage = "[options]",
+    .summary = "Decode, infer and record what is in the queue",
+    .details =
+        "Runs until the queue is empty. The first Ctrl-C lets the clips under way finish, the second one stops at\n"
+        "once; either way, and after a crash or a power cut, `clipq work` goes on where it was. Several may run on\n"
+        "one database.\n\n"
+        "Exit codes: 0 all jobs fine, 1 fatal, 2 usage, 3 finished but some jobs failed or are partial, 4 stopped\n"
+        "with work left, 10 database missing, locked or newer, 11 no usable device, 130 and 143 by signal.",
+    .run = run,
+};
