@@ -1,0 +1,94 @@
+/* An ONNX graph as the file gives it, freed of protobuf: nodes in an order in which they can run, values
+ * numbered, constants as host arrays.
+ *
+ * Read-only once loaded. Operators are still ONNX operators here; stages/infer/lower.h turns them into the
+ * engine's own on concrete shapes.
+ *
+ * Thread-safety: plain data.
+ */
+#ifndef CLIPQ_STAGES_INFER_GRAPH_H
+#define CLIPQ_STAGES_INFER_GRAPH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/base/err.h"
+#include "kernels/tensor.h"
+#include "stages/infer/model.h"
+#include "stages/infer/pool.h"
+
+struct cq_log;
+
+/* A constant: PLAIN, in host memory. */
+struct constant {
+    struct tensor_desc desc;
+    const void *data;           /* NULL: none */
+};
+
+enum attr_kind { ATTR_INT, ATTR_FLOAT, ATTR_STRING, ATTR_INTS, ATTR_FLOATS, ATTR_TENSOR, ATTR_OTHER };
+
+struct attr {
+    const char *name;
+    enum attr_kind kind;
+    int64_t i;
+    float f;
+    const char *s;
+    int n;                      /* of ints or floats */
+    const int64_t *ints;
+    const float *floats;
+    struct constant tensor;
+};
+
+struct node {
+    const char *name;           /* may be "" */
+    const char *type;           /* "Conv" */
+    const char *domain;         /* "" for ONNX's own */
+    int n_in, n_out, n_attr;
+    int *in;                    /* values, -1 where left out */
+    int *out;
+    struct attr *attr;
+};
+
+struct value {
+    const char *name;
+    int producer;               /* node, -1 for inputs and constants */
+    struct constant constant;   /* data is NULL for what is computed */
+};
+
+struct graph {
+    struct pool pool;
+    struct value *values;
+    int n_values;
+    struct node *nodes;         /* topologically sorted */
+    int n_nodes;
+    int n_inputs, n_outputs;
+    struct model_io *inputs, *outputs;
+    int *input_value, *output_value;
+    int opset;                  /* of the domain "" */
+    const char *producer;
+    int n_meta;
+    const char **meta_key, **meta_value;
+    int64_t parameters;         /* elements in floating-point initialisers */
+
+    void *source;               /* what constants and names are borrowed from */
+    void (*source_free)(void *source);
+    struct graph_map { void *addr; size_t size; } *maps;  /* files of external data */
+    int n_maps;
+};
+
+/* Frees what the graph points to and empties it. */
+void graph_finish(struct graph *g);
+
+/* Puts nodes into an order in which every input is made before it is used. CQ_CORRUPT: a cycle, or an input
+ * that nothing makes; CQ_NOMEM. */
+enum cq_err graph_sort(struct cq_log *log, struct graph *g);
+
+const struct attr *node_attr(const struct node *n, const char *name);
+int64_t node_int(const struct node *n, const char *name, int64_t otherwise);
+float node_float(const struct node *n, const char *name, float otherwise);
+const char *node_string(const struct node *n, const char *name, const char *otherwise);
+/* NULL and *count 0 when absent. */
+const int64_t *node_ints(const struct node *n, const char *name, int *count);
+
+#endif

@@ -1,0 +1,321 @@
+/* The walk over the graph, the table of operators, and what every operator needs. */
+#include "stages/infer/lower.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/base/log.h"
+
+static const struct lower_op *const families[] = {
+    lower_ops_elementwise, lower_ops_conv, lower_ops_view, lower_ops_move, lower_ops_math, lower_ops_norm,
+    lower_ops_resize,
+};
+
+static const struct lower_op *find_op(const struct node *n)
+{
+    if (*n->domain)
+        return NULL;
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+        for (const struct lower_op *op = families[f]; op->type; op++)
+            if (!strcmp(op->type, n->type))
+                return op;
+    return NULL;
+}
+
+enum cq_err lower_check_ops(struct cq_log *log, const struct graph *g)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct node *n = &g->nodes[i];
+        if (find_op(n))
+            continue;
+        cq_log_error(log, "operator %s%s%s (node '%s') is not supported", n->domain, *n->domain ? "." : "", n->type,
+                     n->name);
+        return CQ_UNSUPPORTED;
+    }
+    return CQ_OK;
+}
+
+enum cq_err lower_fail(const struct lower *c, const char *fmt, ...)
+{
+    char text[320];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    cq_log_error(c->log, "node '%s' (%s): %s", c->node->name, c->node->type, text);
+    return CQ_UNSUPPORTED;
+}
+
+int lower_in(const struct lower *c, int i)
+{
+    return i < c->node->n_in && c->node->in[i] >= 0 ? c->tensor_of[c->node->in[i]] : -1;
+}
+
+struct tensor_desc lower_desc(const struct lower *c, int i)
+{
+    int t = lower_in(c, i);
+    return t >= 0 ? c->net->tensors[t].desc : (struct tensor_desc){0};
+}
+
+const void *lower_data(const struct lower *c, int i)
+{
+    int t = lower_in(c, i);
+    return t >= 0 ? c->net->tensors[t].data : NULL;
+}
+
+bool lower_has_output(const struct lower *c, int i)
+{
+    return i < c->node->n_out && c->node->out[i] >= 0;
+}
+
+static bool int_at(enum dtype type, const void *data, int64_t i, int64_t *out)
+{
+    switch (type) {
+    case DT_I64: *out = ((const int64_t *) data)[i]; return true;
+    case DT_I32: *out = ((const int32_t *) data)[i]; return true;
+    case DT_U8: case DT_BOOL: *out = ((const uint8_t *) data)[i]; return true;
+    default: return false;
+    }
+}
+
+bool lower_const_ints(const struct lower *c, int i, int64_t *out, int max, int *count)
+{
+    struct tensor_desc d = lower_desc(c, i);
+    const void *data = lower_data(c, i);
+    int64_t n = tensor_elems(&d);
+    if (!data || n < 0 || n > max)
+        return false;
+    for (int64_t k = 0; k < n; k++)
+        if (!int_at(d.type, data, k, &out[k]))
+            return false;
+    *count = (int) n;
+    return true;
+}
+
+enum cq_err lower_ints(const struct lower *c, const char *name, int i, int64_t *out, int *count)
+{
+    int n;
+    const struct attr *a = node_attr(c->node, name);
+    *count = -1;
+    if (a) {
+        const int64_t *values = node_ints(c->node, name, &n);
+        if (n > TENSOR_MAX_RANK)
+            return lower_fail(c, "attribute %s has %d values", name, n);
+        for (int k = 0; k < n; k++)
+            out[k] = values[k];
+        *count = n;
+        return CQ_OK;
+    }
+    if (i < 0 || lower_in(c, i) < 0)
+        return CQ_OK;
+    if (!lower_const_ints(c, i, out, TENSOR_MAX_RANK, count))
+        return lower_fail(c, "%s must be known before the model runs", name);
+    return CQ_OK;
+}
+
+bool lower_const_float(const struct lower *c, int i, float *out)
+{
+    struct tensor_desc d = lower_desc(c, i);
+    const void *data = lower_data(c, i);
+    if (!data || tensor_elems(&d) != 1)
+        return false;
+    int64_t v;
+    if (d.type == DT_F32)
+        *out = *(const float *) data;
+    else if (d.type == DT_F64)
+        *out = (float) *(const double *) data;
+    else if (int_at(d.type, data, 0, &v))
+        *out = (float) v;
+    else
+        return false;
+    return true;
+}
+
+enum cq_err lower_axis(const struct lower *c, int64_t axis, int rank, int *out)
+{
+    if (axis < -rank || axis >= (rank ? rank : 1))
+        return lower_fail(c, "axis %lld of a tensor with %d dimensions", (long long) axis, rank);
+    *out = (int) (axis < 0 ? axis + rank : axis);
+    return CQ_OK;
+}
+
+enum cq_err lower_emit(struct lower *c, const struct op *op, const int *in, int n_in,
+                       const struct tensor_desc *desc, int n_out, int *out)
+{
+    if (n_in > OP_MAX_INPUTS || n_out > OP_MAX_OUTPUTS)
+        return lower_fail(c, "more inputs or outputs than the engine takes");
+    for (int i = 0; i < n_out; i++) {
+        if (!desc_valid(&desc[i]))
+            return lower_fail(c, "its result would be impossibly large");
+        out[i] = net_tensor(c->net, c->node->name, &desc[i]);
+        if (out[i] < 0)
+            return CQ_NOMEM;
+    }
+    struct step s = {
+        .op = *op, .n_in = n_in, .n_out = n_out, .in = (int *) in, .out = out,
+        .name = c->node->name, .type = c->node->type,
+    };
+    return net_emit(c->log, c->net, &s);
+}
+
+enum cq_err lower_emit1(struct lower *c, const struct op *op, const int *in, int n_in, const struct tensor_desc *desc)
+{
+    int out;
+    enum cq_err err = lower_emit(c, op, in, n_in, desc, 1, &out);
+    if (!err)
+        lower_bind(c, 0, out);
+    return err;
+}
+
+void lower_bind(struct lower *c, int i, int tensor)
+{
+    if (lower_has_output(c, i))
+        c->tensor_of[c->node->out[i]] = tensor;
+}
+
+int lower_constant(struct lower *c, const struct tensor_desc *desc, const void *data)
+{
+    size_t bytes = tensor_bytes(desc);
+    void *copy = bytes != SIZE_MAX ? net_constant_room(c->net, bytes) : NULL;
+    int t = copy ? net_tensor(c->net, c->node->name, desc) : -1;
+    if (t < 0)
+        return -1;
+    if (bytes)
+        memcpy(copy, data, bytes);
+    c->net->tensors[t].data = copy;
+    return t;
+}
+
+int lower_constant_float(struct lower *c, float v)
+{
+    return lower_constant(c, &(struct tensor_desc){.type = DT_F32}, &v);
+}
+
+enum cq_err lower_view(struct lower *c, int tensor, const struct tensor_desc *desc, int *out)
+{
+    const struct tensor_desc *from = &c->net->tensors[tensor].desc;
+    if (tensor_elems(from) != tensor_elems(desc)) {
+        char a[TENSOR_TEXT_SIZE], b[TENSOR_TEXT_SIZE];
+        return lower_fail(c, "%s cannot be seen as %s", tensor_text(from, a), tensor_text(desc, b));
+    }
+    return lower_emit(c, &(struct op){.kind = OP_COPY}, &tensor, 1, desc, 1, out);
+}
+
+bool broadcast(const struct tensor_desc *a, const struct tensor_desc *b, struct tensor_desc *y)
+{
+    struct tensor_desc out = {.type = a->type, .rank = a->rank > b->rank ? a->rank : b->rank};
+    for (int i = 0; i < out.rank; i++) {
+        int ia = i - (out.rank - a->rank), ib = i - (out.rank - b->rank);
+        int64_t da = ia >= 0 ? a->dim[ia] : 1, db = ib >= 0 ? b->dim[ib] : 1;
+        if (da != db && da != 1 && db != 1)
+            return false;
+        out.dim[i] = da == 1 ? db : da;
+    }
+    *y = out;
+    return true;
+}
+
+/* ---- the walk ---- */
+
+static enum cq_err add_constants(struct lower *c)
+{
+    for (int v = 0; v < c->graph->n_values; v++) {
+        const struct value *value = &c->graph->values[v];
+        c->tensor_of[v] = -1;
+        if (!value->constant.data)
+            continue;
+        c->tensor_of[v] = net_tensor(c->net, value->name, &value->constant.desc);
+        if (c->tensor_of[v] < 0)
+            return CQ_NOMEM;
+        c->net->tensors[c->tensor_of[v]].data = value->constant.data;
+    }
+    return CQ_OK;
+}
+
+static enum cq_err add_inputs(struct lower *c, const struct tensor_desc *inputs)
+{
+    const struct graph *g = c->graph;
+    struct net *p = c->net;
+    p->inputs = pool_alloc(&p->pool, (size_t) g->n_inputs, sizeof(int));
+    p->outputs = pool_alloc(&p->pool, (size_t) g->n_outputs, sizeof(int));
+    if (!p->inputs || !p->outputs)
+        return CQ_NOMEM;
+    for (int i = 0; i < g->n_inputs; i++) {
+        struct tensor_desc d = inputs[i];
+        if (d.type == DT_F16)
+            d.type = DT_F32;       /* converted on the way in */
+        if (!desc_valid(&d)) {
+            cq_log_error(c->log, "input '%s' would be impossibly large", g->inputs[i].name);
+            return CQ_UNSUPPORTED;
+        }
+        int t = net_tensor(p, g->inputs[i].name, &d);
+        if (t < 0)
+            return CQ_NOMEM;
+        c->tensor_of[g->input_value[i]] = p->inputs[p->n_inputs++] = t;
+    }
+    return CQ_OK;
+}
+
+static enum cq_err lower_nodes(struct lower *c)
+{
+    for (int n = 0; n < c->graph->n_nodes; n++) {
+        c->node = &c->graph->nodes[n];
+        for (int i = 0; i < c->node->n_in; i++)
+            if (c->node->in[i] >= 0 && c->tensor_of[c->node->in[i]] < 0)
+                return lower_fail(c, "needs '%s', an optional result that clipq does not make",
+                                  c->graph->values[c->node->in[i]].name);
+        const struct lower_op *op = find_op(c->node);
+        if (!op)
+            return lower_fail(c, "this operator is not supported");
+        c->variant = op->variant;
+        enum cq_err err = op->lower(c);
+        if (err)
+            return err;
+    }
+    return CQ_OK;
+}
+
+static enum cq_err add_outputs(struct lower *c)
+{
+    const struct graph *g = c->graph;
+    for (int i = 0; i < g->n_outputs; i++) {
+        int t = c->tensor_of[g->output_value[i]];
+        if (t < 0) {
+            cq_log_error(c->log, "output '%s' is an optional result that clipq does not make", g->outputs[i].name);
+            return CQ_UNSUPPORTED;
+        }
+        c->net->outputs[c->net->n_outputs++] = t;
+    }
+    return CQ_OK;
+}
+
+static void record_shapes(const struct lower *c, struct base_shapes *shapes)
+{
+    for (int v = 0; v < c->graph->n_values; v++)
+        if (c->tensor_of[v] >= 0)
+            shapes->value[v] = c->net->tensors[c->tensor_of[v]].desc;
+}
+
+enum cq_err lower_graph(struct cq_log *log, const struct graph *g, const struct tensor_desc *inputs,
+                        const struct base_shapes *base, struct net *net, struct base_shapes *shapes)
+{
+    struct lower c = {
+        .log = log, .graph = g, .net = net, .base = base, .opset = g->opset,
+        .tensor_of = calloc((size_t) g->n_values + 1, sizeof(int)),
+    };
+    if (!c.tensor_of)
+        return CQ_NOMEM;
+    enum cq_err err = add_constants(&c);
+    if (!err)
+        err = add_inputs(&c, inputs);
+    if (!err)
+        err = lower_nodes(&c);
+    if (!err)
+        err = add_outputs(&c);
+    if (!err && shapes)
+        record_shapes(&c, shapes);
+    free(c.tensor_of);
+    return err;
+}

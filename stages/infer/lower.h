@@ -1,0 +1,94 @@
+/* From ONNX operators to the engine's, on concrete shapes, for one batch size.
+ *
+ * Every ONNX operator has an entry in one of the ops_*.c tables: a function that reads the node's attributes
+ * (whatever the opset), works out the shape and type of its results, and emits one or more steps. Defaults
+ * are resolved here, so that kernels see one meaning.
+ *
+ * Batch: a model exported at batch 1 bakes 1 into constants. `base` holds every value's shape at the size
+ * the model was exported for; where a value's dimension differs from that, this dimension holds the batch
+ * (batch.h), and constant shapes are read with that in mind.
+ *
+ * Thread-safety: one thread at a time.
+ */
+#ifndef CLIPQ_STAGES_INFER_LOWER_H
+#define CLIPQ_STAGES_INFER_LOWER_H
+
+#include "stages/infer/graph.h"
+#include "stages/infer/net.h"
+
+/* Shapes of all of a graph's values at the batch size it was exported for; type DT_NONE where unknown. */
+struct base_shapes {
+    struct tensor_desc *value;
+};
+
+struct lower {
+    struct cq_log *log;
+    const struct graph *graph;
+    struct net *net;
+    const struct node *node;
+    const struct base_shapes *base;  /* NULL while they are being found */
+    int *tensor_of;                  /* per graph value; -1: not made yet */
+    int opset;
+    int variant;                     /* of the node's operator, see below */
+};
+
+struct lower_op {
+    const char *type;
+    enum cq_err (*lower)(struct lower *c);
+    int variant;                     /* tells apart the types that one function serves */
+};
+
+/* Lowers the whole graph; inputs[i] are the concrete shapes of model inputs. `net` must be zeroed and is for
+ * the caller to finish, on failure too. With `shapes`, also records the shape of every value. */
+enum cq_err lower_graph(struct cq_log *log, const struct graph *g, const struct tensor_desc *inputs,
+                        const struct base_shapes *base, struct net *net, struct base_shapes *shapes);
+
+/* Every operator must be known: CQ_UNSUPPORTED names the first that is not, with its node. */
+enum cq_err lower_check_ops(struct cq_log *log, const struct graph *g);
+
+/* ---- for the ops_*.c files ---- */
+
+/* Logs "node 'x' (Conv): ..." and returns CQ_UNSUPPORTED. */
+enum cq_err lower_fail(const struct lower *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Tensor of the node's i-th input, -1 when it is left out. */
+int lower_in(const struct lower *c, int i);
+/* Its description; DT_NONE when left out. */
+struct tensor_desc lower_desc(const struct lower *c, int i);
+/* Its host data, NULL when it is computed on the device or left out. */
+const void *lower_data(const struct lower *c, int i);
+bool lower_has_output(const struct lower *c, int i);
+
+/* A known integer input of any integer type as int64; false when it is not known or longer than max. */
+bool lower_const_ints(const struct lower *c, int i, int64_t *out, int max, int *count);
+/* Axes or sizes that moved from attribute to input: attribute `name` if there is one, else input i.
+ * *count is -1 when both are absent. CQ_UNSUPPORTED (logged) when the input is only known at run time. */
+enum cq_err lower_ints(const struct lower *c, const char *name, int i, int64_t *out, int *count);
+/* The same for one float: false when neither is there or known. */
+bool lower_const_float(const struct lower *c, int i, float *out);
+
+/* Negative counts from the end; CQ_UNSUPPORTED (logged) when outside [0, rank). */
+enum cq_err lower_axis(const struct lower *c, int64_t axis, int rank, int *out);
+
+/* Emits a step over given tensors; the new tensors' numbers come in out[]. */
+enum cq_err lower_emit(struct lower *c, const struct op *op, const int *in, int n_in,
+                       const struct tensor_desc *desc, int n_out, int *out);
+/* The usual case: one result, which is the node's first output. */
+enum cq_err lower_emit1(struct lower *c, const struct op *op, const int *in, int n_in, const struct tensor_desc *desc);
+/* Says that the node's i-th output is this tensor. */
+void lower_bind(struct lower *c, int i, int tensor);
+
+/* A new constant; `data` is copied. -1 when memory is short. */
+int lower_constant(struct lower *c, const struct tensor_desc *desc, const void *data);
+int lower_constant_float(struct lower *c, float v);
+
+/* The tensor with another shape of as many elements: a view. */
+enum cq_err lower_view(struct lower *c, int tensor, const struct tensor_desc *desc, int *out);
+
+/* NumPy broadcasting; false when the shapes do not fit. `y` gets a's type. */
+bool broadcast(const struct tensor_desc *a, const struct tensor_desc *b, struct tensor_desc *y);
+
+extern const struct lower_op lower_ops_elementwise[], lower_ops_conv[], lower_ops_view[], lower_ops_move[],
+    lower_ops_math[], lower_ops_norm[], lower_ops_resize[];
+
+#endif

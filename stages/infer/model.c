@@ -1,0 +1,258 @@
+/* Loading: read the file, build the graph, try a lowering, count what is in it.
+ *
+ * The trial lowering is what makes "a model that loads, runs" true for models whose shapes are known; for
+ * others (free height and width) only the operators can be checked before a size is chosen.
+ */
+#include "stages/infer/model.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <xxhash.h>
+
+#include "kernels/base/log.h"
+#include "stages/infer/lower.h"
+#include "stages/infer/model_graph.h"
+#include "stages/infer/onnx.h"
+
+struct model {
+    struct graph graph;
+    struct model_op_count *ops;
+    int n_ops;
+    char hash[33];
+};
+
+const struct graph *model_graph(const struct model *m)
+{
+    return &m->graph;
+}
+
+bool model_default_inputs(const struct model *m, struct tensor_desc *out)
+{
+    for (int i = 0; i < m->graph.n_inputs; i++) {
+        const struct model_io *io = &m->graph.inputs[i];
+        out[i] = (struct tensor_desc){.type = io->type, .rank = io->rank};
+        for (int d = 0; d < io->rank; d++) {
+            if (io->dim[d] < 0 && d > 0)
+                return false;
+            out[i].dim[d] = io->dim[d] < 0 ? 1 : io->dim[d];
+        }
+    }
+    return true;
+}
+
+static int by_count(const void *a, const void *b)
+{
+    const struct model_op_count *x = a, *y = b;
+    return x->count != y->count ? (x->count < y->count) - (x->count > y->count) : strcmp(x->op_type, y->op_type);
+}
+
+static enum cq_err count_ops(struct model *m)
+{
+    m->ops = pool_alloc(&m->graph.pool, (size_t) m->graph.n_nodes, sizeof *m->ops);
+    if (!m->ops)
+        return CQ_NOMEM;
+    for (int n = 0; n < m->graph.n_nodes; n++) {
+        const char *type = m->graph.nodes[n].type;
+        int i = 0;
+        while (i < m->n_ops && strcmp(m->ops[i].op_type, type))
+            i++;
+        if (i == m->n_ops)
+            m->ops[m->n_ops++].op_type = type;
+        m->ops[i].count++;
+    }
+    qsort(m->ops, (size_t) m->n_ops, sizeof *m->ops, by_count);
+    return CQ_OK;
+}
+
+/* What the file leaves open about outputs, the batch apart, the trial lowering knows. */
+static void complete_outputs(struct model *m, const struct net *net)
+{
+    for (int i = 0; i < m->graph.n_outputs; i++) {
+        struct model_io *io = &m->graph.outputs[i];
+        const struct tensor_desc *d = &net->tensors[net->outputs[i]].desc;
+        if (io->type == DT_NONE)
+            io->type = d->type;
+        if (io->rank == 0) {
+            io->rank = d->rank;
+            io->dim[0] = -1;
+        }
+        for (int k = 1; k < d->rank && io->rank == d->rank; k++)
+            io->dim[k] = d->dim[k];
+    }
+}
+
+static enum cq_err try_lowering(struct cq_log *log, struct model *m)
+{
+    struct net net = {0};
+    struct tensor_desc *inputs = calloc((size_t) m->graph.n_inputs + 1, sizeof *inputs);
+    if (!inputs)
+        return CQ_NOMEM;
+    enum cq_err err = CQ_OK;
+    if (model_default_inputs(m, inputs)) {
+        err = lower_graph(log, &m->graph, inputs, NULL, &net, NULL);
+        if (!err)
+            complete_outputs(m, &net);
+    }
+    net_finish(&net);
+    free(inputs);
+    return err;
+}
+
+static void write_hash(struct model *m, const void *data, size_t size)
+{
+    XXH128_hash_t h = XXH3_128bits(data, size);
+    snprintf(m->hash, sizeof m->hash, "%016llx%016llx", (unsigned long long) h.high64, (unsigned long long) h.low64);
+}
+
+static enum cq_err load(struct cq_log *log, const char *name, const char *folder, const void *data, size_t size,
+                        struct model **out)
+{
+    *out = NULL;
+    struct model *m = calloc(1, sizeof *m);
+    if (!m)
+        return CQ_NOMEM;
+    enum cq_err err = onnx_read(log, name, folder, data, size, &m->graph);
+    if (!err)
+        err = lower_check_ops(log, &m->graph);
+    if (!err)
+        err = count_ops(m);
+    if (!err)
+        err = try_lowering(log, m);
+    if (err) {
+        model_destroy(&m);
+        return err;
+    }
+    write_hash(m, data, size);
+    *out = m;
+    return CQ_OK;
+}
+
+enum cq_err model_load_memory(struct cq_log *log, const char *name, const void *data, size_t size, struct model **out)
+{
+    return load(log, name, NULL, data, size, out);
+}
+
+static enum cq_err read_all(struct cq_log *log, const char *path, int fd, size_t size, uint8_t *to)
+{
+    for (size_t at = 0; at < size;) {
+        ssize_t n = read(fd, to + at, size - at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            cq_log_error(log, "%s: %s", path, n < 0 ? strerror(errno) : "became shorter while it was read");
+            return CQ_IO;
+        }
+        at += (size_t) n;
+    }
+    return CQ_OK;
+}
+
+static enum cq_err read_file(struct cq_log *log, const char *path, uint8_t **data, size_t *size)
+{
+    struct stat st;
+    enum cq_err err;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        err = cq_err_errno(errno);
+        cq_log_error(log, "%s: %s", path, strerror(errno));
+        goto done;
+    }
+    if (!S_ISREG(st.st_mode) || st.st_size == 0) {
+        err = CQ_CORRUPT;
+        cq_log_error(log, "%s: %s", path, S_ISREG(st.st_mode) ? "the file is empty" : "not a file");
+        goto done;
+    }
+    *size = (size_t) st.st_size;
+    *data = malloc(*size);
+    err = *data ? read_all(log, path, fd, *size, *data) : CQ_NOMEM;
+done:
+    if (fd >= 0)
+        close(fd);
+    return err;
+}
+
+enum cq_err model_load(struct cq_log *log, const char *path, struct model **out)
+{
+    uint8_t *data = NULL;
+    size_t size = 0;
+    *out = NULL;
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, (size_t) (slash - path) + 1) : strdup(".");
+    if (!folder)
+        return CQ_NOMEM;
+    enum cq_err err = read_file(log, path, &data, &size);
+    if (!err)
+        err = load(log, path, folder, data, size, out);
+    free(folder);
+    free(data);
+    return err;
+}
+
+void model_destroy(struct model **m)
+{
+    if (!*m)
+        return;
+    graph_finish(&(*m)->graph);
+    free(*m);
+    *m = NULL;
+}
+
+int model_input_count(const struct model *m)
+{
+    return m->graph.n_inputs;
+}
+
+const struct model_io *model_input(const struct model *m, int i)
+{
+    return &m->graph.inputs[i];
+}
+
+int model_output_count(const struct model *m)
+{
+    return m->graph.n_outputs;
+}
+
+const struct model_io *model_output(const struct model *m, int i)
+{
+    return &m->graph.outputs[i];
+}
+
+const char *model_metadata(const struct model *m, const char *key)
+{
+    for (int i = 0; i < m->graph.n_meta; i++)
+        if (!strcmp(m->graph.meta_key[i], key))
+            return m->graph.meta_value[i];
+    return NULL;
+}
+
+const char *model_producer(const struct model *m)
+{
+    return m->graph.producer;
+}
+
+int model_opset(const struct model *m)
+{
+    return m->graph.opset;
+}
+
+const struct model_op_count *model_ops(const struct model *m, int *count)
+{
+    *count = m->n_ops;
+    return m->ops;
+}
+
+int64_t model_parameters(const struct model *m)
+{
+    return m->graph.parameters;
+}
+
+const char *model_hash(const struct model *m)
+{
+    return m->hash;
+}

@@ -1,0 +1,193 @@
+/* Growing a net and keeping it tidy. */
+#include "stages/infer/net.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/base/log.h"
+
+/* Constants larger than this in sum are left to the device: a shape in a hostile file must not fill memory. */
+static const size_t FOLD_LIMIT = (size_t) 256 << 20;
+
+void net_finish(struct net *p)
+{
+    free(p->tensors);
+    free(p->steps);
+    pool_finish(&p->pool);
+    *p = (struct net){0};
+}
+
+static bool grow(void **array, int *max, int used, size_t size)
+{
+    if (used < *max)
+        return true;
+    int more = *max ? *max * 2 : 256;
+    void *bigger = realloc(*array, (size_t) more * size);
+    if (!bigger)
+        return false;
+    *array = bigger;
+    *max = more;
+    return true;
+}
+
+int net_tensor(struct net *p, const char *name, const struct tensor_desc *desc)
+{
+    if (!grow((void **) &p->tensors, &p->max_tensors, p->n_tensors, sizeof *p->tensors))
+        return -1;
+    p->tensors[p->n_tensors] = (struct tensor){.name = name, .desc = *desc};
+    return p->n_tensors++;
+}
+
+void *net_constant_room(struct net *p, size_t bytes)
+{
+    if (bytes > FOLD_LIMIT - p->folded_bytes)
+        return NULL;
+    p->folded_bytes += bytes;
+    return pool_alloc(&p->pool, bytes, 1);
+}
+
+bool desc_valid(const struct tensor_desc *d)
+{
+    return d->rank <= TENSOR_MAX_RANK && tensor_elems(d) >= 0 && tensor_bytes(d) < SIZE_MAX / 4;
+}
+
+void net_inst(const struct net *p, const struct step *s, struct op_inst *inst)
+{
+    memset(inst, 0, sizeof *inst);
+    inst->op = &s->op;
+    inst->n_in = s->n_in;
+    inst->n_out = s->n_out;
+    for (int i = 0; i < s->n_in; i++)
+        if (s->in[i] >= 0) {
+            inst->in[i] = p->tensors[s->in[i]].desc;
+            inst->constant[i] = p->tensors[s->in[i]].data;
+        }
+    for (int i = 0; i < s->n_out; i++)
+        inst->out[i] = p->tensors[s->out[i]].desc;
+}
+
+static bool foldable(const struct net *p, const struct step *s)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < s->n_in; i++)
+        if (s->in[i] >= 0 && !p->tensors[s->in[i]].data)
+            return false;
+    for (int i = 0; i < s->n_out; i++)
+        bytes += tensor_bytes(&p->tensors[s->out[i]].desc);
+    return bytes <= FOLD_LIMIT - p->folded_bytes;
+}
+
+static enum cq_err fold(struct net *p, const struct step *s)
+{
+    struct op_inst *inst = malloc(sizeof *inst);
+    if (!inst)
+        return CQ_NOMEM;
+    net_inst(p, s, inst);
+
+    bool of_batch = false;
+    const void *in[OP_MAX_INPUTS] = {0};
+    void *out[OP_MAX_OUTPUTS] = {0};
+    for (int i = 0; i < s->n_in; i++)
+        if (s->in[i] >= 0) {
+            in[i] = p->tensors[s->in[i]].data;
+            of_batch |= p->tensors[s->in[i]].of_batch;
+        }
+    enum cq_err err = CQ_OK;
+    for (int i = 0; i < s->n_out && !err; i++) {
+        out[i] = net_constant_room(p, tensor_bytes(&inst->out[i]));
+        err = out[i] ? CQ_OK : CQ_NOMEM;
+    }
+    if (!err)
+        err = op_reference(inst, in, out);
+    for (int i = 0; i < s->n_out && !err; i++) {
+        p->tensors[s->out[i]].data = out[i];
+        p->tensors[s->out[i]].of_batch = of_batch;
+    }
+    free(inst);
+    return err;
+}
+
+enum cq_err net_emit(struct cq_log *log, struct net *p, const struct step *step)
+{
+    if (foldable(p, step)) {
+        enum cq_err err = fold(p, step);
+        if (err && err != CQ_NOMEM)
+            cq_log_error(log, "node '%s' (%s): cannot be computed on these types", step->name, step->type);
+        return err;
+    }
+    if (!grow((void **) &p->steps, &p->max_steps, p->n_steps, sizeof *p->steps))
+        return CQ_NOMEM;
+    struct step s = *step;
+    s.in = pool_alloc(&p->pool, (size_t) step->n_in, sizeof(int));
+    s.out = pool_alloc(&p->pool, (size_t) step->n_out, sizeof(int));
+    if (!s.in || !s.out)
+        return CQ_NOMEM;
+    memcpy(s.in, step->in, (size_t) step->n_in * sizeof(int));
+    memcpy(s.out, step->out, (size_t) step->n_out * sizeof(int));
+    p->steps[p->n_steps++] = s;
+    return CQ_OK;
+}
+
+void net_replace(struct net *p, int from, int to)
+{
+    for (int s = 0; s < p->n_steps; s++)
+        for (int i = 0; i < p->steps[s].n_in; i++)
+            if (p->steps[s].in[i] == from)
+                p->steps[s].in[i] = to;
+    for (int i = 0; i < p->n_outputs; i++)
+        if (p->outputs[i] == from)
+            p->outputs[i] = to;
+}
+
+void net_count_uses(const struct net *p, int *uses)
+{
+    memset(uses, 0, (size_t) p->n_tensors * sizeof *uses);
+    for (int s = 0; s < p->n_steps; s++)
+        for (int i = 0; i < p->steps[s].n_in && !p->steps[s].dead; i++)
+            if (p->steps[s].in[i] >= 0)
+                uses[p->steps[s].in[i]]++;
+    for (int i = 0; i < p->n_outputs; i++)
+        uses[p->outputs[i]]++;
+}
+
+void net_find_makers(const struct net *p, int *makers)
+{
+    for (int t = 0; t < p->n_tensors; t++)
+        makers[t] = -1;
+    for (int s = 0; s < p->n_steps; s++)
+        for (int i = 0; i < p->steps[s].n_out && !p->steps[s].dead; i++)
+            makers[p->steps[s].out[i]] = s;
+}
+
+static bool is_read(const struct step *s, const int *uses)
+{
+    for (int i = 0; i < s->n_out; i++)
+        if (uses[s->out[i]])
+            return true;
+    return false;
+}
+
+enum cq_err net_sweep(struct net *p)
+{
+    int *uses = calloc((size_t) p->n_tensors + 1, sizeof *uses);
+    if (!uses)
+        return CQ_NOMEM;
+    net_count_uses(p, uses);
+    /* Backwards, so that what only a dead step reads is dead by the time it is looked at. */
+    for (int n = p->n_steps - 1; n >= 0; n--) {
+        struct step *s = &p->steps[n];
+        if (s->dead || is_read(s, uses))
+            continue;
+        s->dead = true;
+        for (int i = 0; i < s->n_in; i++)
+            if (s->in[i] >= 0)
+                uses[s->in[i]]--;
+    }
+    int kept = 0;
+    for (int n = 0; n < p->n_steps; n++)
+        if (!p->steps[n].dead)
+            p->steps[kept++] = p->steps[n];
+    p->n_steps = kept;
+    free(uses);
+    return CQ_OK;
+}

@@ -1,0 +1,231 @@
+/* Operators that sum over a dimension: products of matrices, softmax, reductions, arg and top-k. */
+#include <string.h>
+
+#include "stages/infer/lower.h"
+
+static enum cq_err need_input(struct lower *c)
+{
+    return lower_in(c, 0) < 0 ? lower_fail(c, "has no input") : CQ_OK;
+}
+
+/* ---- MatMul, Gemm ---- */
+
+/* Leading dimensions broadcast; the last two multiply. */
+static bool matmul_shape(const struct tensor_desc *a, const struct tensor_desc *b, struct tensor_desc *y)
+{
+    struct tensor_desc lead_a = *a, lead_b = *b;
+    if (a->rank < 2 || b->rank < 2 || a->dim[a->rank - 1] != b->dim[b->rank - 2])
+        return false;
+    lead_a.rank -= 2;
+    lead_b.rank -= 2;
+    if (!broadcast(&lead_a, &lead_b, y))
+        return false;
+    y->dim[y->rank++] = a->dim[a->rank - 2];
+    y->dim[y->rank++] = b->dim[b->rank - 1];
+    return true;
+}
+
+static enum cq_err view_vector(struct lower *c, bool row, struct tensor_desc *d, int *t)
+{
+    struct tensor_desc m = {.type = d->type, .rank = 2, .dim = {row ? 1 : d->dim[0], row ? d->dim[0] : 1}};
+    if (d->rank != 1)
+        return CQ_OK;
+    *d = m;
+    return lower_view(c, *t, &m, t);
+}
+
+/* A vector is a row on the left and a column on the right; its dimension goes again afterwards. */
+static enum cq_err lower_matmul(struct lower *c)
+{
+    struct tensor_desc a = lower_desc(c, 0), b = lower_desc(c, 1), y, wanted;
+    bool drop_row = a.rank == 1, drop_column = b.rank == 1;
+    int in[2] = {lower_in(c, 0), lower_in(c, 1)}, out;
+    if (in[0] < 0 || in[1] < 0)
+        return lower_fail(c, "needs two inputs");
+    enum cq_err err = view_vector(c, true, &a, &in[0]);
+    if (!err)
+        err = view_vector(c, false, &b, &in[1]);
+    if (err)
+        return err;
+    if (!matmul_shape(&a, &b, &y)) {
+        char ta[TENSOR_TEXT_SIZE], tb[TENSOR_TEXT_SIZE];
+        return lower_fail(c, "%s and %s do not multiply", tensor_text(&a, ta), tensor_text(&b, tb));
+    }
+    err = lower_emit(c, &(struct op){.kind = OP_MATMUL}, in, 2, &y, 1, &out);
+    wanted = y;
+    if (drop_column)
+        wanted.rank--;
+    if (drop_row) {
+        wanted.dim[y.rank - 2] = y.dim[y.rank - 1];
+        wanted.rank--;
+    }
+    if (!err && (drop_row || drop_column))
+        err = lower_view(c, out, &wanted, &out);
+    if (!err)
+        lower_bind(c, 0, out);
+    return err;
+}
+
+static enum cq_err lower_gemm(struct lower *c)
+{
+    struct tensor_desc a = lower_desc(c, 0), b = lower_desc(c, 1), bias = lower_desc(c, 2), y, fits;
+    struct op op = {.kind = OP_GEMM};
+    op.u.gemm.alpha = node_float(c->node, "alpha", 1);
+    op.u.gemm.beta = node_float(c->node, "beta", 1);
+    op.u.gemm.trans_a = node_int(c->node, "transA", 0);
+    op.u.gemm.trans_b = node_int(c->node, "transB", 0);
+    if (lower_in(c, 0) < 0 || lower_in(c, 1) < 0 || a.rank != 2 || b.rank != 2)
+        return lower_fail(c, "needs two matrices");
+    int64_t k = a.dim[op.u.gemm.trans_a ? 0 : 1];
+    y = (struct tensor_desc){.type = a.type, .rank = 2};
+    y.dim[0] = a.dim[op.u.gemm.trans_a ? 1 : 0];
+    y.dim[1] = b.dim[op.u.gemm.trans_b ? 0 : 1];
+    if (b.dim[op.u.gemm.trans_b ? 1 : 0] != k)
+        return lower_fail(c, "its matrices do not multiply");
+    if (bias.type != DT_NONE && (!broadcast(&y, &bias, &fits) || !tensor_same_shape(&y, &fits)))
+        return lower_fail(c, "its third input does not broadcast to the result");
+    return lower_emit1(c, &op, (int[]){lower_in(c, 0), lower_in(c, 1), lower_in(c, 2)}, lower_in(c, 2) < 0 ? 2 : 3, &y);
+}
+
+/* ---- Softmax ---- */
+
+/* Before opset 13 everything from the axis on was one dimension. */
+static enum cq_err lower_softmax(struct lower *c)
+{
+    struct tensor_desc x = lower_desc(c, 0), flat = {.type = x.type, .rank = 2, .dim = {1, 1}};
+    struct op op = {.kind = OP_SOFTMAX};
+    int in = lower_in(c, 0), axis;
+    enum cq_err err = need_input(c);
+    if (!err)
+        err = lower_axis(c, node_int(c->node, "axis", c->opset < 13 ? 1 : -1), x.rank, &axis);
+    if (err)
+        return err;
+    op.u.axis.flag = c->variant;
+    op.u.axis.axis = axis;
+    for (int i = 0; i < x.rank; i++)
+        flat.dim[i >= axis] *= x.dim[i];
+    if (c->opset >= 13 || flat.dim[1] == x.dim[axis])
+        return lower_emit1(c, &op, &in, 1, &x);
+
+    op.u.axis.axis = 1;
+    err = lower_view(c, in, &flat, &in);
+    if (!err)
+        err = lower_emit(c, &op, &in, 1, &flat, 1, &in);
+    if (!err)
+        err = lower_view(c, in, &x, &in);
+    if (!err)
+        lower_bind(c, 0, in);
+    return err;
+}
+
+/* ---- reductions ---- */
+
+static void reduce_shape(const struct tensor_desc *x, uint32_t axes, bool keep, struct tensor_desc *y)
+{
+    *y = (struct tensor_desc){.type = x->type};
+    for (int i = 0; i < x->rank; i++) {
+        if (!(axes >> i & 1))
+            y->dim[y->rank++] = x->dim[i];
+        else if (keep)
+            y->dim[y->rank++] = 1;
+    }
+}
+
+static enum cq_err lower_reduce(struct lower *c)
+{
+    struct tensor_desc x = lower_desc(c, 0), y;
+    struct op op = {.kind = OP_REDUCE};
+    int64_t axes[TENSOR_MAX_RANK];
+    int in = lower_in(c, 0), n;
+    enum cq_err err = need_input(c);
+    if (!err)
+        err = lower_ints(c, "axes", 1, axes, &n);
+    if (!err && n <= 0 && node_int(c->node, "noop_with_empty_axes", 0)) {
+        lower_bind(c, 0, in);
+        return CQ_OK;
+    }
+    for (int i = 0; i < n && !err; i++) {
+        int axis;
+        err = lower_axis(c, axes[i], x.rank, &axis);
+        if (!err && x.rank)
+            op.u.reduce.axes |= 1u << axis;
+    }
+    if (err)
+        return err;
+    if (n <= 0)
+        op.u.reduce.axes = (1u << x.rank) - 1;
+    op.u.reduce.fn = (enum reduce) c->variant;
+    op.u.reduce.keepdims = node_int(c->node, "keepdims", 1);
+    reduce_shape(&x, op.u.reduce.axes, op.u.reduce.keepdims, &y);
+    return lower_emit1(c, &op, &in, 1, &y);
+}
+
+static enum cq_err lower_arg(struct lower *c)
+{
+    struct tensor_desc x = lower_desc(c, 0), y;
+    struct op op = {.kind = OP_ARG};
+    int in = lower_in(c, 0);
+    enum cq_err err = need_input(c);
+    if (!err && node_int(c->node, "select_last_index", 0))
+        err = lower_fail(c, "select_last_index is not supported");
+    if (!err)
+        err = lower_axis(c, node_int(c->node, "axis", 0), x.rank, &op.u.axis.axis);
+    if (!err && (!x.rank || !x.dim[op.u.axis.axis]))
+        err = lower_fail(c, "has nothing to choose from");
+    if (err)
+        return err;
+    op.u.axis.flag = c->variant;
+    reduce_shape(&x, 1u << op.u.axis.axis, node_int(c->node, "keepdims", 1), &y);
+    y.type = DT_I64;
+    return lower_emit1(c, &op, &in, 1, &y);
+}
+
+static enum cq_err lower_topk(struct lower *c)
+{
+    struct tensor_desc x = lower_desc(c, 0), y[2];
+    struct op op = {.kind = OP_TOPK};
+    int64_t k = node_int(c->node, "k", -1);
+    int in = lower_in(c, 0), out[2], n;
+    enum cq_err err = need_input(c);
+    if (!err && lower_in(c, 1) >= 0 && !(lower_const_ints(c, 1, &k, 1, &n) && n == 1))
+        err = lower_fail(c, "k must be known before the model runs");
+    if (!err)
+        err = lower_axis(c, node_int(c->node, "axis", -1), x.rank, &op.u.topk.axis);
+    if (!err && (!x.rank || k < 0 || k > x.dim[op.u.topk.axis]))
+        err = lower_fail(c, "k = %lld does not fit its input", (long long) k);
+    if (err)
+        return err;
+    op.u.topk.k = k;
+    op.u.topk.largest = node_int(c->node, "largest", 1);
+    op.u.topk.sorted = node_int(c->node, "sorted", 1);
+    y[0] = y[1] = x;
+    y[0].dim[op.u.topk.axis] = y[1].dim[op.u.topk.axis] = k;
+    y[1].type = DT_I64;
+    err = lower_emit(c, &op, &in, 1, y, 2, out);
+    if (err)
+        return err;
+    lower_bind(c, 0, out[0]);
+    lower_bind(c, 1, out[1]);
+    return CQ_OK;
+}
+
+const struct lower_op lower_ops_math[] = {
+    {"MatMul", lower_matmul, 0},
+    {"Gemm", lower_gemm, 0},
+    {"Softmax", lower_softmax, 0},
+    {"LogSoftmax", lower_softmax, 1},
+    {"ReduceSum", lower_reduce, RED_SUM},
+    {"ReduceMean", lower_reduce, RED_MEAN},
+    {"ReduceMax", lower_reduce, RED_MAX},
+    {"ReduceMin", lower_reduce, RED_MIN},
+    {"ReduceProd", lower_reduce, RED_PROD},
+    {"ReduceL1", lower_reduce, RED_L1},
+    {"ReduceL2", lower_reduce, RED_L2},
+    {"ReduceSumSquare", lower_reduce, RED_SUM_SQUARE},
+    {"ReduceLogSum", lower_reduce, RED_LOG_SUM},
+    {"ReduceLogSumExp", lower_reduce, RED_LOG_SUM_EXP},
+    {"ArgMax", lower_arg, 0},
+    {"ArgMin", lower_arg, 1},
+    {"TopK", lower_topk, 0},
+    {0},
+};

@@ -1,0 +1,359 @@
+/* Operators that move no data: other shapes for the same elements, constants, and questions about shapes.
+ *
+ * Shapes are concrete, so Shape and its like are constants; those that hold the batch size are marked, for
+ * a reshape by them is right as it stands while one by a baked constant must be grown (batch.h).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "stages/infer/batch.h"
+#include "stages/infer/lower.h"
+#include "stages/infer/onnx.h"
+
+/* ---- views ---- */
+
+static enum cq_err bind_view(struct lower *c, const struct tensor_desc *y)
+{
+    int out;
+    enum cq_err err = lower_view(c, lower_in(c, 0), y, &out);
+    if (!err)
+        lower_bind(c, 0, out);
+    return err;
+}
+
+/* `as_written` is what the node says; a constant shape from another batch size is grown instead. */
+static enum cq_err emit_view(struct lower *c, struct tensor_desc *as_written, bool of_batch)
+{
+    struct tensor_desc grown;
+    if (!of_batch && batch_reshape(c, &grown))
+        return bind_view(c, &grown);
+    return bind_view(c, as_written);
+}
+
+static enum cq_err need_input(struct lower *c)
+{
+    return lower_in(c, 0) < 0 ? lower_fail(c, "has no input") : CQ_OK;
+}
+
+static enum cq_err lower_identity(struct lower *c)
+{
+    enum cq_err err = need_input(c);
+    if (!err)
+        lower_bind(c, 0, lower_in(c, 0));
+    return err;
+}
+
+/* 0 copies the input's dimension, one -1 takes what is left. */
+static enum cq_err resolve_reshape(struct lower *c, const struct tensor_desc *x, const int64_t *to, int n,
+                                   struct tensor_desc *y)
+{
+    bool allow_zero = node_int(c->node, "allowzero", 0);
+    int64_t known = 1, total = tensor_elems(x);
+    int open = -1;
+    *y = (struct tensor_desc){.type = x->type, .rank = n};
+    for (int i = 0; i < n; i++) {
+        y->dim[i] = to[i] == 0 && !allow_zero && i < x->rank ? x->dim[i] : to[i];
+        if (to[i] == -1 && open < 0) {
+            open = i;
+            continue;
+        }
+        if (y->dim[i] < 0 || __builtin_mul_overflow(known, y->dim[i], &known))
+            return lower_fail(c, "its shape is impossible");
+    }
+    if (open >= 0) {
+        if (known == 0 || total % known) {
+            char text[TENSOR_TEXT_SIZE];
+            return lower_fail(c, "%s does not divide into the new shape", tensor_text(x, text));
+        }
+        y->dim[open] = total / known;
+    }
+    return CQ_OK;
+}
+
+static enum cq_err lower_reshape(struct lower *c)
+{
+    int64_t to[TENSOR_MAX_RANK];
+    int n, shape = lower_in(c, 1);
+    struct tensor_desc x = lower_desc(c, 0), y, grown;
+    enum cq_err err = need_input(c);
+    if (!err)
+        err = lower_ints(c, "shape", 1, to, &n);
+    if (!err && n < 0)
+        err = lower_fail(c, "has no shape");
+    if (err)
+        return err;
+    bool of_batch = shape >= 0 && c->net->tensors[shape].of_batch;
+    if (!of_batch && batch_reshape(c, &grown))
+        return bind_view(c, &grown);
+    err = resolve_reshape(c, &x, to, n, &y);
+    return err ? err : bind_view(c, &y);
+}
+
+static enum cq_err lower_flatten(struct lower *c)
+{
+    struct tensor_desc x = lower_desc(c, 0), y = {.type = x.type, .rank = 2, .dim = {1, 1}};
+    int64_t axis = node_int(c->node, "axis", 1);
+    if (axis < -x.rank || axis > x.rank)
+        return lower_fail(c, "axis %lld of a tensor with %d dimensions", (long long) axis, x.rank);
+    if (axis < 0)
+        axis += x.rank;
+    for (int i = 0; i < x.rank; i++)
+        y.dim[i >= axis] *= x.dim[i];
+    enum cq_err err = need_input(c);
+    return err ? err : emit_view(c, &y, false);
+}
+
+static enum cq_err axes_mask(struct lower *c, const int64_t *axes, int n, int rank, unsigned *mask)
+{
+    *mask = 0;
+    for (int i = 0; i < n; i++) {
+        int axis;
+        enum cq_err err = lower_axis(c, axes[i], rank, &axis);
+        if (err)
+            return err;
+        *mask |= 1u << axis;
+    }
+    return CQ_OK;
+}
+
+static enum cq_err lower_squeeze(struct lower *c)
+{
+    int64_t axes[TENSOR_MAX_RANK];
+    int n;
+    unsigned mask = 0;
+    struct tensor_desc x = lower_desc(c, 0), y = {.type = x.type};
+    enum cq_err err = need_input(c);
+    if (!err)
+        err = lower_ints(c, "axes", 1, axes, &n);
+    if (!err && n >= 0)
+        err = axes_mask(c, axes, n, x.rank, &mask);
+    if (err)
+        return err;
+    for (int i = 0; i < x.rank; i++) {
+        bool drop = n >= 0 ? mask >> i & 1 : x.dim[i] == 1;
+        if (!drop)
+            y.dim[y.rank++] = x.dim[i];
+    }
+    return emit_view(c, &y, false);
+}
+
+static enum cq_err lower_unsqueeze(struct lower *c)
+{
+    int64_t axes[TENSOR_MAX_RANK];
+    int n;
+    unsigned mask;
+    struct tensor_desc x = lower_desc(c, 0), y = {.type = x.type};
+    enum cq_err err = need_input(c);
+    if (!err)
+        err = lower_ints(c, "axes", 1, axes, &n);
+    if (!err && (n < 0 || x.rank + n > TENSOR_MAX_RANK))
+        err = lower_fail(c, "has no axes, or too many");
+    if (!err)
+        err = axes_mask(c, axes, n, x.rank + n, &mask);
+    if (!err && __builtin_popcount(mask) != n)
+        err = lower_fail(c, "names an axis twice");
+    if (err)
+        return err;
+    for (int i = 0, from = 0; i < x.rank + n; i++)
+        y.dim[y.rank++] = mask >> i & 1 ? 1 : x.dim[from++];
+    return emit_view(c, &y, false);
+}
+
+static enum cq_err lower_dropout(struct lower *c)
+{
+    if (lower_has_output(c, 1)) {
+        struct tensor_desc d = lower_desc(c, 0);
+        d.type = DT_BOOL;
+        int64_t n = tensor_elems(&d);
+        void *ones = n >= 0 && desc_valid(&d) ? net_constant_room(c->net, (size_t) n) : NULL;
+        int mask = ones ? net_tensor(c->net, c->node->name, &d) : -1;
+        if (mask < 0)
+            return CQ_NOMEM;
+        memset(ones, 1, (size_t) n);
+        c->net->tensors[mask].data = ones;
+        lower_bind(c, 1, mask);
+    }
+    return lower_identity(c);
+}
+
+/* ---- constants ---- */
+
+/* A vector of int64 that becomes the node's result. */
+static enum cq_err bind_ints(struct lower *c, const int64_t *v, int n, int rank, bool of_batch)
+{
+    struct tensor_desc d = {.type = DT_I64, .rank = rank, .dim = {n}};
+    int t = lower_constant(c, &d, v);
+    if (t < 0)
+        return CQ_NOMEM;
+    c->net->tensors[t].of_batch = of_batch;
+    lower_bind(c, 0, t);
+    return CQ_OK;
+}
+
+static bool input_of_batch(const struct lower *c)
+{
+    struct batch_place place;
+    return batch_find(c, 0, &place);
+}
+
+static enum cq_err lower_shape(struct lower *c)
+{
+    struct tensor_desc x = lower_desc(c, 0);
+    int64_t start = node_int(c->node, "start", 0), end = node_int(c->node, "end", x.rank);
+    start = start < 0 ? start + x.rank : start;
+    end = end < 0 ? end + x.rank : end;
+    start = start < 0 ? 0 : start > x.rank ? x.rank : start;
+    end = end < start ? start : end > x.rank ? x.rank : end;
+    enum cq_err err = need_input(c);
+    return err ? err : bind_ints(c, x.dim + start, (int) (end - start), 1, input_of_batch(c));
+}
+
+static enum cq_err lower_size(struct lower *c)
+{
+    struct tensor_desc x = lower_desc(c, 0);
+    int64_t n = tensor_elems(&x);
+    enum cq_err err = need_input(c);
+    return err ? err : bind_ints(c, &n, 1, 0, input_of_batch(c));
+}
+
+static enum cq_err bind_floats(struct lower *c, const float *v, int n, int rank)
+{
+    struct tensor_desc d = {.type = DT_F32, .rank = rank, .dim = {n}};
+    int t = lower_constant(c, &d, v);
+    lower_bind(c, 0, t);
+    return t < 0 ? CQ_NOMEM : CQ_OK;
+}
+
+static enum cq_err lower_constant_node(struct lower *c)
+{
+    const struct attr *a = c->node->n_attr ? &c->node->attr[0] : NULL;
+    if (a && a->kind == ATTR_TENSOR && !strcmp(a->name, "value")) {
+        int t = net_tensor(c->net, c->node->name, &a->tensor.desc);
+        if (t < 0)
+            return CQ_NOMEM;
+        c->net->tensors[t].data = a->tensor.data;
+        lower_bind(c, 0, t);
+        return CQ_OK;
+    }
+    if (a && a->kind == ATTR_INT && !strcmp(a->name, "value_int"))
+        return bind_ints(c, &a->i, 1, 0, false);
+    if (a && a->kind == ATTR_INTS && !strcmp(a->name, "value_ints"))
+        return bind_ints(c, a->ints, a->n, 1, false);
+    if (a && a->kind == ATTR_FLOAT && !strcmp(a->name, "value_float"))
+        return bind_floats(c, &a->f, 1, 0);
+    if (a && a->kind == ATTR_FLOATS && !strcmp(a->name, "value_floats"))
+        return bind_floats(c, a->floats, a->n, 1);
+    return lower_fail(c, "its value is neither numbers nor a dense tensor");
+}
+
+static enum cq_err lower_constant_of_shape(struct lower *c)
+{
+    const struct attr *a = node_attr(c->node, "value");
+    int n, shape = lower_in(c, 0), x;
+    struct tensor_desc y = {.type = DT_F32};
+    if (shape < 0 || !lower_const_ints(c, 0, y.dim, TENSOR_MAX_RANK, &n))
+        return lower_fail(c, "its shape must be known before the model runs");
+    y.rank = n;
+    if (a && a->kind == ATTR_TENSOR && tensor_elems(&a->tensor.desc) == 1) {
+        y.type = a->tensor.desc.type;
+        x = lower_constant(c, &(struct tensor_desc){.type = y.type}, a->tensor.data);
+    } else {
+        x = lower_constant_float(c, 0);
+    }
+    if (x < 0)
+        return CQ_NOMEM;
+    c->net->tensors[x].of_batch = c->net->tensors[shape].of_batch;
+    return lower_emit1(c, &(struct op){.kind = OP_EXPAND}, &x, 1, &y);
+}
+
+/* Numbers from start to limit, in the inputs' type; computed in double, which holds every index exactly. */
+static enum cq_err lower_range(struct lower *c)
+{
+    double v[3];
+    struct tensor_desc d = lower_desc(c, 0);
+    for (int i = 0; i < 3; i++) {
+        int64_t n;
+        float f;
+        int count;
+        if (lower_const_ints(c, i, &n, 1, &count) && count == 1)
+            v[i] = (double) n;
+        else if (lower_const_float(c, i, &f))
+            v[i] = lower_desc(c, i).type == DT_F64 ? *(const double *) lower_data(c, i) : (double) f;
+        else
+            return lower_fail(c, "its limits must be known before the model runs");
+    }
+    double steps = v[2] != 0 ? (v[1] - v[0]) / v[2] : -1;
+    int64_t n = steps > 0 && steps < 1e9 ? (int64_t) steps + (steps > (double) (int64_t) steps) : 0;
+    bool whole = d.type == DT_I64 || d.type == DT_I32;
+    if (steps >= 1e9 || (!whole && d.type != DT_F32 && d.type != DT_F64))
+        return lower_fail(c, "counts too far, or in a type that is not supported");
+
+    d = (struct tensor_desc){.type = d.type, .rank = 1, .dim = {n}};
+    void *out = net_constant_room(c->net, tensor_bytes(&d));
+    int t = out ? net_tensor(c->net, c->node->name, &d) : -1;
+    if (t < 0)
+        return CQ_NOMEM;
+    for (int64_t i = 0; i < n; i++) {
+        double x = v[0] + (double) i * v[2];
+        switch (d.type) {
+        case DT_I64: ((int64_t *) out)[i] = (int64_t) x; break;
+        case DT_I32: ((int32_t *) out)[i] = (int32_t) x; break;
+        case DT_F64: ((double *) out)[i] = x; break;
+        default:     ((float *) out)[i] = (float) x; break;
+        }
+    }
+    c->net->tensors[t].data = out;
+    c->net->tensors[t].of_batch = c->net->tensors[lower_in(c, 1)].of_batch;
+    lower_bind(c, 0, t);
+    return CQ_OK;
+}
+
+static bool is_zero(const void *data, size_t size, int64_t i)
+{
+    static const uint8_t zeros[8] = {0};
+    return !memcmp((const uint8_t *) data + (size_t) i * size, zeros, size);
+}
+
+/* Indices of what is not zero, one row per dimension. Its length is known only when its input is. */
+static enum cq_err lower_nonzero(struct lower *c)
+{
+    struct tensor_desc x = lower_desc(c, 0);
+    const void *data = lower_data(c, 0);
+    int64_t total = tensor_elems(&x), n = 0, at = 0;
+    if (!data)
+        return lower_fail(c, "the number of its results depends on the image, which is not supported");
+    for (int64_t i = 0; i < total; i++)
+        n += !is_zero(data, dtype_size(x.type), i);
+    struct tensor_desc y = {.type = DT_I64, .rank = 2, .dim = {x.rank, n}};
+    int64_t *out = net_constant_room(c->net, tensor_bytes(&y));
+    int t = out ? net_tensor(c->net, c->node->name, &y) : -1;
+    if (t < 0)
+        return CQ_NOMEM;
+    for (int64_t i = 0; i < total; i++) {
+        if (is_zero(data, dtype_size(x.type), i))
+            continue;
+        int64_t rest = i;
+        for (int d = x.rank - 1; d >= 0; rest /= x.dim[d], d--)
+            out[d * n + at] = rest % x.dim[d];
+        at++;
+    }
+    c->net->tensors[t].data = out;
+    lower_bind(c, 0, t);
+    return CQ_OK;
+}
+
+const struct lower_op lower_ops_view[] = {
+    {"Identity", lower_identity, 0},
+    {"Dropout", lower_dropout, 0},
+    {"Reshape", lower_reshape, 0},
+    {"Flatten", lower_flatten, 0},
+    {"Squeeze", lower_squeeze, 0},
+    {"Unsqueeze", lower_unsqueeze, 0},
+    {"Shape", lower_shape, 0},
+    {"Size", lower_size, 0},
+    {"Constant", lower_constant_node, 0},
+    {"ConstantOfShape", lower_constant_of_shape, 0},
+    {"Range", lower_range, 0},
+    {"NonZero", lower_nonzero, 0},
+    {0},
+};
