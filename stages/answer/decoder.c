@@ -15,6 +15,7 @@ const struct decoder_class *const decoder_classes[] = {
     &decoder_classification,
     &decoder_embedding,
     &decoder_image,
+    &decoder_scene,
     &decoder_raw,
     NULL,
 };

@@ -25,8 +25,9 @@ static int scene_recognise(const struct model *m, char *why, int size)
     return 100;
 }
 
-static void scene_defaults(const struct model *m, struct card *c)
+static enum cq_err scene_defaults(struct cq_log *log, const struct model *m, struct card *c)
 {
+    (void) log;
     (void) m;
     c->channels = CHANNELS_RGB;
     c->fit = FIT_STRETCH;
@@ -34,6 +35,7 @@ static void scene_defaults(const struct model *m, struct card *c)
         c->image.mean[i] = 0;
         c->image.scale[i] = 1.0f / 255;
     }
+    return CQ_OK;
 }
 
 static void fill_quality(const float *q, struct quality *out)

@@ -12,6 +12,7 @@ extern const struct decoder_class decoder_yolov8;
 extern const struct decoder_class decoder_classification;
 extern const struct decoder_class decoder_embedding;
 extern const struct decoder_class decoder_image;
+extern const struct decoder_class decoder_scene;
 extern const struct decoder_class decoder_raw;
 
 #endif

@@ -1,0 +1,5 @@
+clipq_test(test_answer clipq_answer)
+clipq_test(test_nms clipq_answer)
+clipq_test(test_card clipq_answer)
+target_link_libraries(test_card PRIVATE PkgConfig::JANSSON)
+clipq_test(test_shots clipq_answer)

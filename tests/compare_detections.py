@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""Holds clipq's detections of a YOLOX model against an independent pipeline: ffmpeg decodes and scales, ONNX
+Runtime infers, NumPy decodes the tensors and suppresses.
+
+    compare_detections.py CLIPQ.db CLIP MODEL.onnx [--threshold 0.3] [--nms 0.45]
+
+Counts the boxes over the threshold, on either side, that pair up with a box of the same class at IoU >= 0.9 and
+a score within 0.02. A box whose score is within 0.02 of the threshold may be missing on the other side. Exits 0
+when at least 99 % pair up, 1 when not, 77 (skipped) where ffmpeg, NumPy or ONNX Runtime is missing.
+"""
+import argparse
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+
+try:
+    import numpy as np
+    import onnxruntime as ort
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
+if not shutil.which("ffmpeg") or not shutil.which("ffprobe"):
+    print("skipped: no ffmpeg")
+    sys.exit(77)
+
+SCORE_TOLERANCE = 0.02
+IOU_TOLERANCE = 0.9
+PAIRED = 0.99
+
+
+def display_size(clip):
+    """Width and height as ffmpeg shows the clip (rotation applied)."""
+    probe = subprocess.run(["ffmpeg", "-v", "error", "-i", clip, "-map", "0:v:0", "-frames:v", "1", "-f", "image2pipe",
+                            "-c:v", "ppm", "-"], capture_output=True, check=True).stdout
+    width, height = probe.split(b"\n", 2)[1].split()
+    return int(width), int(height)
+
+
+def frames(clip, display, side):
+    """Every frame as [side, side, 3] BGR, fitted top-left and padded with 114."""
+    scale = min(side / display[0], side / display[1])
+    width, height = max(1, round(display[0] * scale)), max(1, round(display[1] * scale))
+    reader = subprocess.Popen(["ffmpeg", "-v", "error", "-i", clip, "-map", "0:v:0", "-fps_mode", "passthrough", "-vf",
+                               f"scale={width}:{height}:flags=bilinear", "-pix_fmt", "bgr24", "-f", "rawvideo", "-"],
+                              stdout=subprocess.PIPE)
+    while True:
+        data = reader.stdout.read(width * height * 3)
+        if len(data) < width * height * 3:
+            break
+        canvas = np.full((side, side, 3), 114, np.uint8)
+        canvas[:height, :width] = np.frombuffer(data, np.uint8).reshape(height, width, 3)
+        yield canvas
+    reader.wait()
+
+
+def decode(output, side):
+    """[1, N, 5 + classes] without grid and stride -> boxes [N, 4] in input pixels, scores [N, classes]."""
+    grids, strides = [], []
+    for stride in (8, 16, 32):
+        cells = side // stride
+        y, x = np.mgrid[:cells, :cells]
+        grids.append(np.stack([x.ravel(), y.ravel()], 1))
+        strides.append(np.full((cells * cells, 1), stride))
+    grid, stride = np.concatenate(grids), np.concatenate(strides)
+    raw = output[0]
+    centre, size = (raw[:, :2] + grid) * stride, np.exp(raw[:, 2:4]) * stride
+    return np.concatenate([centre - size / 2, centre + size / 2], 1), raw[:, 4:5] * raw[:, 5:]
+
+
+def iou(box, boxes):
+    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+    common = np.clip(high - low, 0, None).prod(1)
+    return common / ((box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(1) - common + 1e-9)
+
+
+def suppress(boxes, scores, threshold, limit):
+    """Rows (class, score, x0, y0, x1, y1) over the threshold after NMS per class."""
+    rows = []
+    best = scores.argmax(1)
+    score = scores.max(1)
+    for cls in np.unique(best[score >= threshold]):
+        order = [i for i in np.argsort(-score) if best[i] == cls and score[i] >= threshold]
+        while order:
+            first, order = order[0], order[1:]
+            rows.append([cls, score[first], *boxes[first]])
+            if order:
+                order = [i for i, o in zip(order, iou(boxes[first], boxes[order])) if o <= limit]
+    return rows
+
+
+def reference(clip, model, threshold, limit):
+    session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+    spec = session.get_inputs()[0]
+    side = spec.shape[2]
+    display = display_size(clip)
+    scale = min(side / display[0], side / display[1])
+    to_display = np.array([display[0] / max(1, round(display[0] * scale)), display[1] / max(1, round(display[1] * scale))] * 2)
+    corner = np.array(display * 2, float)
+    for image in frames(clip, display, side):
+        tensor = image.transpose(2, 0, 1)[None].astype(np.float32)
+        boxes, scores = decode(session.run(None, {spec.name: tensor})[0], side)
+        yield suppress(np.clip(boxes * to_display, 0, corner), scores, threshold, limit)
+
+
+def stored(db, clip, model, threshold):
+    """Rows per frame from v_detections, a list for every row of v_frames."""
+    con = sqlite3.connect(f"file:{os.path.abspath(db)}?mode=ro", uri=True)
+    where = "path = ? AND model = ?"
+    key = (os.path.realpath(clip), os.path.basename(model))
+    result = {frame: [] for (frame,) in con.execute(f"SELECT frame FROM v_frames WHERE {where}", key)}
+    for frame, *row in con.execute(
+            f"SELECT frame, class_id, score, x0, y0, x1, y1 FROM v_detections WHERE {where} AND score >= ?", key + (threshold,)):
+        result[frame].append(row)
+    return [result[frame] for frame in sorted(result)]
+
+
+def match(ours, theirs, threshold):
+    """(boxes that had to pair, boxes that did), counted from both sides."""
+    must = did = 0
+    for a, b in ((ours, theirs), (theirs, ours)):
+        others = np.array(b, float).reshape(-1, 6)
+        for row in a:
+            same = others[others[:, 0] == row[0]]
+            good = (iou(np.array(row[2:], float), same[:, 2:]) >= IOU_TOLERANCE) & (abs(same[:, 1] - row[1]) <= SCORE_TOLERANCE)
+            if good.any():
+                must, did = must + 1, did + 1
+            elif row[1] >= threshold + SCORE_TOLERANCE:
+                must += 1
+    return must, did
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("db")
+    parser.add_argument("clip")
+    parser.add_argument("model")
+    parser.add_argument("--threshold", type=float, default=0.3)
+    parser.add_argument("--nms", type=float, default=0.45)
+    args = parser.parse_args()
+
+    ours = stored(args.db, args.clip, args.model, args.threshold)
+    theirs = list(reference(args.clip, args.model, args.threshold, args.nms))
+    if len(ours) != len(theirs):
+        print(f"{len(ours)} frames in the database, {len(theirs)} decoded by ffmpeg")
+        return 1
+    counts = [match(a, b, args.threshold) for a, b in zip(ours, theirs)]
+    must, did = (sum(column) for column in zip(*counts))
+    share = did / must if must else 1.0
+    print(f"{len(ours)} frames, {sum(map(len, ours))} boxes here, {sum(map(len, theirs))} there, {100 * share:.2f} % paired")
+    return 0 if must and share >= PAIRED else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
