@@ -5,6 +5,7 @@
 
 #include "kernels/base/log.h"
 #include "stages/answer/card_json.h"
+#include "stages/answer/recognise.h"
 
 enum cq_err card_path_of(const char *model_path, char *out, int size)
 {
@@ -47,6 +48,18 @@ enum cq_err card_apply_file(struct cq_log *log, struct card *c, const char *card
     return err;
 }
 
+/* A card file may set only what the model leaves open. */
+static enum cq_err check_fixed(struct cq_log *log, const struct model *m, const char *path, const struct card *c)
+{
+    struct image_input in;
+    if (!recognise_image(m, &in) || ((!in.width || in.width == c->image.width) &&
+                                     (!in.height || in.height == c->image.height) && in.nhwc == c->image.nhwc))
+        return CQ_OK;
+    cq_log_error(log, "%s: width, height or nhwc do not fit the model's input, %dx%d %s (0: open)", path, in.width,
+                 in.height, in.nhwc ? "NHWC" : "NCHW");
+    return CQ_INVALID;
+}
+
 /* The file's decoder decides the defaults that its other keys are laid over; one that was asked for by name
  * goes before it. */
 static enum cq_err make_with_json(struct cq_log *log, const struct model *m, const struct card_request *r,
@@ -61,6 +74,8 @@ static enum cq_err make_with_json(struct cq_log *log, const struct model *m, con
     else if (named)
         snprintf(out->why, sizeof out->why, "named by its card file");
     err = card_take_json(log, path, json, true, out);
+    if (!err)
+        err = check_fixed(log, m, path, out);
     if (err)
         card_finish(out);
     return err;
