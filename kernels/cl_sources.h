@@ -13,5 +13,7 @@ extern const unsigned char cl_conv_depthwise[];
 extern const unsigned char cl_conv_generic[];
 extern const unsigned char cl_image[];
 extern const unsigned char cl_reorder[];
+extern const unsigned char cl_move[];     /* moving elements of any width */
+extern const unsigned char cl_unary[];    /* functions of one float */
 
 #endif

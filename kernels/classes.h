@@ -11,6 +11,21 @@ extern const struct kernel_class kernel_binary_rows;
 extern const struct kernel_class kernel_binary_blocks;
 extern const struct kernel_class kernel_prelu_rows;
 extern const struct kernel_class kernel_prelu_blocks;
+extern const struct kernel_class kernel_move_concat;
+extern const struct kernel_class kernel_lanes_concat;
+extern const struct kernel_class kernel_move_split;
+extern const struct kernel_class kernel_lanes_split;
+extern const struct kernel_class kernel_move_slice;
+extern const struct kernel_class kernel_lanes_slice;
+extern const struct kernel_class kernel_move_transpose;
+extern const struct kernel_class kernel_move_copy;
+extern const struct kernel_class kernel_move_expand;
+extern const struct kernel_class kernel_move_tile;
+extern const struct kernel_class kernel_move_pad;
+extern const struct kernel_class kernel_move_depth_to_space;
+extern const struct kernel_class kernel_move_space_to_depth;
+extern const struct kernel_class kernel_gather_rows;
+extern const struct kernel_class kernel_unary_flat;
 extern const struct kernel_class kernel_host;   /* every kind; stays last */
 
 #endif

@@ -1,0 +1,74 @@
+/* Moving elements of any type of one width. -DT=uchar, ushort, uint or ulong. */
+typedef CAT(T, V) TV;
+
+/* Tensors of the nest: source, destination. */
+kernel void move_rows(global T *x, ulong x_at, global T *y, ulong y_at, struct Nest nest)
+{
+    x = AT(T, x, x_at);
+    y = AT(T, y, y_at);
+    int unit = get_global_id(0) * nest.per_item, end = min(unit + nest.per_item, nest.units);
+    for (; unit < end; unit++) {
+        int n, i = 0;
+        int4 at = nest_unit(&nest, unit, &n);
+        global const T *from = x + at.s0;
+        global T *to = y + at.s1;
+        if (nest.step[0] == 1 && nest.step[1] == 1)
+            for (; i + V <= n; i += V)
+                STOREV(LOADV(0, from + i), 0, to + i);
+        for (; i < n; i++)
+            to[i * nest.step[1]] = from[i * nest.step[0]];
+    }
+}
+
+/* Fills storage with one element, or zero where there is none. Tensor of the nest: y. */
+kernel void move_fill(global T *value, ulong value_at, global T *y, ulong y_at, struct Nest nest)
+{
+    T v = value ? *AT(T, value, value_at) : 0;
+    y = AT(T, y, y_at);
+    int unit = get_global_id(0) * nest.per_item, end = min(unit + nest.per_item, nest.units);
+    for (; unit < end; unit++) {
+        int n, i = 0;
+        global T *to = y + nest_unit(&nest, unit, &n).s0;
+        for (; i + V <= n; i += V)
+            STOREV((TV) (v), 0, to + i);
+        for (; i < n; i++)
+            to[i] = v;
+    }
+}
+
+/* Channels first..first+count-1 of a BLOCKED x to channels of a BLOCKED y that start at another lane. Global:
+ * (count, images). */
+kernel void move_lanes(global T *x, ulong x_at, global T *y, ulong y_at, int count, int images, int area, int x_blocks,
+                       int x_first, int y_blocks, int y_first)
+{
+    int c = get_global_id(0), image = get_global_id(1);
+    if (c >= count || image >= images)
+        return;
+    int from_channel = x_first + c, to_channel = y_first + c;
+    global const T *from = AT(T, x, x_at) + (image * x_blocks + from_channel / V) * area * V + from_channel % V;
+    global T *to = AT(T, y, y_at) + (image * y_blocks + to_channel / V) * area * V + to_channel % V;
+    for (int i = 0; i < area; i++)
+        to[i * V] = from[i * V];
+}
+
+/* Global: rows / per_item; a row is one of outer*count runs of `inner` elements. Indices outside are clamped. */
+kernel void gather_rows(global T *x, ulong x_at, global void *indices, ulong indices_at, global T *y, ulong y_at,
+                        int wide, int rows, int per_item, int n, int count, int inner)
+{
+    global const int *narrow_index = AT(int, indices, indices_at);
+    global const long *wide_index = AT(long, indices, indices_at);
+    x = AT(T, x, x_at);
+    y = AT(T, y, y_at);
+    int row = get_global_id(0) * per_item, end = min(row + per_item, rows);
+    for (; row < end; row++) {
+        int k = row % count, i = 0;
+        long index = wide ? wide_index[k] : narrow_index[k];
+        index = clamp(index < 0 ? index + n : index, 0L, (long) (n - 1));
+        global const T *from = x + (row / count * n + index) * inner;
+        global T *to = y + row * inner;
+        for (; i + V <= inner; i += V)
+            STOREV(LOADV(0, from + i), 0, to + i);
+        for (; i < inner; i++)
+            to[i] = from[i];
+    }
+}
