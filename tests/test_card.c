@@ -482,6 +482,15 @@ static void label_files(void **state)
     assert_string_equal(c.labels[2], "two words");
     assert_string_equal(c.labels[3], "last");
 
+    card_file("0,tench, Tinca tinca\n1, goldfish\n");
+    assert_int_equal(card_apply_labels(NULL, &c, card_path), CQ_OK);
+    assert_string_equal(c.labels[0], "tench, Tinca tinca");
+    assert_string_equal(c.labels[1], "goldfish");
+    card_file("0,tench\n7 seas\n2 much\n3\n");
+    assert_int_equal(card_apply_labels(NULL, &c, card_path), CQ_OK);
+    assert_int_equal(c.n_labels, 4);
+    assert_string_equal(c.labels[0], "0,tench");
+
     struct cq_log log = {.level = CQ_ERROR, .sink = swallow};
     card_file("fine\nK\xe4se\n");      /* Latin-1 */
     assert_int_equal(card_apply_labels(&log, &c, card_path), CQ_INVALID);

@@ -76,7 +76,8 @@ enum cq_err card_make(struct cq_log *log, const struct model *m, const struct ca
  * alone, not the defaults that came with it: card_make does both. CQ_INVALID names the key. On error `c` is
  * as it was. */
 enum cq_err card_apply_file(struct cq_log *log, struct card *c, const char *card_path);
-/* Labels, one per line, replacing those of `c`. CQ_INVALID names the line. On error `c` is as it was. */
+/* Labels, one per line, replacing those of `c`; "0,tench" and so on lose their numbers when every line has its
+ * own. CQ_INVALID names the line. On error `c` is as it was. */
 enum cq_err card_apply_labels(struct cq_log *log, struct card *c, const char *labels_path);
 /* MODEL_PATH with ".onnx" replaced by ".card.json" (or appended); CQ_INVALID when that is too long. */
 enum cq_err card_path_of(const char *model_path, char *out, int size);

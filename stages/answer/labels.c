@@ -158,6 +158,27 @@ static enum cq_err read_lines(FILE *file, struct labels *l)
     return err;
 }
 
+/* Length of "12," in front of label 12; 0 when something else stands there. */
+static size_t own_number(const char *label, int id)
+{
+    char number[16];
+    size_t length = (size_t) snprintf(number, sizeof number, "%d", id);
+    bool own = !strncmp(label, number, length) && label[length] && strchr(",:\t ", label[length]);
+    return own ? length + 1 : 0;
+}
+
+/* Files of the form "0,tench": where every line carries its own number, the numbers go. */
+static void drop_numbers(struct labels *l)
+{
+    for (int i = 0; i < l->n; i++)
+        if (!own_number(l->text[i], i))
+            return;
+    for (int i = 0; i < l->n; i++) {
+        const char *name = skip_space(l->text[i] + own_number(l->text[i], i));
+        memmove(l->text[i], name, strlen(name) + 1);
+    }
+}
+
 enum cq_err card_apply_labels(struct cq_log *log, struct card *c, const char *labels_path)
 {
     FILE *file = fopen(labels_path, "re");
@@ -174,8 +195,10 @@ enum cq_err card_apply_labels(struct cq_log *log, struct card *c, const char *la
     if (err)
         cq_log_error(log, "labels %s, line %d: %s; awaited is one label a line, UTF-8, of at most %d bytes", labels_path,
                      labels.n + 1, cq_err_text(err), LABEL_MAX);
-    else
+    if (!err) {
+        drop_numbers(&labels);
         labels_give(&labels, c);
+    }
     labels_finish(&labels);
     fclose(file);
     return err;
