@@ -43,11 +43,18 @@ struct clip {
     int64_t decode_ns;
     int read_errors;              /* in a row */
     double seek_margin;           /* of a seek from which no frame came yet; else 0 */
+    bool only_key_packets;        /* others are not shown to the decoder */
+    bool awaits_key;              /* after a seek: others come without what they refer to */
     bool joined;                  /* a key packet came since the start or the newest seek */
-    bool draining;                /* the decoder was told that nothing follows */
     bool ended;
     bool cut_short;               /* by the sampler: the rest was not looked at */
 };
+
+/* These decode all they are given, but their packets are marked reliably. Elsewhere the decoder knows best. */
+static bool decoder_skips(enum AVCodecID id)
+{
+    return id != AV_CODEC_ID_VP8 && id != AV_CODEC_ID_VP9 && id != AV_CODEC_ID_AV1;
+}
 
 static enum failure open_decoder(struct clip *c)
 {
@@ -68,8 +75,10 @@ static enum failure open_decoder(struct clip *c)
     c->decoder->opaque = &c->source.text;
     c->decoder->pkt_timebase = c->stream->time_base;
     c->decoder->thread_count = c->params.threads > 0 ? c->params.threads : 1;
-    if (c->params.sample.mode == SAMPLE_KEYFRAMES)
+    if (c->params.sample.mode == SAMPLE_KEYFRAMES) {
         c->decoder->skip_frame = AVDISCARD_NONKEY;
+        c->only_key_packets = !decoder_skips(par->codec_id);
+    }
     if (av >= 0)
         av = avcodec_open2(c->decoder, codec, NULL);
     if (av >= 0)
@@ -93,7 +102,7 @@ static enum failure open_stream(struct clip *c)
         f = FAIL_CHANGED;
     }
     if (!f)
-        f = source_open_format(s, NULL, c->end.message, sizeof c->end.message);
+        f = source_open_format(s, SOURCE_FULL, c->end.message, sizeof c->end.message);
     if (f)
         return f;
 
@@ -171,6 +180,12 @@ static void count_error(struct clip *c)
         c->end.errors++;
 }
 
+static bool is_wanted(const struct clip *c)
+{
+    bool key = c->packet->flags & AV_PKT_FLAG_KEY;
+    return c->packet->stream_index == c->stream->index && (key || !(c->only_key_packets || c->awaits_key));
+}
+
 /* The next packet of the stream in c->packet; false when there is none any more. */
 static bool read_packet(struct clip *c)
 {
@@ -185,7 +200,7 @@ static bool read_packet(struct clip *c)
             continue;
         }
         c->read_errors = 0;
-        if (c->packet->stream_index == c->stream->index)
+        if (is_wanted(c))
             return true;
         av_packet_unref(c->packet);
     }
@@ -195,12 +210,13 @@ static bool read_packet(struct clip *c)
 static void feed_decoder(struct clip *c)
 {
     bool have = read_packet(c);
-    if (have && c->packet->flags & AV_PKT_FLAG_KEY)
+    if (have && c->packet->flags & AV_PKT_FLAG_KEY) {
         c->joined = true;
+        c->awaits_key = false;
+    }
     if (have && c->packet->flags & AV_PKT_FLAG_CORRUPT)
         count_error(c);
     int av = avcodec_send_packet(c->decoder, have ? c->packet : NULL);
-    c->draining = !have;
     if (have && av < 0 && av != AVERROR_EOF)
         count_error(c);
     av_packet_unref(c->packet);
@@ -250,7 +266,6 @@ static bool seek_to(struct clip *c, double time_s)
     int av = avformat_seek_file(c->source.format, c->stream->index, INT64_MIN, ts, ts, 0);
     if (av >= 0) {
         avcodec_flush_buffers(c->decoder);
-        c->draining = false;
         c->joined = false;
         c->last_pts = AV_NOPTS_VALUE;
         c->ordinal = -1;
@@ -266,6 +281,7 @@ static void enter_at_from(struct clip *c, double margin)
     bool inside = aim_s > c->sampler.first_s;
     bool moved = seek_to(c, inside ? aim_s : c->sampler.first_s - margin);
     c->seek_margin = moved && inside ? margin : 0;
+    c->awaits_key = c->seek_margin > 0;
 }
 
 static bool seeking_pays(const struct clip *c)
@@ -357,8 +373,14 @@ enum cq_err clip_next(struct clip *c, struct clip_frame *out)
 {
     if (c->ended)
         return CQ_EOF;
-    while (decode_frame(c)) {
+    for (;;) {
         struct clip_frame frame;
+        if (!decode_frame(c)) {
+            if (c->seek_margin == 0)
+                return finish(c);
+            enter_at_from(c, c->seek_margin * 4);
+            continue;
+        }
         switch (take_frame(c, &frame)) {
         case SAMPLE_TAKE:
             c->end.sampled++;
@@ -371,7 +393,6 @@ enum cq_err clip_next(struct clip *c, struct clip_frame *out)
             break;
         }
     }
-    return finish(c);
 }
 
 void clip_get_end(const struct clip *c, struct clip_end *out)

@@ -1,7 +1,7 @@
 /* Headers first, and only as many packets as it takes to know the picture's size and format.
  *
- * Most containers tell these at once; what analysis costs is decoding. A short look is tried first and a long one
- * only when something needed is still missing.
+ * Most containers tell nearly all at once; what analysis costs is decoding, up to 50 ms where a frame rate is
+ * measured. A brief look is tried first and a full one only when something needed is still missing.
  */
 #include "stages/media/probe.h"
 
@@ -18,8 +18,6 @@
 #include "stages/media/orient.h"
 #include "stages/media/source.h"
 #include "stages/media/stream.h"
-
-static const struct source_effort short_look = {.probe_bytes = 1 << 20, .analyze_us = 500000};
 
 static enum failure fail(struct probe *out, enum failure f, const char *message)
 {
@@ -40,12 +38,10 @@ static bool is_understood(const AVCodecParameters *par)
     return par->width > 0 && par->height > 0 && par->format != AV_PIX_FMT_NONE;
 }
 
-/* Opens with a short look, then a long one where the short one did not show the picture. */
 static enum failure look(struct source *s, struct probe *out, struct stream_choice *choice)
 {
-    const struct source_effort *efforts[] = {&short_look, NULL};
-    for (int i = 0; i < 2; i++) {
-        enum failure f = source_open_format(s, efforts[i], out->message, sizeof out->message);
+    for (enum source_effort effort = SOURCE_BRIEF; effort <= SOURCE_FULL; effort++) {
+        enum failure f = source_open_format(s, effort, out->message, sizeof out->message);
         if (f)
             return f;
         *choice = stream_choose(s->format);

@@ -12,7 +12,7 @@
 #include <libavformat/avformat.h>
 #include <libavutil/log.h>
 
-enum { IO_BUFFER = 32 << 10 };
+enum { IO_BUFFER = 32 << 10, BRIEF_BYTES = 1 << 20 };
 
 /* libav has one callback for the whole process; which object a message belongs to is read off its context, so
  * that no global of ours is needed. Contexts without an owner (parsers, scalers) are not listened to. */
@@ -149,7 +149,7 @@ void source_close_format(struct source *s)
     avio_context_free(&s->io);
 }
 
-static int prepare(struct source *s, const struct source_effort *effort)
+static int prepare(struct source *s, enum source_effort effort)
 {
     s->pos = 0;
     uint8_t *buffer = av_malloc(IO_BUFFER);
@@ -168,14 +168,14 @@ static int prepare(struct source *s, const struct source_effort *effort)
     s->format->protocol_whitelist = av_strdup("none");
     if (!s->format->protocol_whitelist)
         return AVERROR(ENOMEM);
-    if (effort && effort->probe_bytes)
-        s->format->probesize = effort->probe_bytes;
-    if (effort && effort->analyze_us)
-        s->format->max_analyze_duration = effort->analyze_us;
+    if (effort == SOURCE_BRIEF) {
+        s->format->probesize = BRIEF_BYTES;
+        s->format->fps_probe_size = 0;
+    }
     return 0;
 }
 
-enum failure source_open_format(struct source *s, const struct source_effort *effort, char *message, int message_size)
+enum failure source_open_format(struct source *s, enum source_effort effort, char *message, int message_size)
 {
     source_close_format(s);
     int av = prepare(s, effort);

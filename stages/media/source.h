@@ -36,10 +36,10 @@ struct source {
     struct av_text text;
 };
 
-/* How far libavformat may read to learn what the streams are; 0: its defaults. */
-struct source_effort {
-    int64_t probe_bytes;
-    int64_t analyze_us;
+/* How much libavformat does to learn what the streams are. */
+enum source_effort {
+    SOURCE_BRIEF,   /* at most 1 MiB is read and no frame rate is measured: what headers say is kept */
+    SOURCE_FULL     /* libavformat's defaults */
 };
 
 /* EMPTY, VANISHED, IO, NOT_MEDIA (not a regular file) or NONE; `message` tells more. source_finish() is due in
@@ -48,7 +48,7 @@ enum failure source_init(struct source *s, const char *path, char *message, int 
 void source_finish(struct source *s);
 
 /* Opens (again, when open) the container and learns its streams. NOT_MEDIA, IO, INTERNAL (no memory) or NONE. */
-enum failure source_open_format(struct source *s, const struct source_effort *effort, char *message, int message_size);
+enum failure source_open_format(struct source *s, enum source_effort effort, char *message, int message_size);
 void source_close_format(struct source *s);
 
 /* "DOING: what libav said last (its error text)"; the kept text is forgotten. */
