@@ -15,5 +15,7 @@ extern const unsigned char cl_image[];
 extern const unsigned char cl_reorder[];
 extern const unsigned char cl_move[];     /* moving elements of any width */
 extern const unsigned char cl_unary[];    /* functions of one float */
+extern const unsigned char cl_pool[];     /* pooling windows */
+extern const unsigned char cl_resize[];   /* resizing by tables */
 
 #endif

@@ -26,6 +26,10 @@ extern const struct kernel_class kernel_move_depth_to_space;
 extern const struct kernel_class kernel_move_space_to_depth;
 extern const struct kernel_class kernel_gather_rows;
 extern const struct kernel_class kernel_unary_flat;
+extern const struct kernel_class kernel_pool_max;
+extern const struct kernel_class kernel_pool_avg;
+extern const struct kernel_class kernel_pool_l2;
+extern const struct kernel_class kernel_resize_table;
 extern const struct kernel_class kernel_host;   /* every kind; stays last */
 
 #endif

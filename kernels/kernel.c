@@ -34,6 +34,10 @@ const struct kernel_class *const kernel_classes[] = {
     &kernel_move_space_to_depth,
     &kernel_gather_rows,
     &kernel_unary_flat,
+    &kernel_pool_max,
+    &kernel_pool_avg,
+    &kernel_pool_l2,
+    &kernel_resize_table,
     &kernel_host,
     NULL,
 };

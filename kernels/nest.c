@@ -118,6 +118,13 @@ int nest_local_size(const struct device *dev)
     return device_get_info(dev)->kind == DEVICE_CPU ? 1 : GPU_GROUP;
 }
 
+int nest_rows_per_item(const struct device *dev, int64_t cost)
+{
+    if (device_get_info(dev)->kind != DEVICE_CPU || cost >= CPU_GRAIN || cost < 1)
+        return 1;
+    return (int) (CPU_GRAIN / cost);
+}
+
 void nest_launch(const struct device *dev, const struct nest *nest, struct launch *launch)
 {
     launch->dims = 1;

@@ -60,4 +60,7 @@ void nest_launch(const struct device *dev, const struct nest *nest, struct launc
 /* Local size for one-dimensional kernels whose work-items are long loops: 1 on a CPU, where a group is a loop. */
 int nest_local_size(const struct device *dev);
 
+/* How many rows of `cost` floats a work-item should take. */
+int nest_rows_per_item(const struct device *dev, int64_t cost);
+
 #endif

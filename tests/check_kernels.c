@@ -25,6 +25,11 @@ enum { GUARD = 256, ALIGN = 128, MAX_CLASSES = 256, SKIPPED = 77 };
 
 static const struct check_family *const families[] = {
     &check_conv,
+    &check_binary,
+    &check_unary,
+    &check_move,
+    &check_pool,
+    &check_resize,
 };
 
 enum { FAMILIES = sizeof families / sizeof *families };

@@ -57,4 +57,14 @@ struct ref_window {
 enum cq_err ref_window_init(struct ref_window *w, const struct conv_attrs *attrs, const struct tensor_desc *x,
                             const struct tensor_desc *y);
 
+/* Which input positions of dimension d make the output position o of a resize, and their weights. */
+enum { REF_MAX_TAPS = 4 };
+struct ref_taps {
+    int n;
+    bool outside;                  /* COORD_TF_CROP beyond the image: the extrapolation value */
+    int64_t at[REF_MAX_TAPS];
+    double weight[REF_MAX_TAPS];
+};
+struct ref_taps ref_resize_taps(const struct op_inst *inst, int d, int64_t o);
+
 #endif

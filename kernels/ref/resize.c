@@ -9,15 +9,6 @@
 
 #include "kernels/ref/ref.h"
 
-enum { MAX_TAPS = 4 };
-
-struct taps {
-    int n;
-    bool outside;                  /* COORD_TF_CROP beyond the image: the extrapolation value */
-    int64_t at[MAX_TAPS];
-    double weight[MAX_TAPS];
-};
-
 static float source_of(const struct resize_attrs *r, int rank, int d, int64_t in, int64_t out, int64_t o)
 {
     float scale = r->scale[d], x = (float) o, start = r->roi[d], end = r->roi[rank + d], last = (float) (in - 1);
@@ -56,42 +47,42 @@ static int64_t clamp(int64_t i, int64_t n)
     return i < 0 ? 0 : i >= n ? n - 1 : i;
 }
 
-static void taps_linear(struct taps *t, float x, int64_t in)
+static void taps_linear(struct ref_taps *t, float x, int64_t in)
 {
     x = fminf(fmaxf(x, 0), (float) (in - 1));
     int64_t low = (int64_t) x;
     double part = (double) x - (double) low;
-    *t = (struct taps){.n = part > 0 ? 2 : 1, .at = {low, clamp(low + 1, in)}, .weight = {1 - part, part}};
+    *t = (struct ref_taps){.n = part > 0 ? 2 : 1, .at = {low, clamp(low + 1, in)}, .weight = {1 - part, part}};
 }
 
 /* Keys' kernel with parameter a; taps beyond the border repeat it, or are left out and the rest scaled up. */
-static void taps_cubic(struct taps *t, float x, int64_t in, double a, bool exclude_outside)
+static void taps_cubic(struct ref_taps *t, float x, int64_t in, double a, bool exclude_outside)
 {
     float base = floorf(x);
     double s = (double) x - base, sum = 0;
-    double weight[MAX_TAPS] = {
+    double weight[REF_MAX_TAPS] = {
         ((a * (s + 1) - 5 * a) * (s + 1) + 8 * a) * (s + 1) - 4 * a,
         ((a + 2) * s - (a + 3)) * s * s + 1,
         ((a + 2) * (1 - s) - (a + 3)) * (1 - s) * (1 - s) + 1,
         ((a * (2 - s) - 5 * a) * (2 - s) + 8 * a) * (2 - s) - 4 * a,
     };
-    t->n = MAX_TAPS;
-    for (int i = 0; i < MAX_TAPS; i++) {
+    t->n = REF_MAX_TAPS;
+    for (int i = 0; i < REF_MAX_TAPS; i++) {
         int64_t at = (int64_t) base - 1 + i;
         t->at[i] = clamp(at, in);
         t->weight[i] = exclude_outside && at != t->at[i] ? 0 : weight[i];
         sum += t->weight[i];
     }
-    for (int i = 0; exclude_outside && i < MAX_TAPS; i++)
+    for (int i = 0; exclude_outside && i < REF_MAX_TAPS; i++)
         t->weight[i] /= sum;
 }
 
-static struct taps taps_of(const struct op_inst *inst, int d, int64_t o)
+struct ref_taps ref_resize_taps(const struct op_inst *inst, int d, int64_t o)
 {
     const struct resize_attrs *r = &inst->op->u.resize;
     int64_t in = inst->in[0].dim[d], out = inst->out[0].dim[d];
     float x = source_of(r, inst->in[0].rank, d, in, out, o);
-    struct taps t = {.n = 1, .weight = {1}};
+    struct ref_taps t = {.n = 1, .weight = {1}};
     if (r->mode == RESIZE_NEAREST)
         t.at[0] = clamp((int64_t) nearest(r->round, x), in);
     else if (r->mode == RESIZE_LINEAR)
@@ -104,7 +95,7 @@ static struct taps taps_of(const struct op_inst *inst, int d, int64_t o)
     return t;
 }
 
-static double element(const struct tensor_desc *x, const void *data, const struct taps *const *taps, int d,
+static double element(const struct tensor_desc *x, const void *data, const struct ref_taps *const *taps, int d,
                       int64_t index)
 {
     if (d == x->rank)
@@ -116,16 +107,16 @@ static double element(const struct tensor_desc *x, const void *data, const struc
 }
 
 /* All dimensions' taps, one after the other. */
-static struct taps *make_taps(const struct op_inst *inst)
+static struct ref_taps *make_taps(const struct op_inst *inst)
 {
     const struct tensor_desc *y = &inst->out[0];
     int64_t n = 0;
     for (int d = 0; d < y->rank; d++)
         n += y->dim[d];
-    struct taps *taps = calloc((size_t) n + 1, sizeof *taps), *at = taps;
+    struct ref_taps *taps = calloc((size_t) n + 1, sizeof *taps), *at = taps;
     for (int d = 0; taps && d < y->rank; d++)
         for (int64_t o = 0; o < y->dim[d]; o++)
-            *at++ = taps_of(inst, d, o);
+            *at++ = ref_resize_taps(inst, d, o);
     return taps;
 }
 
@@ -134,12 +125,12 @@ enum cq_err ref_resize(const struct op_inst *inst, const void *const *in, void *
     const struct tensor_desc *x = &inst->in[0], *y = &inst->out[0];
     if (x->rank != y->rank || (tensor_elems(x) == 0 && tensor_elems(y) > 0))
         return CQ_INVALID;
-    struct taps *taps = make_taps(inst);
+    struct ref_taps *taps = make_taps(inst);
     if (!taps)
         return CQ_NOMEM;
     int64_t n = tensor_elems(y), at[TENSOR_MAX_RANK] = {0};
     for (int64_t i = 0; i < n; i++, ref_advance(y, at)) {
-        const struct taps *here[TENSOR_MAX_RANK], *first = taps;
+        const struct ref_taps *here[TENSOR_MAX_RANK], *first = taps;
         bool outside = false;
         for (int d = 0; d < y->rank; first += y->dim[d++]) {
             here[d] = first + at[d];
