@@ -111,11 +111,9 @@ static void print_ops(const struct model *m)
     printf("%-12s ", "operators");
     column += printf("%d: ", total);
     for (int i = 0; i < n; i++) {
-        if (column > 100) {
-            printf("\n%-12s ", "");
-            column = 13;
-        }
-        column += printf("%s%s %d", i && column > 13 ? ", " : "", ops[i].op_type, ops[i].count);
+        if (column > 100)
+            column = printf("\n%-12s ", "") - 1;
+        column += printf("%s %d%s", ops[i].op_type, ops[i].count, i + 1 < n ? ", " : "");
     }
     printf("\n");
 }

@@ -41,11 +41,12 @@ static int columns(void)
 /* Cut to the terminal's width: a bar that wraps cannot be redrawn. Text is ASCII, so bytes are columns. */
 static void draw_bar(struct progress *p, double share, const char *text, bool last)
 {
-    char bar[BAR_CELLS + 16] = "";
+    char cells[BAR_CELLS + 1] = "", bar[BAR_CELLS + 32] = "";
     if (share >= 0) {
-        int full = (int) ((share > 1 ? 1 : share) * BAR_CELLS + 0.5);
-        snprintf(bar, sizeof bar, "[%.*s%.*s] %3.0f%% ", full, "########################", BAR_CELLS - full,
-                 "........................", (share > 1 ? 1 : share) * 100);
+        share = share > 1 ? 1 : share;
+        memset(cells, '.', BAR_CELLS);
+        memset(cells, '#', (size_t) (share * BAR_CELLS + 0.5));
+        snprintf(bar, sizeof bar, "[%s] %3.0f%% ", cells, share * 100);
     }
     int room = columns() - 1 - (int) strlen(bar);
     fprintf(stderr, "\r%s%s%s%.*s\033[K%s", p->color ? "\033[32m" : "", bar, p->color ? "\033[0m" : "", room > 0 ? room : 0,

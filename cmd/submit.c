@@ -38,7 +38,7 @@ static const struct cq_opt opts[] = {
     CQ_OPT(struct submit_args, size, .name = "size", .value = "WxH", .min = 1, .max = 8192,
            .help = "input size for a model that leaves it open"),
     CQ_OPT(struct submit_args, every, .name = "every", .value = "N", .min = 1, .max = 1000000,
-           .help = "look at one frame in N; without --every, --fps, --keyframes at all"),
+           .help = "look at one frame in N; without --every, --fps and --keyframes\nevery frame is looked at"),
     CQ_OPT(struct submit_args, fps, .name = "fps", .value = "F", .def = NAN, .min = 0.0001, .max = 1000,
            .help = "look at about F frames a second, by their real times"),
     CQ_OPT(struct submit_args, keyframes, .name = "keyframes", .help = "look at keyframes only"),

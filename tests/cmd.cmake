@@ -1,0 +1,16 @@
+# Checks of the tree, then end-to-end tests with the built program: tests/NAME.sh PROGRAM.
+function(clipq_script name)
+  add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/${name}.sh ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77)
+endfunction()
+
+clipq_script(check_layers)
+clipq_script(check_layers_catch)
+clipq_script(check_headers ${CMAKE_C_COMPILER} -I${PROJECT_BINARY_DIR} -I${PROJECT_BINARY_DIR}/stages/infer/proto)
+clipq_script(longest_functions)
+
+if(TARGET clipq)
+  foreach(name e2e_usage e2e_submit e2e_submit_many e2e_scene e2e_real_footage)
+    clipq_script(${name} $<TARGET_FILE:clipq>)
+  endforeach()
+endif()

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Many small clips: more than 100 a second, and memory that does not grow with their number.
+# CLIPQ_MANY=50000 in the environment for the full size.
+. "$(dirname "$0")/e2e_lib.sh"
+need sqlite3
+many=${CLIPQ_MANY:-3000}
+
+make_many() {   # make_many DIR COUNT: uncompressed clips of two 16x16 frames, a number in each
+    mkdir "$1"
+    awk -v dir="$1" -v n="$2" 'BEGIN {
+        grey = "~"; while (length(grey) < 372) grey = grey grey
+        grey = substr(grey, 1, 372)
+        for (i = 0; i < n; i++) {
+            file = sprintf("%s/c%06d.y4m", dir, i)
+            printf "YUV4MPEG2 W16 H16 F10:1 Ip A1:1 C420jpeg\nFRAME\n%s%012dFRAME\n%s%012d", grey, i, grey, i > file
+            close(file)
+        }
+    }'
+}
+rss() {   # rss DIR DB: peak resident KiB of the program itself, sampled, while it submits
+    local most=0 now
+    "$clipq" submit -q --db "$2" "$1" &
+    local pid=$!
+    while now=$(awk '/^VmHWM/ { print $2 }' "/proc/$pid/status" 2> /dev/null) && [ -n "$now" ]; do
+        most=$now
+        sleep 0.02
+    done
+    wait "$pid"
+    echo "$most"
+}
+make_many few 50
+make_many many "$many"
+few_kib=$(rss few few.db)
+start=$(date +%s%N)
+many_kib=$(rss many many.db)
+ms=$(( ($(date +%s%N) - start) / 1000000 ))
+check "all are queued" "$many" "$(sql many.db "SELECT count(*) FROM v_jobs WHERE state = 'pending'")"
+echo "$many clips in $ms ms: $(( many * 1000 / (ms + 1) )) a second; peak $many_kib KiB, with 50 clips $few_kib KiB"
+check "more than 100 a second" 1 $(( many * 1000 / (ms + 1) > 100 ))
+check "no more memory for many than for 50 (within 4 MiB)" 1 $(( many_kib < few_kib + 4096 ))
+finish

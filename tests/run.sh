@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Every test: packages, three builds (as users get it with warnings as errors; with the address and undefined-behaviour
+# sanitizers; with the thread sanitizer), ctest in each, one line with the sums at the end. Exit code 0 only when
+# nothing failed. May be run again and from any folder; builds go to build-test/, build-asan/, build-tsan/.
+#
+#   tests/run.sh            all of it
+#   tests/run.sh --quick    without the sanitizer builds
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+. examples/packages.sh
+quick=${1:-}
+
+# shellcheck disable=SC2086
+install_packages $packages_build libcmocka-dev sqlite3 ffmpeg universal-ctags
+
+jobs=$(nproc)
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+
+# Tests that sanitizers would make too slow: whole runs on real footage, and those that time things.
+slow='e2e_real|e2e_scene|e2e_submit_many|accuracy|golden|headers|layers'
+# What runs on more than one thread.
+threaded='test_writer|test_child|test_submit|test_store|test_arena|test_batcher|test_work'
+
+# What is known not to be ours: the OpenCL runtime's own allocations, which live until the process ends.
+export LSAN_OPTIONS="suppressions=$root/tests/lsan.supp:print_suppressions=0"
+export TSAN_OPTIONS="suppressions=$root/tests/tsan.supp"
+
+build_and_test() {   # build_and_test NAME CTEST_ARGUMENTS -- CMAKE_ARGUMENTS
+    local name=$1 select=()
+    shift
+    while [ "$1" != -- ]; do select+=("$1"); shift; done
+    shift
+    echo
+    echo "== $name: build"
+    cmake -S . -B "build-$name" -G Ninja -DCLIPQ_WERROR=ON "$@" >/dev/null
+    cmake --build "build-$name" -j"$jobs"
+    echo "== $name: test"
+    ctest --test-dir "build-$name" --output-on-failure --output-junit "$results/$name.xml" "${select[@]}" || true
+    if [ ! -s "$results/$name.xml" ]; then
+        echo "no test of $name ran" >&2
+        exit 1
+    fi
+}
+
+build_and_test test -j1 -- -DCMAKE_BUILD_TYPE=RelWithDebInfo
+if [ "$quick" != --quick ]; then
+    build_and_test asan -j"$jobs" -E "$slow" -- -DCMAKE_BUILD_TYPE=RelWithDebInfo "-DCLIPQ_SANITIZE=address;undefined"
+    build_and_test tsan -j1 -R "$threaded" -- -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCLIPQ_SANITIZE=thread
+fi
+
+echo
+echo "== the ten longest functions (lines, place, name)"
+tests/longest_functions.sh
+
+count() {   # count ATTRIBUTE: its sum over the <testsuite> elements of all results
+    cat "$results"/*.xml | tr '\n' ' ' | grep -o '<testsuite [^>]*>' | grep -o " $1=\"[0-9]*\"" |
+        tr -dc '0-9\n' | awk '{ n += $1 } END { print n + 0 }'
+}
+total=$(count tests) failed=$(count failures) skipped=$(( $(count skipped) + $(count disabled) ))
+echo
+echo "$((total - failed - skipped)) passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
