@@ -1,5 +1,5 @@
 /* Depthwise convolution (group == C == M), BLOCKED; kernel in cl/conv_depthwise.cl.
- * Packed: zeros [V], bias [C/V][V], weights [C/V][kh][kw][V]. */
+ * Packed: bias [C/V][V], weights [C/V][kh][kw][V]. */
 #include <string.h>
 
 #include "kernels/classes.h"
@@ -23,7 +23,7 @@ static size_t packed_bytes(const struct device *dev, const struct op_inst *inst)
     struct conv_geom g;
     conv_geom_of(inst, &g);
     int width = conv_width(dev);
-    return (size_t) (width + padded_channels(&g, width) * (1 + g.kh * g.kw)) * sizeof(float);
+    return (size_t) (padded_channels(&g, width) * (1 + g.kh * g.kw)) * sizeof(float);
 }
 
 static enum cq_err pack(const struct device *dev, const struct op_inst *inst, void *dst)
@@ -34,7 +34,6 @@ static enum cq_err pack(const struct device *dev, const struct op_inst *inst, vo
     int64_t width = conv_width(dev), taps = (int64_t) g.kh * g.kw;
     float *to = dst;
     memset(dst, 0, packed_bytes(dev, inst));
-    to += width;
     if (bias)
         memcpy(to, bias, (size_t) g.c * sizeof *to);
     to += padded_channels(&g, (int) width);

@@ -1,9 +1,74 @@
 /* One filter per channel, BLOCKED: V channels side by side, a strip of pixels of one row at a time.
  *
- * Rows outside the image are left out by the bounds of ky; only columns need the choice between pixel and
- * zeros, and only in the strips that touch the left or right border.
+ * Rows outside the image are left out by the bounds of ky. Columns need no test in the middle of a row, which
+ * strips cover (the last one overlaps its neighbour); the few pixels at either end, whose windows reach over
+ * the border, are done one by one.
  */
 #define STRIP_PX 8
+
+typedef struct {
+    global const float *x;       /* plane of the channel block */
+    global const float *weights, *r;
+    global float *y;
+    VF bias;
+    int oy, ky0, ky1;            /* output row; rows of the window that lie inside */
+} strip_row;
+
+/* A window may start before the image (first < 0): the first tap that is inside. */
+inline int first_tap(int first, int dilation)
+{
+    return first >= 0 ? 0 : (-first + dilation - 1) / dilation;
+}
+
+inline int end_tap(int first, int dilation, int taps, int size)
+{
+    return first >= size ? 0 : min(taps, (size - first + dilation - 1) / dilation);
+}
+
+inline void strip_put(const strip_row *s, VF v, int ox, const conv_geom *g)
+{
+    long to = (long) s->oy * g->ow + ox;
+    if (s->r)
+        v += LOADV(to, s->r);
+    STOREV(act_v(v, g->act, g->act_a, g->act_b), to, s->y);
+}
+
+inline void border_pixel(const strip_row *s, int ox, const conv_geom *g)
+{
+    int left = ox * g->sw - g->pl, top = s->oy * g->sh - g->pt;
+    int kx0 = first_tap(left, g->dw), kx1 = end_tap(left, g->dw, g->kw, g->w);
+    VF a = s->bias;
+    for (int ky = s->ky0; ky < s->ky1; ky++) {
+        global const float *row = s->x + ((long) (top + ky * g->dh) * g->w + left) * V;
+        for (int kx = kx0; kx < kx1; kx++)
+            a = fma(LOADV(kx * g->dw, row), LOADV(ky * g->kw + kx, s->weights), a);
+    }
+    strip_put(s, a, ox, g);
+}
+
+/* Pixels from..from + STRIP_PX - 1, of which those before `fresh` are done. `stride` is a constant where the
+ * caller knows it. */
+inline void strip(const strip_row *s, int from, int fresh, int stride, const conv_geom *g)
+{
+    int left = from * stride - g->pl, top = s->oy * g->sh - g->pt;
+    VF a[STRIP_PX];
+    #pragma unroll
+    for (int i = 0; i < STRIP_PX; i++)
+        a[i] = s->bias;
+    for (int ky = s->ky0; ky < s->ky1; ky++) {
+        global const float *q = s->x + ((long) (top + ky * g->dh) * g->w + left) * V;
+        global const float *w = s->weights + ky * g->kw * V;
+        for (int kx = 0; kx < g->kw; kx++) {
+            VF wv = LOADV(kx, w);
+            #pragma unroll
+            for (int i = 0; i < STRIP_PX; i++)
+                a[i] = fma(LOADV(i * stride, q), wv, a[i]);
+            q += g->dw * V;
+        }
+    }
+    for (int i = fresh - from; i < STRIP_PX; i++)
+        strip_put(s, a[i], from + i, g);
+}
 
 /* global: (work-items over rows, blocks, images); local (1,1,1). */
 kernel void conv_depthwise(global const float *xb, ulong xo, global const float *rb, ulong ro, global float *yb,
@@ -11,49 +76,37 @@ kernel void conv_depthwise(global const float *xb, ulong xo, global const float 
 {
     int block = get_global_id(1), blocks = blocks_of(g.c), taps = g.kh * g.kw;
     long at = (long) get_global_id(2) * blocks + block;
-    global const float *x = AT(const float, xb, xo) + at * g.h * g.w * V;
-    global float *y = AT(float, yb, yo) + at * g.oh * g.ow * V;
-    global const float *r = rb ? AT(const float, rb, ro) + at * g.oh * g.ow * V : 0;
-    global const float *zeros = AT(const float, wb, wo);
-    VF bias = LOADV(1 + block, zeros);
-    global const float *weights = zeros + (1 + blocks + block * taps) * V;
+    global const float *bias = AT(const float, wb, wo);
+    strip_row s;
+    s.x = AT(const float, xb, xo) + at * g.h * g.w * V;
+    s.y = AT(float, yb, yo) + at * g.oh * g.ow * V;
+    s.r = rb ? AT(const float, rb, ro) + at * g.oh * g.ow * V : 0;
+    s.bias = LOADV(block, bias);
+    s.weights = bias + (blocks + block * taps) * V;
     int first_row = get_global_id(0) * g.per_item, end_row = min(first_row + g.per_item, g.oh);
 
-    for (int oy = first_row; oy < end_row; oy++) {
-        int top = oy * g.sh - g.pt;
-        int ky0 = top >= 0 ? 0 : (-top + g.dh - 1) / g.dh;
-        int ky1 = min(g.kh, (g.h - top + g.dh - 1) / g.dh);
-        for (int ox = 0; ox < g.ow; ox += STRIP_PX) {
-            int px_x[STRIP_PX];
-            VF a[STRIP_PX];
-            #pragma unroll
-            for (int i = 0; i < STRIP_PX; i++) {
-                px_x[i] = min(ox + i, g.ow - 1) * g.sw - g.pl;
-                a[i] = bias;
-            }
-            int inside = px_x[0] >= 0 & px_x[STRIP_PX - 1] + (g.kw - 1) * g.dw < g.w;
-            for (int ky = ky0; ky < ky1; ky++) {
-                global const float *row = x + (long) (top + ky * g.dh) * g.w * V;
-                for (int kx = 0; kx < g.kw; kx++) {
-                    VF wv = LOADV(ky * g.kw + kx, weights);
-                    #pragma unroll
-                    for (int i = 0; i < STRIP_PX; i++) {
-                        int xx = px_x[i] + kx * g.dw;
-                        global const float *q = row + (long) xx * V;
-                        if (!inside)
-                            q = (uint) xx < (uint) g.w ? q : zeros;
-                        a[i] = fma(LOADV(0, q), wv, a[i]);
-                    }
-                }
-            }
-            int count = min(STRIP_PX, g.ow - ox);
-            for (int i = 0; i < count; i++) {
-                long to = (long) oy * g.ow + ox + i;
-                VF v = a[i];
-                if (r)
-                    v += LOADV(to, r);
-                STOREV(act_v(v, g.act, g.act_a, g.act_b), to, y);
-            }
+    /* Columns [lo, hi) have their whole window inside. */
+    int lo = min((g.pl + g.sw - 1) / g.sw, g.ow);
+    int room = g.w - 1 - (g.kw - 1) * g.dw + g.pl;
+    int hi = room < 0 ? 0 : min(room / g.sw + 1, g.ow);
+    if (hi - lo < STRIP_PX)
+        lo = hi = 0;
+    for (s.oy = first_row; s.oy < end_row; s.oy++) {
+        int top = s.oy * g.sh - g.pt;
+        s.ky0 = first_tap(top, g.dh);
+        s.ky1 = end_tap(top, g.dh, g.kh, g.h);
+        for (int ox = 0; ox < lo; ox++)
+            border_pixel(&s, ox, &g);
+        for (int ox = lo; ox < hi; ox += STRIP_PX) {
+            int from = min(ox, hi - STRIP_PX);
+            if (g.sw == 1)
+                strip(&s, from, ox, 1, &g);
+            else if (g.sw == 2)
+                strip(&s, from, ox, 2, &g);
+            else
+                strip(&s, from, ox, g.sw, &g);
         }
+        for (int ox = hi; ox < g.ow; ox++)
+            border_pixel(&s, ox, &g);
     }
 }

@@ -1,15 +1,67 @@
 /* Direct convolution into register tiles: TILE_PX consecutive output pixels (in row-major order, so that narrow
- * images waste nothing) times 2V output channels.
+ * images waste nothing) times two blocks of output channels, or one where the last pair has only one.
  *
- * Each pixel has a pointer of its own; a tap outside the image points at zeros. That choice costs a compare per
- * pixel and tap, and is paid once for V input channels and only by tiles which touch the border.
+ * Each pixel has a pointer of its own; a tap outside the image points at zeros. That choice costs some
+ * instructions per pixel and tap, and is made only in tiles which touch the border.
  */
+
+/* What a work-item writes: a pair of output blocks of one image. */
 typedef struct {
-    global const float *p[TILE_PX];   /* input pixel under the first tap, in channel block 0 */
+    global const float *zeros, *bias, *weights, *r;   /* r: residual or NULL */
+    global float *y;
+    int blocks;                       /* 2, or 1 */
+} tile_out;
+
+inline tile_out tile_out_of(global const float *rb, ulong ro, global float *yb, ulong yo, global const float *wb,
+                            ulong wo, const conv_geom *g)
+{
+    int t = get_global_id(1), blocks = blocks_of(g->m), pairs = (blocks + 1) / 2;
+    long at = ((long) get_global_id(2) * blocks + 2 * t) * g->oh * g->ow * V;
+    tile_out o;
+    o.zeros = AT(const float, wb, wo);
+    o.bias = o.zeros + (1 + t) * 2 * V;
+    o.weights = o.zeros + (1 + pairs + (long) t * g->c * g->kh * g->kw) * 2 * V;
+    o.r = rb ? AT(const float, rb, ro) + at : 0;
+    o.y = AT(float, yb, yo) + at;
+    o.blocks = min(2, blocks - 2 * t);
+    return o;
+}
+
+/* One input channel into all sums: a[j * px + i] += w[j] * input, `input` being an expression in i. */
+#define TILE_TAP(input)                                         \
+    {                                                           \
+        VF w0 = LOADV(0, w), w1 = nv > 1 ? LOADV(1, w) : w0;    \
+        _Pragma("unroll")                                       \
+        for (int i = 0; i < px; i++) {                          \
+            VF xv = (VF) (input);                               \
+            a[i] = fma(xv, w0, a[i]);                           \
+            if (nv > 1)                                         \
+                a[px + i] = fma(xv, w1, a[px + i]);             \
+        }                                                       \
+    }
+
+/* Block `j` of the pixels from..from + px - 1, except those before `fresh` and those past the image. */
+inline void tile_store(const tile_out *o, const VF *a, int j, int from, int fresh, int px, const conv_geom *g)
+{
+    long plane = (long) g->oh * g->ow * V;
+    int count = min(px, g->oh * g->ow - from);
+    if (j >= o->blocks)
+        return;
+    for (int i = fresh - from; i < count; i++) {
+        VF v = a[i];
+        if (o->r)
+            v += LOADV(from + i, o->r + j * plane);
+        STOREV(act_v(v, g->act, g->act_a, g->act_b), from + i, o->y + j * plane);
+    }
+}
+
+typedef struct {
+    global const float *p[TILE_PX];   /* input pixel under the first tap, in the first block of channels */
     int y[TILE_PX], x[TILE_PX];       /* its coordinates, which may lie outside */
     int inside;                       /* no tap of any pixel is outside */
 } tile_pixels;
 
+/* Pixels past the end of the image repeat the last one; they are not stored. */
 inline void tile_place(tile_pixels *t, global const float *x, int pixel_floats, int first, const conv_geom *g)
 {
     int last = g->oh * g->ow - 1;
@@ -21,145 +73,120 @@ inline void tile_place(tile_pixels *t, global const float *x, int pixel_floats, 
         t->y[i] = iy;
         t->x[i] = ix;
         t->p[i] = x + ((long) iy * g->w + ix) * pixel_floats;
-        t->inside &= iy >= 0 & ix >= 0 & iy + (g->kh - 1) * g->dh < g->h & ix + (g->kw - 1) * g->dw < g->w;
-        if (first + i < last) {       /* pixels past the end repeat the last one and are not stored */
-            ox++;
-            if (ox == g->ow) {
-                ox = 0;
-                oy++;
-            }
-        }
+        t->inside &= (iy >= 0) & (ix >= 0) & (iy + (g->kh - 1) * g->dh < g->h) & (ix + (g->kw - 1) * g->dw < g->w);
+        int step = first + i < last, wrap = ox + step == g->ow;
+        ox = wrap ? 0 : ox + step;
+        oy += wrap;
     }
 }
 
-#define TILE_TAP(q, c)                                          \
-    {                                                           \
-        VF w0 = LOADV(0, w), w1 = LOADV(1, w);                  \
-        w += 2 * V;                                             \
+/* Where each pixel reads tap (ky, kx), `at` being its offset from the first tap. */
+inline void tile_aim(global const float **q, const tile_pixels *t, long at, int ky, int kx, global const float *zeros,
+                     const conv_geom *g)
+{
+    #pragma unroll
+    for (int i = 0; i < TILE_PX; i++) {
+        int y = t->y[i] + ky * g->dh, x = t->x[i] + kx * g->dw;
+        int in = ((uint) y < (uint) g->h) & ((uint) x < (uint) g->w);
+        q[i] = in ? t->p[i] + at : zeros;
+    }
+}
+
+#define TILE_CHANNELS(input)                                    \
+    if (channels == V) {                                        \
         _Pragma("unroll")                                       \
-        for (int i = 0; i < TILE_PX; i++) {                     \
-            VF xv = (VF) ((q)[i][c]);                           \
-            a0[i] = fma(xv, w0, a0[i]);                         \
-            a1[i] = fma(xv, w1, a1[i]);                         \
-        }                                                       \
+        for (int c = 0; c < V; c++, w += 2 * V)                 \
+            TILE_TAP(input)                                     \
+    } else {                                                    \
+        for (int c = 0; c < channels; c++, w += 2 * V)          \
+            TILE_TAP(input)                                     \
     }
 
-inline void tile_store(const VF *a, global float *y, global const float *r, int first, const conv_geom *g)
+inline void conv_tile_at(const tile_out *o, global const float *x, int first, const int nv, const conv_geom *g)
 {
-    int count = min(TILE_PX, g->oh * g->ow - first);
-    for (int i = 0; i < count; i++) {
-        VF v = a[i];
-        if (r)
-            v += LOADV(first + i, r);
-        STOREV(act_v(v, g->act, g->act_a, g->act_b), first + i, y);
+    const int px = TILE_PX;
+    tile_pixels t;
+    tile_place(&t, x, V, first, g);
+    VF a[2 * TILE_PX];
+    #pragma unroll
+    for (int i = 0; i < px; i++) {
+        a[i] = LOADV(0, o->bias);
+        a[px + i] = LOADV(1, o->bias);
     }
+    global const float *w = o->weights;
+    for (int left = g->c, b = 0; left > 0; left -= V, b++) {
+        int channels = min(V, left);
+        for (int ky = 0; ky < g->kh; ky++) {
+            for (int kx = 0; kx < g->kw; kx++) {
+                long at = ((long) b * g->h * g->w + ky * g->dh * g->w + kx * g->dw) * V;
+                if (t.inside) {
+                    TILE_CHANNELS(t.p[i][at + c])
+                } else {
+                    global const float *q[TILE_PX];
+                    tile_aim(q, &t, at, ky, kx, o->zeros, g);
+                    TILE_CHANNELS(q[i][c])
+                }
+            }
+        }
+    }
+    tile_store(o, a, 0, first, first, px, g);
+    if (nv > 1)
+        tile_store(o, a + px, 1, first, first, px, g);
 }
 
 /* global: (work-items over pixels, pairs of output blocks, images); local (1,1,1). */
 kernel void conv_tile(global const float *xb, ulong xo, global const float *rb, ulong ro, global float *yb, ulong yo,
                       global const float *wb, ulong wo, conv_geom g)
 {
-    int t = get_global_id(1), n = get_global_id(2);
-    int in_blocks = blocks_of(g.c), out_blocks = blocks_of(g.m), area = g.oh * g.ow;
-    long in_plane = (long) g.h * g.w * V, out_plane = (long) area * V;
-    global const float *x = AT(const float, xb, xo) + n * in_blocks * in_plane;
-    long out_at = ((long) n * out_blocks + 2 * t) * out_plane;
-    global float *y = AT(float, yb, yo) + out_at;
-    global const float *r = rb ? AT(const float, rb, ro) + out_at : 0;
-    global const float *zeros = AT(const float, wb, wo);
-    global const float *bias = zeros + 2 * V + t * 2 * V;
-    global const float *weights = zeros + 2 * V + (out_blocks + 1) / 2 * 2 * V + (long) t * g.c * g.kh * g.kw * 2 * V;
-    int first = get_global_id(0) * g.per_item * TILE_PX;
-    int end = min(first + g.per_item * TILE_PX, area);
-
+    tile_out o = tile_out_of(rb, ro, yb, yo, wb, wo, &g);
+    global const float *x = AT(const float, xb, xo) + get_global_id(2) * blocks_of(g.c) * ((long) g.h * g.w * V);
+    int first = get_global_id(0) * g.per_item * TILE_PX, end = min(first + g.per_item * TILE_PX, g.oh * g.ow);
     for (; first < end; first += TILE_PX) {
-        tile_pixels px;
-        tile_place(&px, x, V, first, &g);
-        VF a0[TILE_PX], a1[TILE_PX];
-        #pragma unroll
-        for (int i = 0; i < TILE_PX; i++) {
-            a0[i] = LOADV(0, bias);
-            a1[i] = LOADV(1, bias);
-        }
-        global const float *w = weights;
-        for (int b = 0; b < in_blocks; b++) {
-            int channels = min(V, g.c - b * V);
-            for (int ky = 0; ky < g.kh; ky++) {
-                for (int kx = 0; kx < g.kw; kx++) {
-                    long tap = b * in_plane + (ky * g.dh * g.w + kx * g.dw) * V;
-                    global const float *q[TILE_PX];
-                    #pragma unroll
-                    for (int i = 0; i < TILE_PX; i++) {
-                        q[i] = px.p[i] + tap;
-                        if (!px.inside) {
-                            int yy = px.y[i] + ky * g.dh, xx = px.x[i] + kx * g.dw;
-                            q[i] = (uint) yy < (uint) g.h & (uint) xx < (uint) g.w ? q[i] : zeros;
-                        }
-                    }
-                    if (channels == V) {
-                        #pragma unroll
-                        for (int c = 0; c < V; c++)
-                            TILE_TAP(q, c)
-                    } else {
-                        for (int c = 0; c < channels; c++)
-                            TILE_TAP(q, c)
-                    }
-                }
-            }
-        }
-        tile_store(a0, y, r, first, &g);
-        if (2 * t + 1 < out_blocks)
-            tile_store(a1, y + out_plane, r ? r + out_plane : 0, first, &g);
+        if (o.blocks == 2)
+            conv_tile_at(&o, x, first, 2, &g);
+        else
+            conv_tile_at(&o, x, first, 1, &g);
     }
 }
 
 /* PLAIN input of few channels, for first layers: a tap is one channel of one pixel. */
-kernel void conv_plain_in(global const float *xb, ulong xo, global const float *rb, ulong ro, global float *yb, ulong yo,
-                          global const float *wb, ulong wo, conv_geom g)
+inline void conv_plain_in_at(const tile_out *o, global const float *x, int first, const conv_geom *g)
 {
-    int t = get_global_id(1), n = get_global_id(2);
-    int out_blocks = blocks_of(g.m), area = g.oh * g.ow;
-    long in_plane = (long) g.h * g.w, out_plane = (long) area * V;
-    global const float *x = AT(const float, xb, xo) + n * g.c * in_plane;
-    long out_at = ((long) n * out_blocks + 2 * t) * out_plane;
-    global float *y = AT(float, yb, yo) + out_at;
-    global const float *r = rb ? AT(const float, rb, ro) + out_at : 0;
-    global const float *zeros = AT(const float, wb, wo);
-    global const float *bias = zeros + 2 * V + t * 2 * V;
-    global const float *weights = zeros + 2 * V + (out_blocks + 1) / 2 * 2 * V + (long) t * g.c * g.kh * g.kw * 2 * V;
-    int first = get_global_id(0) * g.per_item * TILE_PX;
-    int end = min(first + g.per_item * TILE_PX, area);
-
-    for (; first < end; first += TILE_PX) {
-        tile_pixels px;
-        tile_place(&px, x, 1, first, &g);
-        VF a0[TILE_PX], a1[TILE_PX];
-        #pragma unroll
-        for (int i = 0; i < TILE_PX; i++) {
-            a0[i] = LOADV(0, bias);
-            a1[i] = LOADV(1, bias);
-        }
-        global const float *w = weights;
-        for (int c = 0; c < g.c; c++) {
-            for (int ky = 0; ky < g.kh; ky++) {
-                for (int kx = 0; kx < g.kw; kx++) {
-                    long tap = c * in_plane + ky * g.dh * g.w + kx * g.dw;
-                    if (px.inside) {
-                        TILE_TAP(px.p, tap)
-                        continue;
-                    }
+    const int px = TILE_PX, nv = 2;
+    tile_pixels t;
+    tile_place(&t, x, 1, first, g);
+    VF a[2 * TILE_PX];
+    #pragma unroll
+    for (int i = 0; i < px; i++) {
+        a[i] = LOADV(0, o->bias);
+        a[px + i] = LOADV(1, o->bias);
+    }
+    global const float *w = o->weights;
+    for (int c = 0; c < g->c; c++) {
+        for (int ky = 0; ky < g->kh; ky++) {
+            for (int kx = 0; kx < g->kw; kx++, w += 2 * V) {
+                long at = (long) c * g->h * g->w + ky * g->dh * g->w + kx * g->dw;
+                if (t.inside) {
+                    TILE_TAP(t.p[i][at])
+                } else {
                     global const float *q[TILE_PX];
-                    #pragma unroll
-                    for (int i = 0; i < TILE_PX; i++) {
-                        int yy = px.y[i] + ky * g.dh, xx = px.x[i] + kx * g.dw;
-                        q[i] = (uint) yy < (uint) g.h & (uint) xx < (uint) g.w ? px.p[i] + tap : zeros;
-                    }
-                    TILE_TAP(q, 0)
+                    tile_aim(q, &t, at, ky, kx, o->zeros, g);
+                    TILE_TAP(q[i][0])
                 }
             }
         }
-        tile_store(a0, y, r, first, &g);
-        if (2 * t + 1 < out_blocks)
-            tile_store(a1, y + out_plane, r ? r + out_plane : 0, first, &g);
     }
+    tile_store(o, a, 0, first, first, px, g);
+    tile_store(o, a + px, 1, first, first, px, g);
+}
+
+/* global: (work-items over pixels, pairs of output blocks, images); local (1,1,1). */
+kernel void conv_plain_in(global const float *xb, ulong xo, global const float *rb, ulong ro, global float *yb, ulong yo,
+                          global const float *wb, ulong wo, conv_geom g)
+{
+    tile_out o = tile_out_of(rb, ro, yb, yo, wb, wo, &g);
+    global const float *x = AT(const float, xb, xo) + (long) get_global_id(2) * g.c * g.h * g.w;
+    int first = get_global_id(0) * g.per_item * TILE_PX, end = min(first + g.per_item * TILE_PX, g.oh * g.ow);
+    for (; first < end; first += TILE_PX)
+        conv_plain_in_at(&o, x, first, &g);
 }
