@@ -1,0 +1,8 @@
+# Media tests make their own clips; those named *_data take real ones and skip where there are none.
+add_library(clipq_test_media STATIC media_make.c)
+target_link_libraries(clipq_test_media PUBLIC clipq_media PkgConfig::AV PkgConfig::CMOCKA)
+
+foreach(name fingerprint sample)
+  clipq_test(test_${name} clipq_test_media)
+endforeach()
+clipq_test(test_png clipq_test_media clipq_png)
