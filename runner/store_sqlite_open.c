@@ -12,10 +12,13 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <sqlite3.h>
 
@@ -24,12 +27,15 @@
 
 enum { BUSY_TIMEOUT_MS = 10000 };
 
+/* CLIPQ_FAULT is a list, "sql@N" one of its items (runner/fault.h has the others). */
 static int64_t fault_step(void)
 {
-    const char *fault = getenv("CLIPQ_FAULT");
-    if (!fault || strncmp(fault, "sql@", 4))
-        return 0;
-    return strtoll(fault + 4, NULL, 10);
+    for (const char *at = getenv("CLIPQ_FAULT"); at; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (!strncmp(at, "sql@", 4))
+            return strtoll(at + 4, NULL, 10);
+    }
+    return 0;
 }
 
 /* "file:" URI of a path: everything but the plainest characters escaped. */
@@ -95,6 +101,18 @@ static enum cq_err look_first(struct store *s)
     return CQ_OK;
 }
 
+/* Can a file be made there? SQLite's own answer would be the errno of its second try, to open for reading. */
+static enum cq_err check_folder(struct store *s)
+{
+    char folder[STORE_PATH];
+    snprintf(folder, sizeof folder, "%s", s->path);
+    if (!faccessat(AT_FDCWD, dirname(folder), W_OK | X_OK, AT_EACCESS))
+        return CQ_OK;
+    enum cq_err err = cq_err_errno(errno);
+    cq_log_error(s->log, "database %s cannot be made: folder %s: %s", s->path, folder, strerror(errno));
+    return err;
+}
+
 static enum cq_err check_path(struct store *s, bool *exists)
 {
     struct stat st;
@@ -102,9 +120,9 @@ static enum cq_err check_path(struct store *s, bool *exists)
     if (*exists)
         return S_ISREG(st.st_mode) ? CQ_OK : foreign(s, S_ISDIR(st.st_mode) ? "a folder" : "not a regular file");
     if (errno == ENOENT && s->mode == STORE_CREATE)
-        return CQ_OK;
+        return check_folder(s);
     enum cq_err err = cq_err_errno(errno);
-    if (err == CQ_NOT_FOUND && s->mode != STORE_CREATE)
+    if (err == CQ_NOT_FOUND)
         cq_log_error(s->log, "database %s does not exist; `clipq submit` makes it, or name another with --db", s->path);
     else
         cq_log_error(s->log, "database %s: %s", s->path, strerror(errno));
