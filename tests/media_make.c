@@ -153,6 +153,7 @@ static void write_packets(AVFormatContext *format, const AVStream *st, AVCodecCo
     assert_non_null(packet);
     while (avcodec_receive_packet(c, packet) >= 0) {
         packet->stream_index = st->index;
+        packet->duration = 1;
         av_packet_rescale_ts(packet, c->time_base, st->time_base);
         assert_true(av_interleaved_write_frame(format, packet) >= 0);
     }

@@ -180,7 +180,7 @@ enum failure source_open_format(struct source *s, enum source_effort effort, cha
     source_close_format(s);
     int av = prepare(s, effort);
     if (av >= 0)
-        av = avformat_open_input(&s->format, NULL, NULL, NULL);
+        av = avformat_open_input(&s->format, "clip", NULL, NULL);   /* some demuxers cannot do without a name */
     if (av >= 0)
         av = avformat_find_stream_info(s->format, NULL);
     if (av >= 0)
