@@ -10,7 +10,7 @@ clipq_script(check_headers ${CMAKE_C_COMPILER} -I${PROJECT_BINARY_DIR} -I${PROJE
 clipq_script(longest_functions)
 
 if(TARGET clipq)
-  foreach(name e2e_usage e2e_submit e2e_submit_many e2e_scene e2e_real_footage)
+  foreach(name e2e_usage e2e_submit e2e_submit_many e2e_run e2e_kill e2e_scene e2e_real_footage)
     clipq_script(${name} $<TARGET_FILE:clipq>)
   endforeach()
 endif()

@@ -11,4 +11,4 @@ find cmd runner stages kernels tests -name '*.[ch]' |
             if ($i ~ /^end:/) last = substr($i, 5)
         }
         if (last) printf "%5d  %s:%d  %s\n", last - first + 1, $2, first, $1
-    }' | sort -rn | head -10 | awk '{ print } $1 > 100 { long = 1 } END { exit long }'
+    }' | sort -rn | awk 'NR <= 10 { print } $1 > 100 { long = 1 } END { exit long }'

@@ -26,7 +26,6 @@ threaded='test_writer|test_child|test_submit|test_store|test_arena|test_batcher|
 
 # What is known not to be ours: the OpenCL runtime's own allocations, which live until the process ends.
 export LSAN_OPTIONS="suppressions=$root/tests/lsan.supp:print_suppressions=0"
-export TSAN_OPTIONS="suppressions=$root/tests/tsan.supp"
 
 build_and_test() {   # build_and_test NAME CTEST_ARGUMENTS -- CMAKE_ARGUMENTS
     local name=$1 select=()
@@ -56,7 +55,7 @@ echo "== the ten longest functions (lines, place, name)"
 tests/longest_functions.sh
 
 count() {   # count ATTRIBUTE: its sum over the <testsuite> elements of all results
-    cat "$results"/*.xml | tr '\n' ' ' | grep -o '<testsuite [^>]*>' | grep -o " $1=\"[0-9]*\"" |
+    cat "$results"/*.xml | tr '\n\t' '  ' | grep -o '<testsuite [^>]*>' | grep -o " $1=\"[0-9]*\"" |
         tr -dc '0-9\n' | awk '{ n += $1 } END { print n + 0 }'
 }
 total=$(count tests) failed=$(count failures) skipped=$(( $(count skipped) + $(count disabled) ))

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# kill -9 of the whole process group in the middle, then again: every clip is done once, no row is there twice.
+# And the gentler ends: a first signal drains, a second aborts.
+. "$(dirname "$0")/e2e_lib.sh"
+need sqlite3 setsid
+
+clips=24 frames=40
+mkdir in
+for i in $(seq $clips); do make_clip "in/clip$i.y4m" "$i" $frames; done
+
+# count DB STATE
+count() { sql "$1" "SELECT count(*) FROM v_jobs WHERE state = '$2'" 2> /dev/null || echo 0; }
+start() {   # start DB: works in a process group of its own, whose leader is $pid
+    setsid "$clipq" work --db "$1" --workers 2 --progress none > "$work/out.txt" 2> "$work/err.txt" &
+    pid=$!
+}
+await_done() {   # await_done DB N: until N are done, or the program ends
+    while [ "$(count "$1" done)" -lt "$2" ] && kill -0 "$pid" 2> /dev/null; do sleep 0.05; done
+}
+check_whole() {   # check_whole DB WHAT
+    check "$2: every clip is done" "$clips" "$(count "$1" done)"
+    check "$2: every frame is there once" "$(( clips * frames )) $(( clips * frames ))" \
+        "$(sql "$1" "SELECT count(*), count(DISTINCT job_id || ' ' || frame) FROM v_frames")"
+    check "$2: every frame has one embedding" $(( clips * frames )) "$(sql "$1" "SELECT count(*) FROM v_embeddings")"
+    check "$2: one attempt of each is accepted" "$clips" "$(sql "$1" "SELECT count(*) FROM v_attempts WHERE accepted")"
+    check "$2: the database is sound" ok "$(sql "$1" "PRAGMA integrity_check")"
+}
+
+"$clipq" submit -q --db kill.db in
+for round in 1 2 3; do
+    start kill.db
+    await_done kill.db $(( round * 5 ))
+    kill -KILL -- "-$pid" 2> /dev/null || true
+    wait "$pid" 2> /dev/null || true
+    echo "killed with $(count kill.db done) done, $(count kill.db running) running"
+    check "the kill came in the middle" 1 $(( $(count kill.db done) < clips ))
+done
+sleep 0.2
+check "no process is left behind" "" "$(pgrep -g "$pid" || true)"
+check_code 0 "$clipq" work --db kill.db --workers 2 --progress none
+check_whole kill.db "after three kills"
+
+"$clipq" submit -q --db drain.db in
+start drain.db
+await_done drain.db 3
+kill -INT "$pid"
+code=0
+wait "$pid" || code=$?
+check "the first Ctrl-C drains and ends with 130" 130 "$code"
+check "it says what it does" 1 "$(grep -c 'Ctrl-C again' err.txt)"
+check "nothing is left running" 0 "$(count drain.db running)"
+check "it ended in the middle" 1 $(( $(count drain.db pending) > 0 ))
+check_code 0 "$clipq" work --db drain.db --progress none
+check_whole drain.db "after a drain"
+check "draining lost no attempt" 0 "$(sql drain.db "SELECT count(*) FROM v_attempts WHERE NOT accepted AND outcome <> 'released'")"
+
+"$clipq" submit -q --db abort.db in
+start abort.db
+await_done abort.db 3
+kill -TERM "$pid"
+kill -TERM "$pid"
+sleep 0.05
+kill -TERM "$pid" 2> /dev/null || true
+code=0
+wait "$pid" || code=$?
+check "two signals abort with 143" 143 "$code"
+check "leases are given back" 0 "$(count abort.db running)"
+check_code 0 "$clipq" work --db abort.db --progress none
+check_whole abort.db "after an abort"
+
+finish
