@@ -112,6 +112,25 @@ static void twisted_bytes_do_no_harm(void **state)
     cq_buf_finish(&buf);
 }
 
+static void long_text_is_refused(void **state)
+{
+    (void) state;
+    struct cq_buf buf = {0};
+    for (int i = 0; i < 3; i++)
+        cq_put_u32(&buf, 0);
+    cq_put_u32(&buf, 1);
+    cq_put_str(&buf, "much too long for a kind");
+    for (int i = 0; i < 3; i++)
+        cq_put_str(&buf, "x");
+    cq_put_u8(&buf, 0);
+    struct cq_rd r = cq_rd_of(buf.data, buf.size);
+    struct answer b = {0};
+    assert_int_equal(answer_get(&r, &b), CQ_PROTOCOL);
+    assert_int_equal(b.n_artifacts, 0);
+    assert_int_equal(answer_set_embedding(&b, NULL, 0), CQ_INVALID);
+    cq_buf_finish(&buf);
+}
+
 static void not_finite_is_refused(void **state)
 {
     (void) state;
@@ -134,6 +153,7 @@ int main(void)
         cmocka_unit_test(empty_one),
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(twisted_bytes_do_no_harm),
+        cmocka_unit_test(long_text_is_refused),
         cmocka_unit_test(not_finite_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "stages/answer/npy.h"
 #include "tests/answer_frame.h"
 
 /* A 64x64 input: grids of 8x8, 4x4 and 2x2 cells. */
@@ -365,6 +366,38 @@ static void raw_writes_npy(void **state)
     test_frame_finish(&t);
 }
 
+static void npy_refuses_and_tidies_up(void **state)
+{
+    (void) state;
+    struct tensor_desc d = {.type = DT_F32, .rank = 1, .dim = {1}};
+    char endless[5000];
+    memset(endless, 'x', sizeof endless - 1);
+    endless[sizeof endless - 1] = '\0';
+    assert_int_equal(npy_write(NULL, endless, &d, &(float) {1}), CQ_INVALID);
+    assert_int_not_equal(npy_write(NULL, folder, &d, &(float) {1}), CQ_OK);     /* a folder stands there */
+    char part[96];
+    snprintf(part, sizeof part, "%s.part", folder);
+    assert_int_not_equal(access(part, F_OK), 0);
+    d.type = DT_NONE;
+    assert_int_equal(npy_write(NULL, folder, &d, NULL), CQ_INVALID);
+}
+
+/* Where there is no folder, files are left out and the rest of the run goes on. */
+static void no_folder_no_files(void **state)
+{
+    (void) state;
+    static const char *const decoders[] = {"raw", "image"};
+    for (int i = 0; i < 2; i++) {
+        struct test_frame t;
+        test_frame_init(&t, decoders[i], FIT_STRETCH, 64, 64, 64, 64);
+        test_frame_output(&t, "out", 4, DIMS(1, 1, 2, 2));
+        struct answer a;
+        assert_int_equal(test_frame_decode(&t, &a), CQ_OK);
+        assert_int_equal(a.n_artifacts, 0);
+        test_frame_finish(&t);
+    }
+}
+
 static void image_writes_png(void **state)
 {
     (void) state;
@@ -387,6 +420,10 @@ static void image_writes_png(void **state)
     assert_true(read_file("1-1-0-7-1-rgb.png", bytes, sizeof bytes) > 33);
     assert_memory_equal(bytes + 16, "\0\0\0\x05\0\0\0\x04\x08\x02", 10);
     answer_finish(&a);
+
+    test_frame_output(&t, "two channels", 4, DIMS(1, 2, 4, 5));
+    assert_int_equal(test_frame_decode(&t, &a), CQ_UNSUPPORTED);
+    answer_finish(&a);
     test_frame_finish(&t);
 }
 
@@ -406,6 +443,22 @@ static void unwritable_folder_is_an_error(void **state)
         answer_finish(&a);
         test_frame_finish(&t);
     }
+}
+
+static void names_that_do_not_fit(void **state)
+{
+    (void) state;
+    static char deep[600];
+    memset(deep, 'x', sizeof deep - 1);
+    struct test_frame t;
+    test_frame_init(&t, "raw", FIT_STRETCH, 64, 64, 64, 64);
+    to_folder(&t);
+    test_frame_output(&t, deep, 1, DIMS(2));      /* a long tensor name is cut */
+    t.frame.folder_label = deep;                  /* a long folder is an error */
+    struct answer a;
+    assert_int_equal(test_frame_decode(&t, &a), CQ_INVALID);
+    assert_int_equal(a.n_artifacts, 0);
+    test_frame_finish(&t);
 }
 
 /* Every decoder but raw must refuse what it does not read, whatever the shape. */
@@ -458,8 +511,11 @@ int main(void)
         cmocka_unit_test(classification_of_probabilities),
         cmocka_unit_test(embedding_as_it_comes),
         cmocka_unit_test(raw_writes_npy),
+        cmocka_unit_test(npy_refuses_and_tidies_up),
+        cmocka_unit_test(no_folder_no_files),
         cmocka_unit_test(image_writes_png),
         cmocka_unit_test(unwritable_folder_is_an_error),
+        cmocka_unit_test(names_that_do_not_fit),
         cmocka_unit_test(other_shapes_are_refused),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

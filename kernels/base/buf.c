@@ -66,7 +66,9 @@ struct cq_rd cq_rd_of(const void *data, size_t size)
 
 const void *cq_get(struct cq_rd *r, size_t size)
 {
-    if (r->err || size > r->size - r->pos) {
+    if (r->err)
+        return NULL;
+    if (size > r->size - r->pos) {
         r->err = CQ_PROTOCOL;
         return NULL;
     }

@@ -121,7 +121,7 @@ void answer_put(struct cq_buf *b, const struct answer *a)
 static float get_finite(struct cq_rd *r)
 {
     float v = cq_get_f32(r);
-    if (!isfinite(v))
+    if (!r->err && !isfinite(v))
         r->err = CQ_PROTOCOL;
     return v;
 }
@@ -130,10 +130,10 @@ static void get_text(struct cq_rd *r, char *out, size_t size)
 {
     const char *s = cq_get_str(r);
     size_t length = strlen(s);
-    if (length >= size)
-        r->err = CQ_PROTOCOL;
-    else
+    if (length < size)
         memcpy(out, s, length + 1);
+    else if (!r->err)
+        r->err = CQ_PROTOCOL;
 }
 
 static void get_detection(struct cq_rd *r, struct answer *out)

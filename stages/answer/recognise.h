@@ -8,18 +8,15 @@
 struct model;
 struct model_io;
 
-/* An input that takes a picture: rank 4, float, 1 or 3 channels. */
+/* An input that takes a picture: rank 4, float32 or float16, 1 or 3 channels. NCHW where both would fit. */
 struct image_input {
-    int input;               /* index among the model's inputs */
     int channels;
     bool nhwc;
     int width, height;       /* 0 where the model leaves it open */
 };
 
-/* The model's picture input: its only input. False when there is none, or other inputs stand beside it. */
+/* The model's only input, when it takes a picture. False when it does not, or others stand beside it. */
 bool recognise_image(const struct model *m, struct image_input *out);
-/* That of one input. */
-bool recognise_image_input(const struct model_io *io, struct image_input *out);
 
 bool recognise_op(const struct model *m, const char *op_type);
 
