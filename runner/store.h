@@ -80,6 +80,8 @@ struct store_job {
  * taken back first. */
 enum cq_err store_claim(struct store *s, const char *owner, int64_t run_id, int64_t lease_ms, int max, struct store_job *out, int *n);
 enum cq_err store_heartbeat(struct store *s, const char *owner, int64_t lease_ms);
+/* Ends the leases of owners that `is_dead` knows to be gone; the next claim takes their jobs back. */
+enum cq_err store_expire_owners(struct store *s, bool (*is_dead)(const char *owner));
 /* Back to pending without counting an attempt; staged rows go. job_id 0: all of this owner. */
 enum cq_err store_release(struct store *s, const char *owner, int64_t job_id);
 

@@ -14,7 +14,7 @@
 #include "kernels/base/clock.h"
 #include "runner/store_sqlite.h"
 
-enum { CRASHES_MAX = 2, LOST_MAX = 10, SWEEP_PIECE = 2000, BACKOFF_FIRST_MS = 1000, BACKOFF_MAX_MS = 300000 };
+enum { CRASHES_MAX = 2, LOST_MAX = 10, SWEEP_PIECE = 2000, BACKOFF_FIRST_MS = 1000, BACKOFF_MAX_MS = 300000, OWNER_TEXT = 512 };
 
 /* ---- claiming ---- */
 
@@ -97,6 +97,26 @@ enum cq_err store_heartbeat(struct store *s, const char *owner, int64_t lease_ms
     if (err || !s->run_id)
         return err;
     return sql_exec(s, "UPDATE runs SET alive_until_ms = ? WHERE id = ? AND ended_ms IS NULL", "II", until, s->run_id);
+}
+
+/* Looked at one by one, each by its name above the one before: nothing is changed under an open query. */
+enum cq_err store_expire_owners(struct store *s, bool (*is_dead)(const char *owner))
+{
+    char owner[OWNER_TEXT] = "";
+    for (;;) {
+        sqlite3_stmt *row;
+        enum cq_err err = sql_query(s, &row, "SELECT min(owner) FROM jobs WHERE state = 'running' AND owner > ?", "t", owner);
+        if (err)
+            return err == CQ_EOF ? CQ_OK : err;
+        sql_text(row, 0, owner, sizeof owner);
+        sql_done(row);
+        if (!owner[0])
+            return CQ_OK;
+        if (is_dead(owner))
+            err = sql_exec(s, "UPDATE jobs SET lease_until_ms = 0 WHERE state = 'running' AND owner = ?", "t", owner);
+        if (err)
+            return err;
+    }
 }
 
 enum cq_err store_release(struct store *s, const char *owner, int64_t job_id)

@@ -1,0 +1,195 @@
+/* An engine: one OpenCL device, the models that the supervisor names, batches in, answers out, in order.
+ *
+ * What fails for one model or one batch is answered; what leaves the device in doubt ends the process, and the
+ * supervisor starts a new one with a new context.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "kernels/base/log.h"
+#include "kernels/device.h"
+#include "runner/arena.h"
+#include "runner/child.h"
+#include "runner/engine_model.h"
+#include "runner/fault.h"
+#include "runner/messages.h"
+#include "runner/wire.h"
+
+struct engine_child {
+    struct cq_log *log;
+    struct wire wire;
+    struct arena_view arena;
+    struct cq_buf out;                       /* the message being written */
+    struct device *dev;
+    size_t budget;                           /* bytes of device memory that models may still take */
+    char folder[MSG_PATH], folder_label[MSG_TEXT];
+    struct engine_model *models[BATCHER_LANES];
+    int64_t batches;                         /* so far, for fault_at() */
+    struct msg_batch batch;                  /* large: not on the stack */
+    struct msg_result result;
+};
+
+static enum cq_err tell(struct engine_child *e, enum msg_type type)
+{
+    enum cq_err err = wire_send(&e->wire, (uint16_t) type, &e->out);
+    cq_buf_clear(&e->out);
+    return err;
+}
+
+static size_t available_bytes(void)
+{
+    char line[128];
+    long long kb = 0;
+    FILE *f = fopen("/proc/meminfo", "re");
+    while (f && !kb && fgets(line, sizeof line, f))
+        sscanf(line, "MemAvailable: %lld kB", &kb);
+    if (f)
+        fclose(f);
+    return (size_t) kb * 1024;
+}
+
+/* A CPU device promises memory that others use too, and its failure is a kill: half of what is free now. */
+static size_t device_budget(const struct device_info *info)
+{
+    if (info->kind != DEVICE_CPU)
+        return info->global_bytes / 10 * 8;
+    size_t available = available_bytes();
+    size_t most = available && available < info->global_bytes ? available : info->global_bytes;
+    return most / 2;
+}
+
+static enum cq_err open_device(struct engine_child *e, const struct msg_setup *m)
+{
+    struct device_info info;
+    device_setup_environment(m->threads);
+    enum cq_err err = device_find(e->log, m->device, &info);
+    if (!err)
+        err = device_open(e->log, &info, &e->dev);
+    if (!err)
+        e->budget = m->memory_limit ? (size_t) m->memory_limit : device_budget(&info);
+    return err;
+}
+
+static enum cq_err setup(struct engine_child *e)
+{
+    struct wire_msg msg;
+    struct msg_setup m;
+    enum cq_err err = wire_receive(&e->wire, &msg);
+    if (err)
+        return err;
+    if (msg.type != MSG_SETUP || msg_get_setup(&msg.body, &m) || strlen(m.folder) >= sizeof e->folder ||
+        strlen(m.folder_label) >= sizeof e->folder_label)
+        return CQ_PROTOCOL;
+    strcpy(e->folder, m.folder);
+    strcpy(e->folder_label, m.folder_label);
+    err = open_device(e, &m);
+
+    struct msg_hello hello = {.err = err, .message = "", .spec = "", .name = ""};
+    if (err) {
+        hello.message = cq_log_reason(e->log, cq_err_text(err));
+    } else {
+        const struct device_info *info = device_get_info(e->dev);
+        hello.spec = info->spec;
+        hello.name = info->name;
+        hello.is_cpu = info->kind == DEVICE_CPU;
+        hello.compute_units = info->compute_units;
+    }
+    msg_put_hello(&e->out, &hello);
+    enum cq_err sent = tell(e, MSG_HELLO);
+    return err ? err : sent;
+}
+
+static enum cq_err load(struct engine_child *e, struct cq_rd *body)
+{
+    struct msg_model m;
+    if (msg_get_model(body, &m))
+        return CQ_PROTOCOL;
+    struct engine_model **slot = &e->models[m.lane];
+    engine_model_destroy(slot);
+    const struct engine_model_params params = {
+        .path = m.path, .hash = m.hash, .card = m.card, .max_batch = m.max_batch, .memory_limit = e->budget,
+        .folder = e->folder, .folder_label = e->folder_label,
+    };
+    struct msg_ready ready = {.lane = m.lane, .message = ""};
+    ready.err = engine_model_create(e->log, e->dev, &params, slot);
+    if (ready.err) {
+        ready.message = cq_log_reason(e->log, cq_err_text(ready.err));
+    } else {
+        ready.max_batch = engine_model_max_batch(*slot);
+        ready.batchable = engine_model_batchable(*slot);
+        ready.flops = engine_model_flops(*slot);
+        size_t bytes = engine_model_bytes(*slot);
+        e->budget -= bytes < e->budget ? bytes : e->budget - 1;   /* 0 would mean no limit */
+    }
+    msg_put_ready(&e->out, &ready);
+    return tell(e, MSG_READY);
+}
+
+static enum cq_err infer(struct engine_child *e, struct cq_rd *body)
+{
+    const uint8_t *pixels[BATCHER_MAX];
+    if (msg_get_batch(body, &e->batch))
+        return CQ_PROTOCOL;
+    if (fault_at("kill", ++e->batches))
+        raise(SIGKILL);
+
+    struct engine_model *m = e->models[e->batch.lane];
+    if (!m)
+        return CQ_PROTOCOL;
+    for (int i = 0; i < e->batch.n; i++) {
+        pixels[i] = arena_at(&e->arena, e->batch.items[i].input, engine_model_frame_bytes(m));
+        if (!pixels[i])
+            return CQ_PROTOCOL;
+    }
+    enum cq_err err = engine_model_run(m, &e->batch, pixels, &e->result);
+    if (err)
+        return err;
+    e->result.id = e->batch.id;
+    e->result.lane = e->batch.lane;
+    msg_put_result(&e->out, &e->result);
+    return tell(e, MSG_RESULT);
+}
+
+static enum cq_err run(struct engine_child *e)
+{
+    struct wire_msg msg;
+    enum cq_err err = setup(e);
+    while (!err && !(err = wire_receive(&e->wire, &msg)))
+        err = msg.type == MSG_MODEL ? load(e, &msg.body)
+            : msg.type == MSG_INFER ? infer(e, &msg.body)
+            : CQ_PROTOCOL;
+    return err;
+}
+
+static void finish(struct engine_child *e)
+{
+    for (int i = 0; i < BATCHER_LANES; i++)
+        engine_model_destroy(&e->models[i]);
+    device_close(&e->dev);
+    wire_finish(&e->wire);
+    cq_buf_finish(&e->out);
+    arena_unmap(&e->arena);
+}
+
+int child_engine_main(void)
+{
+    struct cq_log log = {.level = CQ_WARN, .name = "engine"};
+    struct engine_child *e = calloc(1, sizeof *e);
+    enum cq_err err = e ? child_begin(&log) : CQ_NOMEM;
+    prctl(PR_SET_NAME, "clipq-engine");
+    if (!err)
+        err = arena_map(&log, CHILD_ARENA_FD, &e->arena);
+    if (!err) {
+        e->log = &log;
+        wire_init(&e->wire, CHILD_FD);
+        err = run(e);
+        finish(e);
+    }
+    free(e);
+    if (err && err != CQ_EOF)
+        cq_log_error(&log, "engine ends: %s", cq_err_text(err));
+    return err && err != CQ_EOF;
+}

@@ -1,0 +1,245 @@
+/* Loading by content, running in halves when memory is short, cutting outputs into frames. */
+#include "runner/engine_model.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "kernels/base/clock.h"
+#include "kernels/base/log.h"
+#include "stages/answer/answer.h"
+#include "stages/answer/card.h"
+#include "stages/answer/decoder.h"
+#include "stages/answer/scene.h"
+#include "stages/infer/model.h"
+#include "stages/infer/session.h"
+
+struct engine_model {
+    struct cq_log *log;
+    struct model *model;        /* owned */
+    struct session *session;    /* owned */
+    struct card card;
+    const struct decoder_class *decoder;
+    const char *folder, *folder_label;
+    int max_batch;              /* that fits the memory, by plan or by experience */
+    size_t bytes;
+    double flops;
+    struct cq_buf blobs;        /* answers of the newest run */
+    char message[MSG_TEXT];     /* of the newest error */
+};
+
+static enum cq_err load_model(struct engine_model *m, const char *path)
+{
+    if (strcmp(path, BUILTIN_SCENE))
+        return model_load(m->log, path, &m->model);
+    size_t size;
+    const void *data = builtin_scene(&size);
+    return model_load_memory(m->log, BUILTIN_SCENE, data, size, &m->model);
+}
+
+static enum cq_err check_hash(struct engine_model *m, const struct engine_model_params *p)
+{
+    if (!strcmp(model_hash(m->model), p->hash))
+        return CQ_OK;
+    cq_log_error(m->log, "%s is not the model that was submitted (content %s, now %s): put the old file back, "
+                 "or submit the clips again with the new one", p->path, p->hash, model_hash(m->model));
+    return CQ_STALE;
+}
+
+static enum cq_err read_card(struct engine_model *m, const char *text)
+{
+    json_error_t e;
+    json_t *json = json_loads(text, 0, &e);
+    if (!json) {
+        cq_log_error(m->log, "model card: %s", e.text);
+        return CQ_CORRUPT;
+    }
+    enum cq_err err = card_from_json(m->log, json, &m->card);
+    json_decref(json);
+    if (err)
+        return err;
+    m->decoder = decoder_find(m->card.decoder);
+    if (m->decoder)
+        return CQ_OK;
+    cq_log_error(m->log, "no decoder is called '%s' in this version", m->card.decoder);
+    return CQ_UNSUPPORTED;
+}
+
+static enum cq_err make_session(struct engine_model *m, struct device *dev, const struct engine_model_params *p)
+{
+    struct session_params sp = {.image = &m->card.image, .memory_limit = p->memory_limit};
+    enum cq_err err = session_create(m->log, dev, m->model, &sp, &m->session);
+    if (err)
+        return err;
+    struct session_memory mem;
+    m->max_batch = session_max_batch(m->session, p->max_batch);
+    err = session_plan_memory(m->session, m->max_batch ? m->max_batch : 1, &mem);
+    if (err)
+        return err;
+    m->bytes = mem.weights + mem.activations + mem.scratch + mem.staging;
+    if (!m->max_batch) {
+        cq_log_error(m->log, "%s: one frame needs %zu MiB, the limit is %zu MiB", p->path, m->bytes >> 20,
+                     p->memory_limit >> 20);
+        return CQ_OOM;
+    }
+    m->flops = session_flops(m->session, 1);
+    return CQ_OK;
+}
+
+enum cq_err engine_model_create(struct cq_log *log, struct device *dev, const struct engine_model_params *params,
+                                struct engine_model **out)
+{
+    *out = NULL;
+    struct engine_model *m = calloc(1, sizeof *m);
+    if (!m)
+        return CQ_NOMEM;
+    m->log = log;
+    m->folder = params->folder[0] ? params->folder : NULL;
+    m->folder_label = params->folder_label;
+    enum cq_err err = load_model(m, params->path);
+    if (!err)
+        err = check_hash(m, params);
+    if (!err)
+        err = read_card(m, params->card);
+    if (!err)
+        err = make_session(m, dev, params);
+    if (err)
+        engine_model_destroy(&m);
+    *out = m;
+    return err;
+}
+
+void engine_model_destroy(struct engine_model **pm)
+{
+    struct engine_model *m = *pm;
+    if (!m)
+        return;
+    session_destroy(&m->session);
+    model_destroy(&m->model);
+    card_finish(&m->card);
+    cq_buf_finish(&m->blobs);
+    free(m);
+    *pm = NULL;
+}
+
+int engine_model_max_batch(const struct engine_model *m) { return m->max_batch; }
+bool engine_model_batchable(const struct engine_model *m) { return session_batchable(m->session); }
+double engine_model_flops(const struct engine_model *m) { return m->flops; }
+size_t engine_model_bytes(const struct engine_model *m) { return m->bytes; }
+
+int64_t engine_model_frame_bytes(const struct engine_model *m)
+{
+    const struct session_image *im = &m->card.image;
+    return (int64_t) im->width * im->height * im->channels;
+}
+
+/* Frame `i` of `batch` in output `o`; an output without a batch dimension belongs to every frame. */
+static struct session_output slice(const struct session_output *o, int i, int batch)
+{
+    struct session_output s = *o;
+    if (o->desc.rank < 1 || o->desc.dim[0] != batch)
+        return s;
+    s.desc.dim[0] = 1;
+    s.data = (const uint8_t *) o->data + (size_t) i * (size_t) tensor_elems(&s.desc) * dtype_size(o->desc.type);
+    return s;
+}
+
+static enum cq_err decode_frame(struct engine_model *m, const struct msg_batch_item *item, struct decode_frame *f)
+{
+    struct answer answer = {0};
+    char stem[96];
+    snprintf(stem, sizeof stem, "%lld-%d-%d-%lld", (long long) item->job_id, item->attempt, item->model,
+             (long long) item->seq);
+    f->geometry = &item->geometry;
+    f->card = &m->card;
+    f->folder = m->folder;
+    f->folder_label = m->folder_label;
+    f->stem = stem;
+    f->log = m->log;
+    enum cq_err err = m->decoder->decode(f, &answer);
+    if (!err)
+        answer_put(&m->blobs, &answer);
+    answer_finish(&answer);
+    return err ? err : m->blobs.err;
+}
+
+/* Blobs move while their buffer grows, so their offsets stand in `blob` until the end of the run. */
+static void decode_part(struct engine_model *m, const struct msg_batch *batch, int first, int n,
+                        const struct session_output *outputs, int n_outputs, struct msg_result *out)
+{
+    for (int i = 0; i < n; i++) {
+        struct decode_frame f = {.n_outputs = n_outputs < DECODE_MAX_OUTPUTS ? n_outputs : DECODE_MAX_OUTPUTS};
+        for (int o = 0; o < f.n_outputs; o++) {
+            f.outputs[o] = slice(&outputs[o], i, n);
+            f.names[o] = model_output(m->model, o)->name;
+        }
+        struct msg_answer *a = &out->answers[first + i];
+        size_t start = m->blobs.size;
+        a->err = decode_frame(m, &batch->items[first + i], &f);
+        if (a->err) {
+            snprintf(m->message, sizeof m->message, "%s", cq_log_reason(m->log, cq_err_text(a->err)));
+            m->blobs.size = start;
+        }
+        a->message = a->err ? m->message : "";
+        a->blob = (const void *) (uintptr_t) start;
+        a->size = m->blobs.size - start;
+    }
+}
+
+static void settle_blobs(struct engine_model *m, struct msg_result *out)
+{
+    for (int i = 0; i < out->n; i++)
+        out->answers[i].blob = m->blobs.data + (uintptr_t) out->answers[i].blob;
+}
+
+static int halve(struct engine_model *m, int ran, struct msg_result *out)
+{
+    session_trim(m->session);
+    cq_log_warn(m->log, "out of memory at batch %d, trying %d", ran, ran / 2);
+    out->halvings++;
+    m->max_batch = ran / 2;
+    return ran / 2;
+}
+
+enum cq_err engine_model_run(struct engine_model *m, const struct msg_batch *batch, const uint8_t *const *pixels,
+                             struct msg_result *out)
+{
+    out->message = "";
+    out->err = CQ_OK;
+    out->halvings = out->runs = 0;
+    out->infer_ns = out->postprocess_ns = 0;
+    out->n = batch->n;
+    cq_buf_clear(&m->blobs);
+
+    int size = batch->n;
+    for (int at = 0; at < batch->n;) {
+        const struct session_output *outputs;
+        int n_outputs, n = size < batch->n - at ? size : batch->n - at;
+        int64_t start = cq_now_ns();
+        enum cq_err err = session_run_images(m->session, pixels + at, n, &outputs, &n_outputs);
+        if (err == CQ_OOM && n > 1) {
+            size = halve(m, n, out);
+            continue;
+        }
+        if (err == CQ_OOM) {
+            out->err = err;
+            out->message = cq_log_reason(m->log, "not even one frame fits");
+            out->n = 0;
+            return CQ_OK;
+        }
+        if (err)
+            return err;
+        int64_t ran = cq_now_ns();
+        decode_part(m, batch, at, n, outputs, n_outputs, out);
+        out->infer_ns += ran - start;
+        out->postprocess_ns += cq_now_ns() - ran;
+        out->runs++;
+        at += n;
+    }
+    out->safe_batch = m->max_batch;
+    settle_blobs(m, out);
+    return CQ_OK;
+}

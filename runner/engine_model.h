@@ -1,0 +1,48 @@
+/* A model as an engine keeps it: loaded, on its device, with its card and its decoder; frames in, answers out.
+ *
+ * Running a batch survives CQ_OOM: the session is trimmed and the same frames are run again in halves, down to
+ * one, and what fitted is remembered for the next batch.
+ *
+ * Thread-safety: as the device, one thread at a time.
+ */
+#ifndef CLIPQ_RUNNER_ENGINE_MODEL_H
+#define CLIPQ_RUNNER_ENGINE_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/base/buf.h"
+#include "kernels/base/err.h"
+#include "runner/messages.h"
+
+struct cq_log;
+struct device;
+struct engine_model;
+
+struct engine_model_params {
+    const char *path;           /* a file, or "builtin:scene" */
+    const char *hash;           /* model_hash() as submitted: another content is CQ_STALE */
+    const char *card;           /* JSON */
+    int max_batch;
+    size_t memory_limit;        /* bytes of device memory; 0: none */
+    const char *folder, *folder_label;  /* for artifacts; borrowed; "": nowhere */
+};
+
+/* Errors: the model's, the card's, the session's; CQ_OOM when not even one frame fits the limit. Logged. */
+enum cq_err engine_model_create(struct cq_log *log, struct device *dev, const struct engine_model_params *params,
+                                struct engine_model **out);
+void engine_model_destroy(struct engine_model **m);
+
+int engine_model_max_batch(const struct engine_model *m);
+bool engine_model_batchable(const struct engine_model *m);
+double engine_model_flops(const struct engine_model *m);   /* of one frame */
+size_t engine_model_bytes(const struct engine_model *m);   /* at the largest batch */
+int64_t engine_model_frame_bytes(const struct engine_model *m);  /* pixels of one frame */
+
+/* Runs batch->items, whose pixels are pixels[i]. Fills everything of `out` but id and lane; blobs and messages
+ * point into the model, until its next run. CQ_OK also when out->err is CQ_OOM or single answers failed;
+ * CQ_DEVICE and others: the device is not to be used any more. */
+enum cq_err engine_model_run(struct engine_model *m, const struct msg_batch *batch, const uint8_t *const *pixels,
+                             struct msg_result *out);
+
+#endif

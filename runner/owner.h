@@ -1,0 +1,21 @@
+/* Who holds a lease: a process, named so that others on the same machine can tell whether it still lives.
+ *
+ *     HOST/BOOT/PID-NAMESPACE/PID/START
+ *
+ * START is the process's start time in clock ticks since boot, so a number that was given again does not
+ * pass for its former holder. Thread-safety: pure but for reading /proc.
+ */
+#ifndef CLIPQ_RUNNER_OWNER_H
+#define CLIPQ_RUNNER_OWNER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* This process. False when `out` is too small. */
+bool owner_name(char *out, size_t size);
+
+/* Is `owner` certainly gone: of this machine, this boot (or an earlier one) and this PID namespace, and not
+ * running? Of others nothing is known: their leases run out by themselves. */
+bool owner_is_dead(const char *owner);
+
+#endif

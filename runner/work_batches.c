@@ -1,0 +1,229 @@
+/* Batches to engines and back.
+ *
+ * Up to two batches are with an engine, so that it never waits for us. When it dies, they go back to the front
+ * of their lanes; the older one is the suspect: its size is halved, and a frame that kills engines alone is
+ * given up after the second.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/base/clock.h"
+#include "runner/balancer.h"
+#include "runner/child.h"
+#include "runner/work_private.h"
+
+enum { KILLS_MAX = 2 };
+
+static struct frame_input *input_of(struct batch_item *item)
+{
+    return (struct frame_input *) item;      /* its first member */
+}
+
+/* ---- out ---- */
+
+static enum cq_err send_batch(struct engine *e, const struct batch *b)
+{
+    struct msg_batch *m = calloc(1, sizeof *m);
+    if (!m)
+        return CQ_NOMEM;
+    m->id = b->id;
+    m->lane = (uint32_t) b->lane;
+    m->n = b->n;
+    for (int i = 0; i < b->n; i++) {
+        const struct frame_input *in = b->inputs[i];
+        const struct frame *f = in->frame;
+        m->items[i] = (struct msg_batch_item) {
+            .input = f->slot + f->job->pipeline->inputs[in->model], .geometry = f->geometry[in->model],
+            .job_id = f->job->claim.id, .attempt = f->job->claim.attempt, .model = in->model, .seq = f->seq,
+        };
+    }
+    struct cq_buf body = {0};
+    msg_put_batch(&body, m);
+    enum cq_err err = child_send(e->child, MSG_INFER, &body);
+    cq_buf_finish(&body);
+    free(m);
+    return err == CQ_NOMEM ? err : CQ_OK;    /* a dead engine's batches come back with its exit */
+}
+
+/* One batch for one engine; false when nothing is due for it. */
+static bool feed(struct engine *e, int64_t now_ns, bool flush)
+{
+    struct batch_item *items[BATCHER_MAX];
+    int limits[BATCHER_LANES] = {0}, lane;
+    for (int i = 0; i < work_models_lanes(e->w); i++)
+        limits[i] = e->lanes[i].state == MODEL_READY ? e->lanes[i].limit : 0;
+    int n = batcher_take(&e->w->batcher, &(struct batcher_ask) {now_ns, limits, flush}, items, &lane);
+    if (!n)
+        return false;
+
+    struct batch *b = calloc(1, sizeof *b);
+    if (!b) {
+        batcher_put_back(&e->w->batcher, lane, items, n);
+        work_fail(e->w, CQ_NOMEM);
+        return false;
+    }
+    *b = (struct batch) {.id = ++e->w->tally.batches, .lane = lane, .n = n, .start_ns = now_ns};
+    for (int i = 0; i < n; i++)
+        b->inputs[i] = input_of(items[i]);
+    e->flight[e->n_flight++] = b;
+    if (send_batch(e, b))
+        work_fail(e->w, CQ_NOMEM);
+    return true;
+}
+
+void work_batches_turn(struct work *w)
+{
+    int64_t now = cq_now_ns();
+    bool flush = work_workers_starved(w), sent = batcher_count(&w->batcher) > 0;
+    /* In turn, so that two engines share what there is rather than the first filling up. */
+    while (sent && !w->fatal) {
+        sent = false;
+        struct engine *e;
+        for (int i = 0; (e = work_engine(w, i)); i++)
+            if (e->state == ENGINE_UP && e->n_flight < ENGINE_FLIGHT)
+                sent = feed(e, now, flush) || sent;
+    }
+}
+
+/* ---- back ---- */
+
+static enum failure failure_of(enum cq_err err)
+{
+    switch (err) {
+    case CQ_UNSUPPORTED:
+    case CQ_CORRUPT:
+    case CQ_INVALID:  return FAIL_MODEL;
+    case CQ_OOM:      return FAIL_OUT_OF_MEMORY;
+    case CQ_DEVICE:   return FAIL_DEVICE;
+    case CQ_FULL:
+    case CQ_IO:
+    case CQ_DENIED:   return FAIL_IO;
+    default:          return FAIL_INTERNAL;
+    }
+}
+
+static void count_for_job(struct job *j, const struct frame_input *in, const struct batch *b, const struct msg_result *m,
+                          const char *device)
+{
+    int64_t waited = b->start_ns - in->frame->arrived_ns;
+    histogram_add(&j->stages[METRIC_WAIT], waited > 0 ? waited : 0);
+    histogram_add(&j->stages[METRIC_INFER], m->infer_ns / m->n);
+    histogram_add(&j->stages[METRIC_POSTPROCESS], m->postprocess_ns / m->n);
+    j->inferred++;
+    j->w->tally.frames_inferred++;
+    if (j->last_batch != b->id) {
+        j->last_batch = b->id;
+        j->batches++;
+        j->batch_frames += b->n;
+        j->halvings += m->halvings;
+    }
+    if (!j->device[0])
+        snprintf(j->device, sizeof j->device, "%s", device);
+}
+
+static void fail_frames(const struct batch *b, const struct msg_result *m)
+{
+    for (int i = 0; i < b->n; i++) {
+        enum cq_err err = m->err ? m->err : m->answers[i].err;
+        if (err)
+            job_fail(b->inputs[i]->frame->job, failure_of(err), m->err ? m->message : m->answers[i].message);
+    }
+}
+
+static enum cq_err settle_batch(struct engine *e, const struct batch *b, const struct msg_result *m)
+{
+    struct work *w = e->w;
+    enum cq_err err = CQ_OK;
+    w->tally.oom_halvings += m->halvings;
+    if (!m->err) {
+        for (int i = 0; i < b->n; i++)
+            if (!m->answers[i].err)
+                count_for_job(b->inputs[i]->frame->job, b->inputs[i], b, m, e->name);
+        err = work_post_rows(w, b->inputs, m->answers, b->n);
+        if (m->halvings)
+            engine_set_limit(e, b->lane, m->safe_batch, true);
+    }
+    fail_frames(b, m);
+    for (int i = 0; i < b->n; i++)
+        frame_input_done(b->inputs[i]);
+    return err;
+}
+
+enum cq_err engine_take_result(struct engine *e, struct cq_rd *body)
+{
+    struct msg_result *m = calloc(1, sizeof *m);
+    if (!m)
+        return CQ_NOMEM;
+    struct batch *b = e->n_flight ? e->flight[0] : NULL;
+    enum cq_err err = msg_get_result(body, m);
+    if (!err && (!b || m->id != b->id || m->n != (m->err ? 0 : b->n)))
+        err = CQ_PROTOCOL;
+    if (!err) {
+        e->flight[0] = e->flight[1];
+        e->n_flight--;
+        if (e->n_flight)
+            e->flight[0]->start_ns = cq_now_ns();
+        e->deaths = 0;
+        err = settle_batch(e, b, m);
+        free(b);
+    }
+    free(m);
+    return err;
+}
+
+/* ---- lost ---- */
+
+static void suspect(struct engine *e, const struct batch *b, const char *last_words)
+{
+    if (b->n > 1) {
+        e->w->tally.oom_halvings++;
+        engine_set_limit(e, b->lane, b->n / 2, true);
+        return;
+    }
+    struct frame_input *in = b->inputs[0];
+    if (++in->kills < KILLS_MAX)
+        return;
+    char text[MSG_TEXT];
+    snprintf(text, sizeof text, "frame %lld alone killed %d engines: %.300s", (long long) in->frame->seq, in->kills, last_words);
+    job_fail(in->frame->job, FAIL_DEVICE, text);
+}
+
+static void put_back(struct work *w, const struct batch *b)
+{
+    struct batch_item *items[BATCHER_MAX];
+    int n = 0;
+    for (int i = 0; i < b->n; i++) {
+        if (b->inputs[i]->frame->job->settled)
+            frame_input_done(b->inputs[i]);
+        else
+            items[n++] = &b->inputs[i]->item;
+    }
+    batcher_put_back(&w->batcher, b->lane, items, n);
+}
+
+void engine_return_batches(struct engine *e, const char *last_words)
+{
+    if (e->n_flight)
+        suspect(e, e->flight[0], last_words);
+    while (e->n_flight) {
+        struct batch *b = e->flight[--e->n_flight];
+        put_back(e->w, b);
+        free(b);
+    }
+}
+
+static bool drop_of_job(void *ctx, struct batch_item *item)
+{
+    struct frame_input *in = input_of(item);
+    if (in->frame->job != ctx)
+        return false;
+    frame_input_done(in);
+    return true;
+}
+
+void work_batches_forget(struct job *j)
+{
+    for (int i = 0; i < j->pipeline->n_models; i++)
+        batcher_remove(&j->w->batcher, j->pipeline->lanes[i], drop_of_job, j);
+}

@@ -1,0 +1,397 @@
+/* Engines: started, given models, started again when they die, taken out of service when that is of no use.
+ *
+ * A limit stands for each (device, model, shape): the largest batch that may be sent. It begins with what the
+ * engine's plan says fits and what the database remembers of earlier runs, and is halved by trouble.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/base/clock.h"
+#include "runner/arena.h"
+#include "runner/child.h"
+#include "runner/work_private.h"
+
+enum { ENGINES_MAX = 16, DEATHS_MAX = 5, LOADING_DEATHS_MAX = 2 };
+enum { BATCH_CPU = 8, BATCH_OTHER = 32 };      /* what --batch auto begins with */
+static const int64_t backoff_first_ms = 100, backoff_max_ms = 10000;
+
+struct work_engines {
+    struct engine list[ENGINES_MAX];
+    int n;
+    char folder[STORE_PATH], folder_label[MSG_TEXT];
+    char text[512];
+};
+
+struct engine *work_engine(const struct work *w, int i)
+{
+    return w->engines && i < w->engines->n ? &w->engines->list[i] : NULL;
+}
+
+int work_engines_alive(const struct work *w)
+{
+    int n = 0;
+    for (int i = 0; w->engines && i < w->engines->n; i++)
+        n += w->engines->list[i].state != ENGINE_OUT;
+    return n;
+}
+
+/* ---- limits ---- */
+
+static int batch_wanted(const struct engine *e)
+{
+    int batch = e->w->p.batch ? e->w->p.batch : e->is_cpu ? BATCH_CPU : BATCH_OTHER;
+    return batch < BATCHER_MAX ? batch : BATCHER_MAX;
+}
+
+struct limit_post {
+    struct engine *e;
+    int lane, limit;            /* limit: out of the database, or into it */
+    char device[128], hash[33], shape[48];
+};
+
+static struct limit_post *new_limit_post(struct engine *e, int lane, int limit)
+{
+    struct limit_post *p = calloc(1, sizeof *p);
+    const struct work_lane *l = work_models_lane(e->w, lane);
+    if (!p)
+        return NULL;
+    p->e = e;
+    p->lane = lane;
+    p->limit = limit;
+    snprintf(p->device, sizeof p->device, "%s", e->name);
+    snprintf(p->hash, sizeof p->hash, "%s", l->hash);
+    snprintf(p->shape, sizeof p->shape, "%s", l->shape);
+    return p;
+}
+
+static enum cq_err put_limit(struct store *s, void *arg)
+{
+    struct limit_post *p = arg;
+    return store_put_device_limit(s, p->device, p->hash, p->shape, p->limit);
+}
+
+static void limit_put(void *arg, enum cq_err err)
+{
+    struct limit_post *p = arg;
+    work_post_failed(p->e->w, err, "remembering a safe batch");
+    free(p);
+}
+
+void engine_set_limit(struct engine *e, int lane, int limit, bool remember)
+{
+    if (limit >= e->lanes[lane].limit || limit < 1)
+        return;
+    e->lanes[lane].limit = limit;
+    cq_log_warn(e->w->log, "%s: batches of %s are now at most %d", e->name, work_models_lane(e->w, lane)->name, limit);
+    struct limit_post *p = remember ? new_limit_post(e, lane, limit) : NULL;
+    if (p && writer_post(e->w->writer, &(struct writer_post) {put_limit, limit_put, p}))
+        free(p);
+}
+
+static enum cq_err get_limit(struct store *s, void *arg)
+{
+    struct limit_post *p = arg;
+    return store_get_device_limit(s, p->device, p->hash, p->shape, &p->limit);
+}
+
+/* Only now is the lane ready: a first batch that is known to be too large would cost an engine. */
+static void limit_got(void *arg, enum cq_err err)
+{
+    struct limit_post *p = arg;
+    struct engine_lane *l = &p->e->lanes[p->lane];
+    if (!work_post_failed(p->e->w, err, "looking up a safe batch") && p->e->state == ENGINE_UP && l->sent) {
+        if (p->limit > 0 && p->limit < l->limit)
+            l->limit = p->limit;
+        l->state = MODEL_READY;
+    }
+    work_models_settle(p->e->w);
+    free(p);
+}
+
+/* ---- models ---- */
+
+static void send_model(struct engine *e, int lane)
+{
+    const struct work_lane *l = work_models_lane(e->w, lane);
+    struct msg_model m = {
+        .lane = (uint32_t) lane, .path = l->path, .hash = l->hash, .card = l->card, .max_batch = batch_wanted(e),
+    };
+    struct cq_buf body = {0};
+    msg_put_model(&body, &m);
+    e->lanes[lane].sent = true;
+    e->lanes[lane].state = MODEL_LOADING;
+    child_send(e->child, MSG_MODEL, &body);      /* an error is followed by on_exit */
+    cq_buf_finish(&body);
+}
+
+void work_engines_load(struct work *w)
+{
+    for (int i = 0; w->engines && i < w->engines->n; i++) {
+        struct engine *e = &w->engines->list[i];
+        for (int lane = 0; e->state == ENGINE_UP && lane < work_models_lanes(w); lane++)
+            if (!e->lanes[lane].sent && e->lanes[lane].state != MODEL_FAILED)
+                send_model(e, lane);
+    }
+}
+
+enum model_state work_engines_lane_state(const struct work *w, int lane, const struct engine_lane **why)
+{
+    bool all_failed = w->engines && w->engines->n > 0;
+    for (int i = 0; w->engines && i < w->engines->n; i++) {
+        const struct engine *e = &w->engines->list[i];
+        if (e->state == ENGINE_OUT)
+            continue;
+        if (e->lanes[lane].state == MODEL_READY)
+            return MODEL_READY;
+        if (e->lanes[lane].state == MODEL_FAILED)
+            *why = &e->lanes[lane];
+        else
+            all_failed = false;
+    }
+    return all_failed && *why ? MODEL_FAILED : MODEL_LOADING;
+}
+
+static void fail_lane(struct engine *e, int lane, enum cq_err err, const char *message)
+{
+    struct engine_lane *l = &e->lanes[lane];
+    l->state = MODEL_FAILED;
+    l->err = err;
+    snprintf(l->message, sizeof l->message, "%s", message);
+    work_models_settle(e->w);
+}
+
+/* Enough for each engine to have one batch at work, one waiting and one forming. */
+int work_engines_appetite(const struct work *w)
+{
+    int frames = 0;
+    for (int i = 0; i < w->engines->n; i++) {
+        const struct engine *e = &w->engines->list[i];
+        int most = 1;
+        for (int lane = 0; lane < work_models_lanes(w); lane++)
+            if (e->lanes[lane].state == MODEL_READY && e->lanes[lane].limit > most)
+                most = e->lanes[lane].limit;
+        frames += e->state == ENGINE_OUT ? 0 : (ENGINE_FLIGHT + 1) * most;
+    }
+    return frames;
+}
+
+/* ---- messages ---- */
+
+static enum cq_err on_hello(struct engine *e, struct cq_rd *body)
+{
+    struct msg_hello m;
+    if (msg_get_hello(body, &m) || e->state != ENGINE_STARTING)
+        return CQ_PROTOCOL;
+    e->err = m.err;
+    if (m.err) {
+        e->state = ENGINE_OUT;
+        cq_log_error(e->w->log, "%s", m.message);
+        if (!work_engines_alive(e->w))
+            work_fail(e->w, m.err);
+        return CQ_OK;
+    }
+    e->state = ENGINE_UP;
+    e->is_cpu = m.is_cpu;
+    snprintf(e->spec, sizeof e->spec, "%s", m.spec);
+    snprintf(e->name, sizeof e->name, "%s", m.name);
+    cq_log_info(e->w->log, "engine %d: %s (%s), %d compute units", child_pid(e->child), m.name, m.spec, m.compute_units);
+    work_engines_load(e->w);
+    return CQ_OK;
+}
+
+static enum cq_err on_ready(struct engine *e, struct cq_rd *body)
+{
+    struct msg_ready m;
+    if (msg_get_ready(body, &m) || (int) m.lane >= work_models_lanes(e->w) || !e->lanes[m.lane].sent ||
+        (!m.err && !m.max_batch))
+        return CQ_PROTOCOL;
+    struct engine_lane *l = &e->lanes[m.lane];
+    if (m.err) {
+        fail_lane(e, (int) m.lane, m.err, m.message);
+        return CQ_OK;
+    }
+    const struct work_lane *lane = work_models_lane(e->w, (int) m.lane);
+    cq_log_info(e->w->log, "%s on %s: up to %d frames a batch, %.3g GFLOP a frame%s", lane->name, e->name, m.max_batch,
+                m.flops / 1e9, m.batchable ? "" : "; run one by one, for its answers depend on the batch");
+    l->limit = m.max_batch;
+    struct limit_post *p = new_limit_post(e, (int) m.lane, 0);
+    if (!p || writer_post(e->w->writer, &(struct writer_post) {get_limit, limit_got, p})) {
+        free(p);
+        return CQ_NOMEM;
+    }
+    return CQ_OK;
+}
+
+static void on_message(void *ctx, struct child *c, struct wire_msg *msg)
+{
+    struct engine *e = ctx;
+    enum cq_err err = msg->type == MSG_HELLO ? on_hello(e, &msg->body)
+                    : msg->type == MSG_READY ? on_ready(e, &msg->body)
+                    : msg->type == MSG_RESULT ? engine_take_result(e, &msg->body)
+                    : CQ_PROTOCOL;
+    if (err == CQ_NOMEM) {
+        work_fail(e->w, err);
+    } else if (err) {
+        cq_log_error(e->w->log, "engine %d sent a message that makes no sense; it is killed", child_pid(c));
+        child_kill(c, SIGKILL);
+    }
+}
+
+/* ---- life ---- */
+
+static void start(struct engine *e);
+
+static void restart_now(uv_timer_t *t)
+{
+    struct engine *e = t->data;
+    if (e->w->phase != WORK_STOPPED)
+        start(e);
+}
+
+static void start_later(struct engine *e)
+{
+    if (++e->deaths > DEATHS_MAX) {
+        e->state = ENGINE_OUT;
+        e->err = CQ_DEVICE;
+        cq_log_error(e->w->log, "the engine of %s died %d times in a row and is taken out of service", e->name, e->deaths);
+        if (!work_engines_alive(e->w))
+            work_fail(e->w, CQ_DEVICE);
+        work_models_settle(e->w);
+        return;
+    }
+    int64_t delay = backoff_first_ms << (e->deaths - 1);
+    e->state = ENGINE_WAITING;
+    uv_timer_start(&e->restart, restart_now, (uint64_t) (delay < backoff_max_ms ? delay : backoff_max_ms), 0);
+}
+
+/* Models must be loaded anew; one that killed the engine while it was loaded is tried once more. */
+static void forget_models(struct engine *e, const char *last_words)
+{
+    for (int i = 0; i < BATCHER_LANES; i++) {
+        struct engine_lane *l = &e->lanes[i];
+        bool loading = l->sent && l->state == MODEL_LOADING;
+        l->sent = false;
+        if (l->state == MODEL_READY)
+            l->state = MODEL_LOADING;
+        if (loading && ++l->deaths >= LOADING_DEATHS_MAX) {
+            char text[MSG_TEXT];
+            snprintf(text, sizeof text, "%s: the engine died while loading it: %s", work_models_lane(e->w, i)->name, last_words);
+            fail_lane(e, i, CQ_DEVICE, text);
+        }
+        if (loading)
+            break;              /* one at a time is loaded; those behind it are not to blame */
+    }
+}
+
+static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e_)
+{
+    struct engine *e = ctx;
+    (void) c;
+    child_destroy(&e->child);
+    if (e->w->phase == WORK_STOPPED || e->state == ENGINE_OUT)
+        return;
+    cq_log_warn(e->w->log, "the engine of %s ended (%s %d), %d batches go to the next one: %s", e->name,
+                e_->signal ? "signal" : "code", e_->signal ? e_->signal : (int) e_->status, e->n_flight, e_->last_words);
+    e->w->tally.engine_restarts++;
+    engine_return_batches(e, e_->last_words);
+    forget_models(e, e_->last_words);
+    start_later(e);
+    work_models_settle(e->w);
+}
+
+static void send_setup(struct engine *e)
+{
+    struct msg_setup m = {.device = e->spec, .folder = e->w->engines->folder, .folder_label = e->w->engines->folder_label};
+    struct cq_buf body = {0};
+    msg_put_setup(&body, &m);
+    child_send(e->child, MSG_SETUP, &body);
+    cq_buf_finish(&body);
+}
+
+static void start(struct engine *e)
+{
+    const struct child_params params = {
+        .role = "engine", .arena_fd = arena_fd(e->w->arena), .log = e->w->log, .on_message = on_message,
+        .on_exit = on_exit_seen, .ctx = e,
+    };
+    e->state = ENGINE_STARTING;
+    if (child_spawn(&e->w->loop, &params, &e->child))
+        start_later(e);
+    else
+        send_setup(e);
+}
+
+/* DB.files beside the database; made when the first file is written. */
+static void name_folder(struct work *w)
+{
+    const char *slash = strrchr(w->p.db_path, '/');
+    snprintf(w->engines->folder, sizeof w->engines->folder, "%s.files", w->p.db_path);
+    snprintf(w->engines->folder_label, sizeof w->engines->folder_label, "%s.files", slash ? slash + 1 : w->p.db_path);
+}
+
+static enum cq_err add_engine(struct work *w, const char *spec, size_t length)
+{
+    struct work_engines *es = w->engines;
+    if (es->n == ENGINES_MAX || !length || length >= sizeof es->list[0].spec) {
+        cq_log_error(w->log, "--device %s: give auto, cpu, gpu or up to %d devices as P:D,P:D", w->p.devices, ENGINES_MAX);
+        return CQ_INVALID;
+    }
+    struct engine *e = &es->list[es->n++];
+    e->w = w;
+    memcpy(e->spec, spec, length);
+    memcpy(e->name, spec, length);
+    e->is_cpu = true;
+    uv_timer_init(&w->loop, &e->restart);
+    e->restart.data = e;
+    return CQ_OK;
+}
+
+enum cq_err work_engines_create(struct work *w)
+{
+    w->engines = calloc(1, sizeof *w->engines);
+    if (!w->engines)
+        return CQ_NOMEM;
+    name_folder(w);
+    for (const char *at = w->p.devices; at; ) {
+        size_t length = strcspn(at, ",");
+        enum cq_err err = add_engine(w, at, length);
+        if (err)
+            return err;
+        at = at[length] ? at + length + 1 : NULL;
+    }
+    for (int i = 0; i < w->engines->n; i++)
+        start(&w->engines->list[i]);
+    return CQ_OK;
+}
+
+void work_engines_stop(struct work *w)
+{
+    for (int i = 0; w->engines && i < w->engines->n; i++) {
+        uv_close((uv_handle_t *) &w->engines->list[i].restart, NULL);
+        child_destroy(&w->engines->list[i].child);
+    }
+}
+
+void work_engines_destroy(struct work *w)
+{
+    for (int i = 0; w->engines && i < w->engines->n; i++)
+        for (int k = 0; k < w->engines->list[i].n_flight; k++)
+            free(w->engines->list[i].flight[k]);
+    free(w->engines);
+    w->engines = NULL;
+}
+
+const char *work_engines_text(const struct work *w)
+{
+    struct work_engines *es = w->engines;
+    char text[sizeof es->text];
+    size_t at = 0;
+    text[0] = '\0';
+    for (int i = 0; i < es->n && at < sizeof text; i++)
+        if (es->list[i].state != ENGINE_OUT)
+            at += (size_t) snprintf(text + at, sizeof text - at, "%s%s", at ? ", " : "", es->list[i].name);
+    memcpy(es->text, text, sizeof text);
+    return es->text;
+}

@@ -1,0 +1,221 @@
+/* A job from its claim to its one end.
+ *
+ *     waiting -> decoding -> ended -> settled (completed)
+ *         \________\___________\____-> settled (failed, or released)
+ *
+ * It is completed when its worker has said how the clip ended, every frame has its answers and every row has been
+ * written; it is freed when it is settled and nothing of it is out any more: no slot, no post.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/base/clock.h"
+#include "runner/arena.h"
+#include "runner/work_private.h"
+
+struct work_jobs {
+    struct job *first, *last;   /* owned; in order of claim */
+    int active, waiting;
+    uint32_t serial;
+};
+
+enum cq_err work_jobs_create(struct work *w)
+{
+    w->jobs = calloc(1, sizeof *w->jobs);
+    return w->jobs ? CQ_OK : CQ_NOMEM;
+}
+
+void work_jobs_destroy(struct work *w)
+{
+    if (!w->jobs)
+        return;
+    for (struct job *j = w->jobs->first, *next; j; j = next) {
+        next = j->next;
+        free(j);
+    }
+    free(w->jobs);
+    w->jobs = NULL;
+}
+
+enum cq_err work_jobs_add(struct work *w, const struct store_job *claim)
+{
+    struct job *j = calloc(1, sizeof *j);
+    if (!j)
+        return CQ_NOMEM;
+    j->w = w;
+    j->claim = *claim;
+    j->serial = ++w->jobs->serial;
+    j->pipeline = work_models_find(w, claim->pipeline_id);
+    j->waiting = true;
+    j->last_batch = -1;
+    if (w->jobs->last)
+        w->jobs->last->next = j;
+    else
+        w->jobs->first = j;
+    w->jobs->last = j;
+    w->jobs->active++;
+    w->jobs->waiting++;
+    return CQ_OK;
+}
+
+struct job *work_jobs_first(const struct work *w) { return w->jobs->first; }
+int work_jobs_waiting(const struct work *w) { return w->jobs->waiting; }
+int work_jobs_active(const struct work *w) { return w->jobs->active; }
+
+static void stop_waiting(struct job *j)
+{
+    if (j->waiting)
+        j->w->jobs->waiting--;
+    j->waiting = false;
+}
+
+struct job *work_jobs_next_ready(struct work *w)
+{
+    for (struct job *j = w->jobs->first, *next; j; j = next) {
+        next = j->next;
+        if (!j->waiting)
+            continue;
+        if (j->pipeline->state == MODEL_READY) {
+            stop_waiting(j);
+            j->begun_ns = cq_now_ns();
+            return j;
+        }
+        if (j->pipeline->state == MODEL_FAILED)
+            job_fail(j, FAIL_MODEL, j->pipeline->message);
+    }
+    return NULL;
+}
+
+static void remove_job(struct job *j)
+{
+    struct work_jobs *js = j->w->jobs;
+    struct job **at = &js->first, *before = NULL;
+    while (*at != j) {
+        before = *at;
+        at = &before->next;
+    }
+    *at = j->next;
+    if (js->last == j)
+        js->last = before;
+    js->active--;
+    free(j);
+}
+
+void job_look(struct job *j)
+{
+    if (!j->settled && j->ended && !j->frames_out && !j->posts) {
+        j->settled = true;
+        work_post_completion(j);
+    } else if (j->settled && !j->frames_out && !j->posts) {
+        remove_job(j);
+    }
+}
+
+/* ---- frames ---- */
+
+static void frame_free(struct frame *f)
+{
+    struct job *j = f->job;
+    arena_give(j->w->arena, f->slot);
+    free(f);
+    j->frames_out--;
+    job_look(j);
+}
+
+void frame_input_done(struct frame_input *in)
+{
+    if (!--in->frame->left)
+        frame_free(in->frame);
+}
+
+static void count_frame(struct job *j, const struct msg_frame *m)
+{
+    histogram_add(&j->stages[METRIC_DECODE], m->decode_ns);
+    histogram_add(&j->stages[METRIC_SCALE], m->scale_ns);
+    if (!m->seq)
+        j->first_s = m->time_s;
+    j->newest_s = m->time_s;
+    j->w->tally.frames_sampled++;
+}
+
+enum cq_err job_add_frame(struct job *j, const struct msg_frame *m)
+{
+    if (m->seq != j->next_seq || m->n_targets != j->pipeline->n_models || j->ended)
+        return CQ_PROTOCOL;
+    struct frame *f = calloc(1, sizeof *f + (size_t) m->n_targets * sizeof *f->inputs);
+    if (!f)
+        return CQ_NOMEM;
+    *f = (struct frame) {
+        .job = j, .slot = m->slot, .seq = m->seq, .ordinal = m->ordinal, .pts = m->pts, .time_s = m->time_s,
+        .arrived_ns = cq_now_ns(), .left = m->n_targets,
+    };
+    memcpy(f->geometry, m->geometry, sizeof f->geometry);
+    j->next_seq++;
+    j->frames_out++;
+    count_frame(j, m);
+    for (int i = 0; i < m->n_targets; i++) {
+        f->inputs[i] = (struct frame_input) {.frame = f, .model = i};
+        batcher_add(&j->w->batcher, j->pipeline->lanes[i], &f->inputs[i].item, f->arrived_ns);
+    }
+    return CQ_OK;
+}
+
+/* ---- ends ---- */
+
+void job_end(struct job *j, const struct msg_end *m)
+{
+    j->ended = true;
+    j->end = m->end;
+    j->decoded = m->end.decoded;
+    if (m->decode_ns)
+        histogram_add(&j->stages[METRIC_DECODE], m->decode_ns);
+    if (m->end.sampled != j->next_seq) {
+        job_fail(j, FAIL_INTERNAL, "the worker lost count of its frames");
+        return;
+    }
+    switch (m->end.failure) {
+    case FAIL_NONE:
+    case FAIL_TRUNCATED:
+    case FAIL_DAMAGED:
+        job_look(j);
+        return;
+    default:
+        job_fail(j, m->end.failure, m->end.message);
+    }
+}
+
+/* No more work goes into it; what is out comes back by itself. */
+static void give_up(struct job *j)
+{
+    j->settled = true;
+    stop_waiting(j);
+    work_batches_forget(j);
+    if (j->worker)
+        worker_forget_job(j->worker);
+}
+
+void job_fail(struct job *j, enum failure f, const char *message)
+{
+    if (j->settled)
+        return;
+    cq_log_info(j->w->log, "job %" PRId64 " (%s), attempt %d: %s: %s", j->claim.id, j->claim.path, j->claim.attempt,
+                failure_name(f), message);
+    j->posts++;                 /* keeps it while its frames are dropped */
+    give_up(j);
+    work_post_failure(j, f, message);
+    j->posts--;
+    job_look(j);
+}
+
+void job_release(struct job *j)
+{
+    if (j->settled)
+        return;
+    j->posts++;
+    give_up(j);
+    work_post_release(j);
+    j->posts--;
+    job_look(j);
+}

@@ -1,0 +1,238 @@
+/* Pipelines of the run, and their models as lanes: equal models with equal cards share one, whichever pipelines
+ * they stand in, so that their frames form batches together.
+ *
+ * A pipeline is ready when each of its models is ready in some engine, and failed when one of them has failed in
+ * all. No clip is decoded before that is known.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "runner/work_private.h"
+#include "stages/answer/scene.h"
+
+struct work_models {
+    struct work_pipeline *pipelines;    /* owned list, newest first */
+    struct work_lane lanes[BATCHER_LANES];
+    int n_lanes;
+};
+
+/* ---- reading, on any thread ---- */
+
+static enum cq_err find_paths(struct store *s, struct pipeline *doc)
+{
+    for (int i = 0; i < doc->n_models; i++) {
+        struct pipeline_model *m = &doc->models[i];
+        enum cq_err err = store_get_model_path(s, m->hash, m->path);
+        if (err)
+            return err;
+    }
+    return CQ_OK;
+}
+
+void pipeline_find(struct store *s, int64_t id, struct pipeline_found *out)
+{
+    struct cq_log log = {.level = CQ_ERROR, .sink = NULL};
+    char *text = NULL;
+    *out = (struct pipeline_found) {.id = id};
+    out->err = store_get_pipeline(s, id, &text);
+    if (!out->err)
+        out->err = pipeline_from_text(&log, text, &out->doc);
+    if (!out->err && (out->err = find_paths(s, &out->doc)))
+        pipeline_finish(&out->doc);
+    if (out->err)
+        snprintf(out->message, sizeof out->message, "pipeline %lld: %s", (long long) id,
+                 cq_log_reason(&log, cq_err_text(out->err)));
+    free(text);
+}
+
+void pipeline_found_free(struct pipeline_found *f)
+{
+    if (!f)
+        return;
+    if (!f->err)
+        pipeline_finish(&f->doc);
+    free(f);
+}
+
+/* ---- lanes ---- */
+
+static char *card_text(const struct card *c)
+{
+    json_t *json = card_to_json(c);
+    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    json_decref(json);
+    return text;
+}
+
+static struct scale_target target_of(const struct card *c)
+{
+    return (struct scale_target) {
+        .width = c->image.width, .height = c->image.height, .channels = c->channels, .fit = c->fit, .pad = c->pad,
+    };
+}
+
+/* Its index, or -1 with *err set. Takes over `text`. */
+static int lane_for(struct work_models *ms, const struct pipeline_model *m, char *text, enum cq_err *err)
+{
+    for (int i = 0; i < ms->n_lanes; i++) {
+        if (!strcmp(ms->lanes[i].hash, m->hash) && !strcmp(ms->lanes[i].card, text)) {
+            free(text);
+            return i;
+        }
+    }
+    if (ms->n_lanes == BATCHER_LANES) {
+        free(text);
+        *err = CQ_UNSUPPORTED;
+        return -1;
+    }
+    struct work_lane *l = &ms->lanes[ms->n_lanes];
+    snprintf(l->hash, sizeof l->hash, "%s", m->hash);
+    snprintf(l->name, sizeof l->name, "%s", m->name);
+    snprintf(l->path, sizeof l->path, "%s", m->path);
+    l->card = text;
+    l->target = target_of(&m->card);
+    snprintf(l->shape, sizeof l->shape, "%dx%dx%d", l->target.width, l->target.height, m->card.image.channels);
+    return ms->n_lanes++;
+}
+
+static enum cq_err make_lanes(struct work_models *ms, const struct pipeline *doc, struct work_pipeline *p)
+{
+    enum cq_err err = CQ_OK;
+    p->sample = doc->sample;
+    p->scene = -1;
+    for (int i = 0; i < doc->n_models && !err; i++) {
+        char *text = card_text(&doc->models[i].card);
+        if (!text)
+            return CQ_NOMEM;
+        p->lanes[i] = lane_for(ms, &doc->models[i], text, &err);
+        p->targets[i] = target_of(&doc->models[i].card);
+        if (!strcmp(doc->models[i].name, BUILTIN_SCENE))
+            p->scene = i;
+    }
+    p->n_models = doc->n_models;
+    p->slot_bytes = slot_layout(p->targets, p->n_models, p->inputs);
+    if (err == CQ_UNSUPPORTED)
+        snprintf(p->message, sizeof p->message, "more than %d models in one run", BATCHER_LANES);
+    return err;
+}
+
+/* ---- pipelines ---- */
+
+enum cq_err work_models_create(struct work *w)
+{
+    w->models = calloc(1, sizeof *w->models);
+    return w->models ? CQ_OK : CQ_NOMEM;
+}
+
+void work_models_destroy(struct work *w)
+{
+    struct work_models *ms = w->models;
+    if (!ms)
+        return;
+    for (struct work_pipeline *p = ms->pipelines, *next; p; p = next) {
+        next = p->next;
+        free(p);
+    }
+    for (int i = 0; i < ms->n_lanes; i++)
+        free(ms->lanes[i].card);
+    free(ms);
+    w->models = NULL;
+}
+
+static void mark_failed(struct work *w, struct work_pipeline *p, enum cq_err err)
+{
+    p->state = MODEL_FAILED;
+    p->err = err;
+    cq_log_error(w->log, "%s", p->message);
+}
+
+enum cq_err work_models_add(struct work *w, struct pipeline_found *f)
+{
+    struct work_pipeline *p = work_models_find(w, f->id) ? NULL : calloc(1, sizeof *p);
+    bool known = work_models_find(w, f->id) != NULL;
+    if (known || !p) {
+        pipeline_found_free(f);
+        return known ? CQ_OK : CQ_NOMEM;
+    }
+    p->id = f->id;
+    p->next = w->models->pipelines;
+    w->models->pipelines = p;
+    enum cq_err err = f->err;
+    snprintf(p->message, sizeof p->message, "%s", f->message);
+    if (!err)
+        err = make_lanes(w->models, &f->doc, p);
+    pipeline_found_free(f);
+    if (err)
+        mark_failed(w, p, err);
+    work_engines_load(w);
+    return CQ_OK;
+}
+
+struct work_pipeline *work_models_find(struct work *w, int64_t id)
+{
+    struct work_pipeline *p = w->models->pipelines;
+    while (p && p->id != id)
+        p = p->next;
+    return p;
+}
+
+int work_models_ids(const struct work *w, int64_t *ids, int max)
+{
+    int n = 0;
+    for (const struct work_pipeline *p = w->models->pipelines; p && n < max; p = p->next)
+        ids[n++] = p->id;
+    return n;
+}
+
+const struct work_lane *work_models_lane(const struct work *w, int lane)
+{
+    return &w->models->lanes[lane];
+}
+
+int work_models_lanes(const struct work *w)
+{
+    return w->models->n_lanes;
+}
+
+static void settle(struct work *w, struct work_pipeline *p)
+{
+    const struct engine_lane *why = NULL;
+    bool ready = true;
+    for (int i = 0; i < p->n_models; i++) {
+        enum model_state state = work_engines_lane_state(w, p->lanes[i], &why);
+        if (state == MODEL_FAILED) {
+            snprintf(p->message, sizeof p->message, "%s", why->message);
+            mark_failed(w, p, why->err);
+            return;
+        }
+        ready = ready && state == MODEL_READY;
+    }
+    p->state = ready ? MODEL_READY : MODEL_LOADING;
+}
+
+/* READY may fall back to LOADING, while an engine is started again; FAILED is for the rest of the run. */
+void work_models_settle(struct work *w)
+{
+    for (struct work_pipeline *p = w->models->pipelines; p; p = p->next)
+        if (p->state != MODEL_FAILED)
+            settle(w, p);
+}
+
+bool work_models_any_ready(const struct work *w)
+{
+    for (const struct work_pipeline *p = w->models->pipelines; p; p = p->next)
+        if (p->state == MODEL_READY)
+            return true;
+    return false;
+}
+
+const struct work_pipeline *work_models_all_failed(const struct work *w)
+{
+    for (const struct work_pipeline *p = w->models->pipelines; p; p = p->next)
+        if (p->state != MODEL_FAILED)
+            return NULL;
+    return w->models->pipelines;
+}

@@ -1,0 +1,313 @@
+/* What the files of the supervisor share.
+ *
+ *     work.c           the loop's life: start, turn, stop, signals
+ *     work_claim.c     jobs out of the database, and back into it untried
+ *     work_models.c    pipelines, and their models as lanes of the batcher
+ *     work_jobs.c      a job from claim to its one end
+ *     work_rows.c      answers to rows, through the writer
+ *     work_workers.c   decode workers: clips and slots out, frames in
+ *     work_engines.c   engines: life, models, limits
+ *     work_batches.c   batches to engines and back
+ *     work_progress.c  counting and telling
+ *
+ * Each of them keeps its own state behind a pointer in struct work. Events (messages, timers, finished posts)
+ * only change state; then, once before the loop goes to sleep, work_turn() looks at everything that could now
+ * go on: claim, start, grant, batch, finish. So nothing has to know whom its event may have woken.
+ *
+ * A frame of a job that was given up stays in its slot until the engine that reads it has answered; only
+ * then may the slot be filled again.
+ */
+#ifndef CLIPQ_RUNNER_WORK_PRIVATE_H
+#define CLIPQ_RUNNER_WORK_PRIVATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "kernels/base/err.h"
+#include "kernels/base/log.h"
+#include "runner/batcher.h"
+#include "runner/messages.h"
+#include "runner/metrics.h"
+#include "runner/pipeline.h"
+#include "runner/store.h"
+#include "runner/work.h"
+#include "runner/writer.h"
+
+struct arena;
+struct work_claims;
+struct work_engines;
+struct work_jobs;
+struct work_models;
+struct work_progress_state;
+struct work_workers;
+
+enum work_phase {
+    WORK_RUNNING,
+    WORK_MATCHING,              /* all clips are done; comparing signatures */
+    WORK_DRAINING,              /* a signal came: running clips finish, nothing new begins */
+    WORK_STOPPED                /* the loop is being left */
+};
+
+/* Of the whole run; what store_end_run() and the progress need. */
+struct work_tally {
+    int64_t done, partial, failed, dead;
+    int64_t frames_decoded, frames_sampled, frames_inferred;
+    int64_t batches, oom_halvings, worker_restarts, engine_restarts;
+    double media_s;             /* of settled clips */
+    struct histogram stages[METRIC_COUNT];
+};
+
+struct work {
+    struct work_params p;       /* defaults filled in */
+    struct cq_log *log;
+    struct cq_log store_log;    /* the writer's thread has one of its own */
+    uv_loop_t loop;
+    char owner[256];            /* of our leases */
+    int64_t run_id;
+    enum work_phase phase;
+    enum cq_err fatal;          /* why the run cannot go on, or CQ_OK */
+    int signal;                 /* the first that came */
+    bool aborted;
+    struct work_tally tally;
+
+    struct writer *writer;
+    struct arena *arena;
+    struct batcher batcher;
+    struct work_claims *claims;
+    struct work_models *models;
+    struct work_jobs *jobs;
+    struct work_workers *workers;
+    struct work_engines *engines;
+    struct work_progress_state *progress;
+};
+
+/* ---- work.c ---- */
+
+/* The run cannot go on: everything of ours is handed back and work_run() returns `err`. Logged by the caller. */
+void work_fail(struct work *w, enum cq_err err);
+/* Looks at what a finished post says; true when it failed (and the run with it). */
+bool work_post_failed(struct work *w, enum cq_err err, const char *what);
+enum cq_err work_post(struct work *w, enum cq_err (*run)(struct store *s, void *arg), void (*done)(void *arg, enum cq_err err),
+                      void *arg);
+
+/* ---- work_models.c ---- */
+
+enum model_state { MODEL_LOADING, MODEL_READY, MODEL_FAILED };
+
+/* One model with one card, as batches are formed for it; its index is the batcher's lane. */
+struct work_lane {
+    char hash[33];
+    char name[128];
+    char path[STORE_PATH];
+    char *card;                 /* owned JSON */
+    struct scale_target target;
+    char shape[48];             /* "416x416x3" */
+};
+
+struct work_pipeline {
+    struct work_pipeline *next;
+    int64_t id;
+    enum model_state state;
+    enum cq_err err;            /* of FAILED */
+    char message[MSG_TEXT];     /* of FAILED */
+    struct sample_spec sample;
+    int n_models;
+    int lanes[PIPELINE_MAX_MODELS];
+    int scene;                  /* index of builtin:scene, or -1 */
+    struct scale_target targets[PIPELINE_MAX_MODELS];
+    int64_t inputs[PIPELINE_MAX_MODELS];  /* offsets within a slot */
+    int64_t slot_bytes;
+};
+
+/* A pipeline as read from the database, on whatever thread has the store. */
+struct pipeline_found {
+    int64_t id;
+    enum cq_err err;            /* of its document or its models' paths */
+    char message[MSG_TEXT];
+    struct pipeline doc;        /* with paths; valid when !err */
+};
+void pipeline_find(struct store *s, int64_t id, struct pipeline_found *out);   /* any thread */
+void pipeline_found_free(struct pipeline_found *f);
+
+enum cq_err work_models_create(struct work *w);
+void work_models_destroy(struct work *w);
+/* Takes over `f`; the models go to the engines. Known ones are left as they are. */
+enum cq_err work_models_add(struct work *w, struct pipeline_found *f);
+struct work_pipeline *work_models_find(struct work *w, int64_t id);
+int work_models_ids(const struct work *w, int64_t *ids, int max);
+const struct work_lane *work_models_lane(const struct work *w, int lane);
+int work_models_lanes(const struct work *w);
+/* Something changed in an engine: settles what is settled now. */
+void work_models_settle(struct work *w);
+/* Is one pipeline ready? Are all that we know failed (and there is one)? */
+bool work_models_any_ready(const struct work *w);
+const struct work_pipeline *work_models_all_failed(const struct work *w);
+
+/* ---- work_jobs.c ---- */
+
+struct worker;
+
+struct job {
+    struct job *next;
+    struct work *w;
+    struct store_job claim;
+    uint32_t serial;            /* names it to the worker */
+    struct work_pipeline *pipeline;
+    struct worker *worker;      /* while it decodes */
+    bool waiting;               /* not begun */
+    bool ended;                 /* the worker has said how */
+    bool settled;               /* given up or completed: nothing it still brings counts */
+    int frames_out;             /* slots that hold a frame of it */
+    int posts;                  /* rows and the end, on their way through the writer */
+    int64_t next_seq;
+    int64_t begun_ns;
+    double first_s, newest_s;   /* times of its frames so far */
+    struct clip_end end;
+    int64_t decoded;            /* so far */
+    int64_t inferred;           /* answers */
+    int64_t batches, batch_frames, halvings;
+    int64_t last_batch;         /* id of the newest batch that held a frame of it */
+    char device[128];
+    int worker_pid;
+    struct histogram stages[METRIC_COUNT];
+};
+
+/* One model's look at one frame; what the batcher queues. */
+struct frame_input {
+    struct batch_item item;     /* first: found from it */
+    struct frame *frame;
+    int model;
+    int kills;                  /* engines that died over it alone */
+};
+
+struct frame {
+    struct job *job;
+    int64_t slot;
+    int64_t seq, ordinal, pts;
+    double time_s;
+    int64_t arrived_ns;
+    int left;                   /* inputs not answered */
+    struct geometry geometry[PIPELINE_MAX_MODELS];
+    struct frame_input inputs[];
+};
+
+enum cq_err work_jobs_create(struct work *w);
+void work_jobs_destroy(struct work *w);
+/* A claimed job; copied. */
+enum cq_err work_jobs_add(struct work *w, const struct store_job *claim);
+struct job *work_jobs_first(const struct work *w);
+int work_jobs_waiting(const struct work *w);
+int work_jobs_active(const struct work *w);        /* all that we hold */
+/* The next that waits and whose models are ready; jobs whose models failed are failed on the way. */
+struct job *work_jobs_next_ready(struct work *w);
+
+enum cq_err job_add_frame(struct job *j, const struct msg_frame *m);  /* CQ_PROTOCOL: not what a sane worker sends */
+void job_end(struct job *j, const struct msg_end *m);
+/* The attempt is over without a result; `message` is copied. */
+void job_fail(struct job *j, enum failure f, const char *message);
+/* Back into the queue, untried. */
+void job_release(struct job *j);
+/* To be called when one of its frames or posts is done: completes it, or frees it when it is over. */
+void job_look(struct job *j);
+void frame_input_done(struct frame_input *in);     /* answered, or of no use any more */
+
+/* ---- work_rows.c ---- */
+
+/* The answers of a batch, as rows of staged attempts. */
+enum cq_err work_post_rows(struct work *w, struct frame_input *const *inputs, const struct msg_answer *answers, int n);
+void work_post_completion(struct job *j);
+void work_post_failure(struct job *j, enum failure f, const char *message);
+void work_post_release(struct job *j);
+
+/* ---- work_claim.c ---- */
+
+/* Before the writer has the store: registers the run, takes back what dead processes of this machine held. */
+enum cq_err work_claims_create(struct work *w, struct store *s);
+void work_claims_destroy(struct work *w);
+void work_claim(struct work *w);                   /* when there is need */
+bool work_queue_is_empty(const struct work *w);    /* as of the newest claim */
+void work_queue_look_again(struct work *w);
+const struct store_counts *work_counts(const struct work *w);
+void work_heartbeat(struct work *w);
+void work_match(struct work *w);                   /* compares signatures; WORK_STOPPED follows */
+
+/* ---- work_workers.c ---- */
+
+enum cq_err work_workers_create(struct work *w);
+void work_workers_stop(struct work *w);
+void work_workers_destroy(struct work *w);
+void work_workers_turn(struct work *w);            /* starts jobs, grants slots */
+void work_workers_tick(struct work *w, int64_t elapsed_ns);   /* the watchdog */
+bool work_workers_starved(const struct work *w);   /* nobody has a slot to fill */
+int work_workers_alive(const struct work *w);
+void worker_forget_job(struct worker *wk);         /* kills it in the middle of its clip */
+
+/* ---- work_engines.c ---- */
+
+enum { ENGINE_FLIGHT = 2 };
+
+struct batch {
+    int64_t id;
+    int lane, n;
+    int64_t start_ns;           /* when the engine could begin with it */
+    struct frame_input *inputs[BATCHER_MAX];
+};
+
+struct engine_lane {
+    enum model_state state;
+    bool sent;                  /* loading was asked for */
+    int deaths;                 /* while loading it */
+    enum cq_err err;
+    char message[MSG_TEXT];
+    int limit;                  /* largest batch that may be sent; > 0 when READY */
+};
+
+enum engine_state { ENGINE_STARTING, ENGINE_UP, ENGINE_WAITING /* to be started again */, ENGINE_OUT };
+
+struct engine {
+    struct work *w;
+    struct child *child;
+    enum engine_state state;
+    char spec[64];              /* as asked, then as found */
+    char name[128];
+    bool is_cpu;
+    enum cq_err err;            /* of OUT */
+    int deaths;                 /* in a row, without a result between */
+    uv_timer_t restart;
+    struct engine_lane lanes[BATCHER_LANES];
+    struct batch *flight[ENGINE_FLIGHT];  /* oldest first */
+    int n_flight;
+};
+
+enum cq_err work_engines_create(struct work *w);
+void work_engines_stop(struct work *w);
+void work_engines_destroy(struct work *w);
+struct engine *work_engine(const struct work *w, int i);   /* NULL past the end */
+int work_engines_alive(const struct work *w);
+void work_engines_load(struct work *w);            /* sends models that an engine has not seen */
+int work_engines_appetite(const struct work *w);   /* frames that they can use at once */
+/* State of a lane over all engines; `*why` is an engine's lane that failed. */
+enum model_state work_engines_lane_state(const struct work *w, int lane, const struct engine_lane **why);
+const char *work_engines_text(const struct work *w);   /* names, for progress and the run's row */
+void engine_set_limit(struct engine *e, int lane, int limit, bool remember);
+
+/* ---- work_batches.c ---- */
+
+enum cq_err work_batches_create(struct work *w);
+void work_batches_turn(struct work *w);            /* sends what is due */
+enum cq_err engine_take_result(struct engine *e, struct cq_rd *body);
+void engine_return_batches(struct engine *e, const char *last_words);   /* it died */
+/* Drops what of a job waits for a batch. */
+void work_batches_forget(struct job *j);
+
+/* ---- work_progress.c ---- */
+
+enum cq_err work_progress_create(struct work *w);
+void work_progress_destroy(struct work *w);
+void work_progress_tell(struct work *w, bool last);
+void work_progress_log(struct work *w);            /* SIGUSR1 */
+void work_note(struct work *w, const char *note);  /* copied */
+
+#endif

@@ -1,0 +1,306 @@
+/* What is written: rows of answers as they come, then one end for each attempt.
+ *
+ * The writer keeps the order of posts, so an attempt's end is always behind its rows. A row that the store
+ * refuses fails its own job, not the others of the same batch; a store that is broken ends the run.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/base/clock.h"
+#include "runner/work_private.h"
+
+/* ---- rows ---- */
+
+struct row {
+    struct job *job;            /* the loop's thread only */
+    int64_t job_id;
+    int attempt;
+    struct store_frame frame;   /* without its answer */
+    size_t blob, size;          /* within the post's blobs */
+    enum cq_err err;            /* of this row alone */
+};
+
+struct rows {
+    struct work *w;
+    int64_t posted_ns;
+    uint8_t *blobs;             /* owned */
+    int n;
+    struct row row[];
+};
+
+static bool breaks_the_store(enum cq_err err)
+{
+    switch (err) {
+    case CQ_OK: case CQ_PROTOCOL: case CQ_INVALID: case CQ_STALE: case CQ_UNSUPPORTED: return false;
+    default: return true;
+    }
+}
+
+static enum cq_err write_row(struct store *s, const struct rows *p, struct row *r)
+{
+    struct answer answer = {0};
+    struct cq_rd rd = cq_rd_of(p->blobs + r->blob, r->size);
+    enum cq_err err = answer_get(&rd, &answer);
+    if (err)
+        return err;
+    r->frame.answer = &answer;
+    err = store_add_frame(s, r->job_id, r->attempt, &r->frame);
+    r->frame.answer = NULL;
+    answer_finish(&answer);
+    return err;
+}
+
+static enum cq_err write_rows(struct store *s, void *arg)
+{
+    struct rows *p = arg;
+    for (int i = 0; i < p->n; i++) {
+        p->row[i].err = write_row(s, p, &p->row[i]);
+        if (breaks_the_store(p->row[i].err))
+            return p->row[i].err;
+    }
+    return CQ_OK;
+}
+
+static void rows_written(void *arg, enum cq_err err)
+{
+    struct rows *p = arg;
+    int64_t took = cq_now_ns() - p->posted_ns;
+    work_post_failed(p->w, err, "writing results");
+    for (int i = 0; i < p->n; i++) {
+        struct job *j = p->row[i].job;
+        histogram_add(&j->stages[METRIC_WRITE], took);
+        if (!err && p->row[i].err)
+            job_fail(j, FAIL_INTERNAL, "an answer could not be written as rows");
+        j->posts--;
+        job_look(j);
+    }
+    free(p->blobs);
+    free(p);
+}
+
+static void fill_row(struct row *r, const struct frame_input *in, size_t blob, size_t size)
+{
+    const struct frame *f = in->frame;
+    *r = (struct row) {
+        .job = f->job, .job_id = f->job->claim.id, .attempt = f->job->claim.attempt, .blob = blob, .size = size,
+        .frame = {.model = in->model, .seq = f->seq, .ordinal = f->ordinal, .pts = f->pts, .time_s = f->time_s,
+                  .source = SOURCE_INFERRED, .source_seq = -1},
+    };
+    f->job->posts++;
+}
+
+enum cq_err work_post_rows(struct work *w, struct frame_input *const *inputs, const struct msg_answer *answers, int n)
+{
+    size_t bytes = 0, at = 0;
+    for (int i = 0; i < n; i++)
+        bytes += answers[i].size;
+    struct rows *p = calloc(1, sizeof *p + (size_t) n * sizeof *p->row);
+    uint8_t *blobs = malloc(bytes ? bytes : 1);
+    if (!p || !blobs) {
+        free(p);
+        free(blobs);
+        return CQ_NOMEM;
+    }
+    *p = (struct rows) {.w = w, .posted_ns = cq_now_ns(), .blobs = blobs};
+    for (int i = 0; i < n; i++) {
+        if (inputs[i]->frame->job->settled || answers[i].err)
+            continue;
+        memcpy(blobs + at, answers[i].blob, answers[i].size);
+        fill_row(&p->row[p->n++], inputs[i], at, answers[i].size);
+        at += answers[i].size;
+    }
+    enum cq_err err = writer_post(w->writer, &(struct writer_post) {write_rows, rows_written, p});
+    if (err) {
+        for (int i = 0; i < p->n; i++)
+            p->row[i].job->posts--;
+        free(blobs);
+        free(p);
+    }
+    return err;
+}
+
+/* ---- ends ---- */
+
+struct end_post {
+    struct job *job;            /* the loop's thread only; it stays while a post is out */
+    struct store_completion c;
+    char owner[256], message[MSG_TEXT];
+    int scene;                  /* model whose embeddings give shots; -1: none */
+    int max_attempts;
+    struct store_counts before, after;
+    bool stale;
+};
+
+static struct end_post *new_end(struct job *j, const char *message)
+{
+    struct end_post *p = calloc(1, sizeof *p);
+    if (!p) {
+        work_fail(j->w, CQ_NOMEM);
+        return NULL;
+    }
+    p->job = j;
+    snprintf(p->owner, sizeof p->owner, "%s", j->w->owner);
+    snprintf(p->message, sizeof p->message, "%s", message);
+    p->c = (struct store_completion) {.job_id = j->claim.id, .attempt = j->claim.attempt, .owner = p->owner};
+    p->scene = -1;
+    p->max_attempts = j->w->p.max_attempts;
+    return p;
+}
+
+static void post_end(struct end_post *p, enum cq_err (*run)(struct store *, void *), void (*done)(void *, enum cq_err))
+{
+    struct work *w = p->job->w;
+    p->job->posts++;
+    if (writer_post(w->writer, &(struct writer_post) {run, done, p})) {
+        p->job->posts--;
+        free(p);
+        work_fail(w, CQ_NOMEM);
+    }
+}
+
+static void end_over(struct end_post *p)
+{
+    struct job *j = p->job;
+    free(p);
+    j->posts--;
+    job_look(j);
+}
+
+static enum cq_err push_embedding(void *ctx, const float *v, int dims, int64_t seq, double time_s)
+{
+    struct shots **s = ctx;
+    (void) seq;
+    enum cq_err err = *s ? CQ_OK : shots_create(dims, s);
+    return err ? err : shots_push(*s, v, time_s);
+}
+
+static enum cq_err add_shots(struct store *s, const struct end_post *p)
+{
+    struct shots *shots = NULL;
+    const struct shot *found;
+    struct signature signature;
+    int n;
+    enum cq_err err = store_each_embedding(s, p->c.job_id, p->c.attempt, p->scene, push_embedding, &shots);
+    if (!err && shots) {
+        err = shots_end(shots, &found, &n);
+        if (!err) {
+            shots_signature(shots, &signature);
+            err = store_add_shots(s, p->c.job_id, p->c.attempt, p->scene, found, n, &signature);
+        }
+    }
+    shots_destroy(&shots);
+    return err;
+}
+
+static enum cq_err write_completion(struct store *s, void *arg)
+{
+    struct end_post *p = arg;
+    enum cq_err err = p->scene >= 0 ? add_shots(s, p) : CQ_OK;
+    if (!err)
+        err = store_complete(s, &p->c);
+    p->stale = err == CQ_STALE;
+    return p->stale ? CQ_OK : err;
+}
+
+static void count_completion(const struct end_post *p)
+{
+    const struct job *j = p->job;
+    struct work_tally *t = &j->w->tally;
+    t->done += !p->c.partial;
+    t->partial += p->c.partial;
+    t->media_s += j->claim.probe.duration_s;
+    for (int i = 0; i < METRIC_COUNT; i++)
+        histogram_merge(&t->stages[i], &j->stages[i]);
+}
+
+static void completion_written(void *arg, enum cq_err err)
+{
+    struct end_post *p = arg;
+    struct work *w = p->job->w;
+    if (p->stale)
+        cq_log_warn(w->log, "job %lld: the lease was lost, its results are dropped", (long long) p->c.job_id);
+    else if (!work_post_failed(w, err, "completing a job"))
+        count_completion(p);
+    end_over(p);
+}
+
+void work_post_completion(struct job *j)
+{
+    struct end_post *p = new_end(j, j->end.message);
+    if (!p)
+        return;
+    struct store_completion *c = &p->c;
+    c->failure = j->end.failure;
+    c->partial = j->end.failure != FAIL_NONE;
+    c->message = c->partial ? p->message : NULL;
+    c->frames_decoded = j->end.decoded;
+    c->frames_sampled = j->end.sampled;
+    c->frames_inferred = j->inferred;
+    c->batches = j->batches;
+    c->mean_batch = j->batches ? (double) j->batch_frames / (double) j->batches : 0;
+    c->oom_halvings = j->halvings;
+    c->wall_ns = cq_now_ns() - j->begun_ns;
+    c->host_pid = j->worker_pid;
+    snprintf(c->device, sizeof c->device, "%s", j->device);
+    memcpy(c->stages, j->stages, sizeof c->stages);
+    p->scene = j->pipeline->scene;
+    j->w->tally.frames_decoded += j->end.decoded;
+    post_end(p, write_completion, completion_written);
+}
+
+/* What the failure made of the job is seen from the totals before and after it. */
+static enum cq_err write_failure(struct store *s, void *arg)
+{
+    struct end_post *p = arg;
+    enum cq_err err = store_get_counts(s, &p->before);
+    if (!err)
+        err = store_fail_attempt(s, p->c.job_id, p->c.attempt, p->owner, p->c.failure, p->message, p->max_attempts);
+    if (err == CQ_STALE)
+        return CQ_OK;
+    return err ? err : store_get_counts(s, &p->after);
+}
+
+static void failure_written(void *arg, enum cq_err err)
+{
+    struct end_post *p = arg;
+    struct work *w = p->job->w;
+    if (!work_post_failed(w, err, "failing a job") && p->after.submitted) {
+        w->tally.failed += p->after.failed - p->before.failed;
+        w->tally.dead += p->after.dead - p->before.dead;
+        if (p->after.pending == p->before.pending)
+            w->tally.media_s += p->job->claim.probe.duration_s;
+        work_queue_look_again(w);
+    }
+    end_over(p);
+}
+
+void work_post_failure(struct job *j, enum failure f, const char *message)
+{
+    struct end_post *p = new_end(j, message[0] ? message : failure_text(f));
+    if (!p)
+        return;
+    p->c.failure = f;
+    j->w->tally.frames_decoded += j->decoded;
+    post_end(p, write_failure, failure_written);
+}
+
+static enum cq_err write_release(struct store *s, void *arg)
+{
+    struct end_post *p = arg;
+    return store_release(s, p->owner, p->c.job_id);
+}
+
+static void release_written(void *arg, enum cq_err err)
+{
+    struct end_post *p = arg;
+    work_post_failed(p->job->w, err, "handing a job back");
+    end_over(p);
+}
+
+void work_post_release(struct job *j)
+{
+    struct end_post *p = new_end(j, "");
+    if (p)
+        post_end(p, write_release, release_written);
+}

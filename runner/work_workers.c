@@ -1,0 +1,420 @@
+/* Decode workers: a clip each, slots on loan, frames back.
+ *
+ * How many slots are out in all is bounded by what the engines can use at once and a few for each worker; that
+ * is the back-pressure. The watchdog counts the time in which a worker could have brought a frame and did not:
+ * not while it waits for a slot, and never more than two turns of the clock at once, so that a suspended
+ * machine does not look like a hung decoder.
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/base/clock.h"
+#include "runner/arena.h"
+#include "runner/balancer.h"
+#include "runner/child.h"
+#include "runner/work_private.h"
+
+enum { LOANS = 4 };             /* slots that a busy worker should have in hand */
+enum { DEATHS_MAX = 20 };       /* in a row, without a clip between: out of service */
+static const int64_t backoff_first_ms = 100, backoff_max_ms = 10000;
+
+enum worker_state { WORKER_READY, WORKER_WAITING /* to be started again */, WORKER_OUT };
+
+struct worker {
+    struct work *w;
+    struct child *child;        /* NULL while not READY */
+    enum worker_state state;
+    struct job *job;            /* that it decodes, or NULL */
+    int64_t loans[LOANS];       /* empty slots that it holds */
+    int n_loans;
+    int n_told;                 /* of them, those that it was told of */
+    int64_t stalled_ns, heard_decoded;
+    bool hung;                  /* killed by the watchdog */
+    bool dismissed;             /* killed because its job was given up */
+    int deaths;                 /* in a row */
+    uv_timer_t restart;
+};
+
+struct work_workers {
+    struct worker *list;
+    int n, next;                /* next: where granting begins, so that nobody is always first */
+    struct balancer balancer;
+    struct balancer_target *targets;
+};
+
+/* ---- messages ---- */
+
+/* Takes `slot` off the loans; false when it was not on loan. */
+static bool return_loan(struct worker *wk, int64_t slot)
+{
+    for (int i = 0; i < wk->n_loans; i++) {
+        if (wk->loans[i] == slot) {
+            wk->loans[i] = wk->loans[--wk->n_loans];
+            wk->n_told = wk->n_loans;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void take_loans_back(struct worker *wk)
+{
+    while (wk->n_loans)
+        arena_give(wk->w->arena, wk->loans[--wk->n_loans]);
+    wk->n_told = 0;
+}
+
+static enum cq_err on_frame(struct worker *wk, struct cq_rd *body)
+{
+    struct msg_frame m;
+    enum cq_err err = msg_get_frame(body, &m);
+    if (err || !wk->job || m.serial != wk->job->serial || !return_loan(wk, m.slot))
+        return CQ_PROTOCOL;
+    wk->stalled_ns = 0;
+    err = job_add_frame(wk->job, &m);
+    if (err)
+        arena_give(wk->w->arena, m.slot);
+    return err;
+}
+
+static enum cq_err on_alive(struct worker *wk, struct cq_rd *body)
+{
+    struct msg_alive m;
+    if (msg_get_alive(body, &m) || !wk->job || m.serial != wk->job->serial)
+        return CQ_PROTOCOL;
+    if (m.decoded > wk->job->decoded)
+        wk->stalled_ns = 0;
+    wk->job->decoded = m.decoded;
+    return CQ_OK;
+}
+
+static enum cq_err on_end(struct worker *wk, struct cq_rd *body)
+{
+    struct msg_end m;
+    if (msg_get_end(body, &m) || !wk->job || m.serial != wk->job->serial)
+        return CQ_PROTOCOL;
+    struct job *j = wk->job;
+    wk->job = NULL;
+    j->worker = NULL;
+    wk->deaths = 0;
+    take_loans_back(wk);
+    job_end(j, &m);
+    return CQ_OK;
+}
+
+static void on_message(void *ctx, struct child *c, struct wire_msg *msg)
+{
+    struct worker *wk = ctx;
+    if (wk->dismissed)
+        return;
+    enum cq_err err = msg->type == MSG_FRAME ? on_frame(wk, &msg->body)
+                    : msg->type == MSG_ALIVE ? on_alive(wk, &msg->body)
+                    : msg->type == MSG_END ? on_end(wk, &msg->body)
+                    : CQ_PROTOCOL;
+    if (err == CQ_NOMEM) {
+        work_fail(wk->w, err);
+    } else if (err) {
+        cq_log_error(wk->w->log, "decode worker %d sent a message that makes no sense; it is killed", child_pid(c));
+        child_kill(c, SIGKILL);
+    }
+}
+
+/* ---- life ---- */
+
+static void start(struct worker *wk);
+
+static void restart_now(uv_timer_t *t)
+{
+    struct worker *wk = t->data;
+    if (wk->w->phase != WORK_STOPPED)
+        start(wk);
+}
+
+static void start_later(struct worker *wk)
+{
+    if (wk->deaths >= DEATHS_MAX) {
+        wk->state = WORKER_OUT;
+        cq_log_error(wk->w->log, "a decode worker died %d times in a row and is taken out of service", wk->deaths);
+        if (!work_workers_alive(wk->w))
+            work_fail(wk->w, CQ_INTERNAL);
+        return;
+    }
+    int64_t delay = backoff_first_ms << (wk->deaths < 8 ? wk->deaths : 8);
+    wk->state = WORKER_WAITING;
+    uv_timer_start(&wk->restart, restart_now, (uint64_t) (delay < backoff_max_ms ? delay : backoff_max_ms), 0);
+}
+
+static void last_line(const char *words, char *out, size_t size)
+{
+    size_t end = strlen(words);
+    while (end && (words[end - 1] == '\n' || words[end - 1] == ' '))
+        end--;
+    size_t begin = end;
+    while (begin && words[begin - 1] != '\n')
+        begin--;
+    snprintf(out, size, "%.*s", (int) (end - begin), words + begin);
+}
+
+static void blame_job(struct worker *wk, const struct child_exit *e)
+{
+    char words[300], text[MSG_TEXT];
+    struct job *j = wk->job;
+    wk->job = NULL;
+    j->worker = NULL;
+    last_line(e->last_words, words, sizeof words);
+    if (wk->hung)
+        snprintf(text, sizeof text, "no frame for %.0f s after %" PRId64 " frames; the decoder was killed",
+                 wk->w->p.stall_timeout_s, j->next_seq);
+    else if (e->signal)
+        snprintf(text, sizeof text, "the decoder died of signal %d (%s) after %" PRId64 " frames%s%s", e->signal,
+                 strsignal(e->signal), j->next_seq, words[0] ? ": " : "", words);
+    else
+        snprintf(text, sizeof text, "the decoder ended with code %" PRId64 " after %" PRId64 " frames%s%s", e->status,
+                 j->next_seq, words[0] ? ": " : "", words);
+    job_fail(j, wk->hung ? FAIL_HANG : FAIL_CRASH, text);
+}
+
+static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e)
+{
+    struct worker *wk = ctx;
+    (void) c;
+    child_destroy(&wk->child);
+    take_loans_back(wk);
+    if (wk->job)
+        blame_job(wk, e);
+    if (wk->w->phase == WORK_STOPPED)
+        return;
+    wk->w->tally.worker_restarts++;
+    wk->deaths += !wk->dismissed;
+    start_later(wk);
+}
+
+static void start(struct worker *wk)
+{
+    const struct child_params params = {
+        .role = "decode", .arena_fd = arena_fd(wk->w->arena), .log = wk->w->log, .on_message = on_message,
+        .on_exit = on_exit_seen, .ctx = wk,
+    };
+    wk->hung = wk->dismissed = false;
+    wk->state = WORKER_READY;
+    if (child_spawn(&wk->w->loop, &params, &wk->child)) {
+        wk->deaths++;
+        start_later(wk);
+    }
+}
+
+void worker_forget_job(struct worker *wk)
+{
+    wk->job->worker = NULL;
+    wk->job = NULL;
+    wk->dismissed = true;
+    if (wk->child)
+        child_kill(wk->child, SIGKILL);
+}
+
+enum cq_err work_workers_create(struct work *w)
+{
+    struct work_workers *ws = w->workers = calloc(1, sizeof *ws);
+    if (!ws)
+        return CQ_NOMEM;
+    ws->list = calloc((size_t) w->p.workers, sizeof *ws->list);
+    ws->targets = calloc((size_t) w->p.workers, sizeof *ws->targets);
+    enum cq_err err = balancer_init(&ws->balancer, balancer_find("round-robin"));
+    if (!ws->list || !ws->targets || err)
+        return CQ_NOMEM;
+    ws->n = w->p.workers;
+    for (int i = 0; i < ws->n; i++) {
+        struct worker *wk = &ws->list[i];
+        wk->w = w;
+        uv_timer_init(&w->loop, &wk->restart);
+        wk->restart.data = wk;
+        start(wk);
+    }
+    return CQ_OK;
+}
+
+void work_workers_stop(struct work *w)
+{
+    for (int i = 0; w->workers && i < w->workers->n; i++) {
+        struct worker *wk = &w->workers->list[i];
+        uv_close((uv_handle_t *) &wk->restart, NULL);
+        child_destroy(&wk->child);
+    }
+}
+
+/* After the loop has closed the timers. */
+void work_workers_destroy(struct work *w)
+{
+    if (!w->workers)
+        return;
+    balancer_finish(&w->workers->balancer);
+    free(w->workers->targets);
+    free(w->workers->list);
+    free(w->workers);
+    w->workers = NULL;
+}
+
+int work_workers_alive(const struct work *w)
+{
+    int n = 0;
+    for (int i = 0; w->workers && i < w->workers->n; i++)
+        n += w->workers->list[i].state != WORKER_OUT;
+    return n;
+}
+
+/* ---- clips out ---- */
+
+static void send_job(struct worker *wk, struct job *j)
+{
+    const struct probe *p = &j->claim.probe;
+    struct msg_job m = {
+        .serial = j->serial, .path = j->claim.path, .stream_index = p->stream_index, .expect_size = p->size,
+        .expect_mtime_ns = p->mtime_ns, .sample = j->pipeline->sample, .rotation = p->rotation,
+        .mirrored = p->mirrored, .n_targets = j->pipeline->n_models,
+    };
+    memcpy(m.targets, j->pipeline->targets, sizeof m.targets);
+    struct cq_buf body = {0};
+    msg_put_job(&body, &m);
+    j->worker = wk;
+    j->worker_pid = child_pid(wk->child);
+    wk->job = j;
+    wk->stalled_ns = 0;
+    /* An error means that it is gone, and on_exit follows. */
+    if (child_send(wk->child, MSG_JOB, &body) == CQ_NOMEM)
+        work_fail(wk->w, CQ_NOMEM);
+    cq_buf_finish(&body);
+}
+
+static void start_jobs(struct work *w)
+{
+    struct work_workers *ws = w->workers;
+    for (;;) {
+        bool any = false;
+        for (int i = 0; i < ws->n; i++) {
+            const struct worker *wk = &ws->list[i];
+            ws->targets[i].ready = wk->state == WORKER_READY && wk->child && !wk->job && !wk->dismissed;
+            any = any || ws->targets[i].ready;
+        }
+        struct job *j = any ? work_jobs_next_ready(w) : NULL;
+        if (!j)
+            return;
+        send_job(&ws->list[balancer_pick(&ws->balancer, ws->targets, ws->n, 0)], j);
+    }
+}
+
+/* ---- slots out ---- */
+
+static bool wants_slot(const struct worker *wk)
+{
+    return wk->job && wk->state == WORKER_READY && !wk->dismissed && wk->n_loans < LOANS;
+}
+
+static int busy_workers(const struct work *w)
+{
+    int n = 0;
+    for (int i = 0; i < w->workers->n; i++)
+        n += w->workers->list[i].job != NULL;
+    return n;
+}
+
+static int slots_out(const struct work *w)
+{
+    int n = 0;
+    for (const struct job *j = work_jobs_first(w); j; j = j->next)
+        n += j->frames_out;
+    for (int i = 0; i < w->workers->n; i++)
+        n += w->workers->list[i].n_loans;
+    return n;
+}
+
+/* One slot more for the worker. CQ_AGAIN: the arena has no room now. */
+static enum cq_err lend(struct worker *wk)
+{
+    int64_t slot;
+    enum cq_err err = arena_take(wk->w->arena, wk->job->pipeline->slot_bytes, &slot);
+    if (err == CQ_INVALID) {
+        char text[MSG_TEXT];
+        snprintf(text, sizeof text, "one frame for its models takes %" PRId64 " MiB, the shared memory is %" PRId64 " MiB",
+                 wk->job->pipeline->slot_bytes >> 20, arena_bytes(wk->w->arena) >> 20);
+        job_fail(wk->job, FAIL_OUT_OF_MEMORY, text);
+        return CQ_OK;
+    }
+    if (!err)
+        wk->loans[wk->n_loans++] = slot;
+    return err;
+}
+
+static void send_grant(struct worker *wk)
+{
+    struct msg_grant m = {.serial = wk->job->serial, .n = wk->n_loans - wk->n_told};
+    memcpy(m.offsets, wk->loans + wk->n_told, (size_t) m.n * sizeof *m.offsets);
+    wk->n_told = wk->n_loans;
+    struct cq_buf body = {0};
+    msg_put_grant(&body, &m);
+    if (child_send(wk->child, MSG_GRANT, &body) == CQ_NOMEM)
+        work_fail(wk->w, CQ_NOMEM);
+    cq_buf_finish(&body);
+}
+
+/* First those that have none, then one more for each, and so on: with few slots everybody still moves. */
+static void lend_slots(struct work *w, int room)
+{
+    struct work_workers *ws = w->workers;
+    for (int have = 0; have < LOANS && room > 0; have++) {
+        for (int i = 0; i < ws->n && room > 0; i++) {
+            struct worker *wk = &ws->list[(ws->next + i) % ws->n];
+            if (!wants_slot(wk) || wk->n_loans > have)
+                continue;
+            if (lend(wk))
+                return;
+            room--;
+        }
+    }
+}
+
+static void grant_slots(struct work *w)
+{
+    struct work_workers *ws = w->workers;
+    int room = work_engines_appetite(w) + LOANS * busy_workers(w) - slots_out(w);
+    if (writer_full(w->writer) || room <= 0)
+        return;
+    lend_slots(w, room);
+    for (int i = 0; i < ws->n; i++)
+        if (ws->list[i].job && ws->list[i].n_loans > ws->list[i].n_told)
+            send_grant(&ws->list[i]);
+    ws->next = (ws->next + 1) % ws->n;
+}
+
+void work_workers_turn(struct work *w)
+{
+    if (w->phase == WORK_RUNNING)
+        start_jobs(w);
+    grant_slots(w);
+}
+
+bool work_workers_starved(const struct work *w)
+{
+    for (int i = 0; i < w->workers->n; i++)
+        if (w->workers->list[i].job && w->workers->list[i].n_loans)
+            return false;
+    return true;
+}
+
+/* ---- the watchdog ---- */
+
+void work_workers_tick(struct work *w, int64_t elapsed_ns)
+{
+    for (int i = 0; i < w->workers->n; i++) {
+        struct worker *wk = &w->workers->list[i];
+        if (!wk->job || !wk->n_loans || !wk->child || wk->hung)
+            continue;
+        wk->stalled_ns += elapsed_ns;
+        if ((double) wk->stalled_ns < w->p.stall_timeout_s * 1e9)
+            continue;
+        wk->hung = true;
+        child_kill(wk->child, SIGKILL);
+    }
+}
