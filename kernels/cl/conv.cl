@@ -8,6 +8,10 @@ typedef struct {
     int per_item;
 } conv_geom;
 
+/* For functions that take the shape of a register tile as parameters: their loops must be unrolled after these
+ * have become constants. */
+#define INLINE inline __attribute__((always_inline))
+
 /* AVX2 has 16 registers: 6x2 sums, 2 weights, 1 input. AVX-512 has 32. */
 #if V == 16
 #define TILE_PX 12

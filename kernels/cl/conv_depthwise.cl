@@ -48,7 +48,7 @@ inline void border_pixel(const strip_row *s, int ox, const conv_geom *g)
 
 /* Pixels from..from + STRIP_PX - 1, of which those before `fresh` are done. `stride` is a constant where the
  * caller knows it. */
-inline void strip(const strip_row *s, int from, int fresh, int stride, const conv_geom *g)
+INLINE void strip(const strip_row *s, int from, int fresh, int stride, const conv_geom *g)
 {
     int left = from * stride - g->pl, top = s->oy * g->sh - g->pt;
     VF a[STRIP_PX];
@@ -66,8 +66,12 @@ inline void strip(const strip_row *s, int from, int fresh, int stride, const con
             q += g->dw * V;
         }
     }
+    VF done[STRIP_PX];      /* indexed by a variable, therefore in memory, where `a` must not be */
+    #pragma unroll
+    for (int i = 0; i < STRIP_PX; i++)
+        done[i] = a[i];
     for (int i = fresh - from; i < STRIP_PX; i++)
-        strip_put(s, a[i], from + i, g);
+        strip_put(s, done[i], from + i, g);
 }
 
 /* global: (work-items over rows, blocks, images); local (1,1,1). */

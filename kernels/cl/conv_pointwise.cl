@@ -2,33 +2,24 @@
  * are neighbours in memory, so one pointer serves them all; the last tile overlaps the one before, and what
  * was done is not stored again. */
 
-/* A tile of PX pixels by NV blocks; pixels before `fresh` are done. x is the first pixel in the first block. A
- * macro, since loops over bounds that are constant only after inlining are unrolled too early to help. */
-#define POINTWISE_TILE(name, PX, NV)                                                                          \
-inline void name(const tile_out *o, global const float *x, long plane, int from, int fresh, const conv_geom *g)\
-{                                                                                                             \
-    enum { px = PX, nv = NV };                                                                                \
-    VF a[px * nv];                                                                                            \
-    _Pragma("unroll")                                                                                         \
-    for (int i = 0; i < px * nv; i++)                                                                         \
-        a[i] = LOADV(i / px, o->bias);                                                                        \
-    global const float *w = o->weights, *q = x + from * (long) V;                                             \
-    for (int b = g->c / V; b > 0; b--, q += plane) {                                                          \
-        _Pragma("unroll")                                                                                     \
-        for (int c = 0; c < V; c++, w += 2 * V)                                                               \
-            TILE_TAP(q[V * i + c])                                                                            \
-    }                                                                                                         \
-    for (int c = 0; c < g->c % V; c++, w += 2 * V)                                                            \
-        TILE_TAP(q[V * i + c])                                                                                \
-    tile_store(o, a, 0, from, fresh, px, g);                                                                  \
-    if (nv > 1)                                                                                               \
-        tile_store(o, a + px * (nv - 1), 1, from, fresh, px, g);                                              \
+/* A tile of `px` pixels by `nv` blocks; pixels before `fresh` are done. x is the first pixel in the first block. */
+INLINE void pointwise_tile(const tile_out *o, global const float *x, long plane, int from, int fresh, const int px,
+                           const int nv, const conv_geom *g)
+{
+    VF a[2 * TILE_PX];
+    #pragma unroll
+    for (int i = 0; i < px * nv; i++)
+        a[i] = LOADV(i / px, o->bias);
+    global const float *w = o->weights, *q = x + from * (long) V;
+    for (int b = g->c / V; b > 0; b--, q += plane) {
+        #pragma unroll
+        for (int c = 0; c < V; c++, w += 2 * V)
+            TILE_TAP(q[V * i + c])
+    }
+    for (int c = 0; c < g->c % V; c++, w += 2 * V)
+        TILE_TAP(q[V * i + c])
+    tile_finish(o, a, from, fresh, px, nv, g);
 }
-
-POINTWISE_TILE(pointwise_pair, TILE_PX, 2)
-POINTWISE_TILE(pointwise_single, TILE_PX, 1)
-POINTWISE_TILE(pointwise_single_wide, 2 * TILE_PX, 1)
-POINTWISE_TILE(pointwise_pixel, 1, 2)
 
 /* global: (work-items over pixels, pairs of output blocks, images); local (1,1,1). */
 kernel void conv_pointwise(global const float *xb, ulong xo, global const float *rb, ulong ro, global float *yb,
@@ -43,14 +34,14 @@ kernel void conv_pointwise(global const float *xb, ulong xo, global const float 
         int from = min(first, area - TILE_PX), next = first + TILE_PX;
         if (from < 0) {
             next = first + 1;
-            pointwise_pixel(&o, x, plane, first, first, &g);
+            pointwise_tile(&o, x, plane, first, first, 1, 2, &g);
         } else if (o.blocks == 2) {
-            pointwise_pair(&o, x, plane, from, first, &g);
+            pointwise_tile(&o, x, plane, from, first, TILE_PX, 2, &g);
         } else if (end - first >= 2 * TILE_PX) {
             next += TILE_PX;
-            pointwise_single_wide(&o, x, plane, first, first, &g);
+            pointwise_tile(&o, x, plane, first, first, 2 * TILE_PX, 1, &g);
         } else {
-            pointwise_single(&o, x, plane, from, first, &g);
+            pointwise_tile(&o, x, plane, from, first, TILE_PX, 1, &g);
         }
         first = next;
     }

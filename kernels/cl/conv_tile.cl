@@ -1,8 +1,8 @@
 /* Direct convolution into register tiles: TILE_PX consecutive output pixels (in row-major order, so that narrow
  * images waste nothing) times two blocks of output channels, or one where the last pair has only one.
  *
- * Each pixel has a pointer of its own; a tap outside the image points at zeros. That choice costs some
- * instructions per pixel and tap, and is made only in tiles which touch the border.
+ * Each pixel has a pointer of its own; a tap outside the image points at zeros. Tiles which touch the border
+ * choose the pointers once per tap and then go through the channels; the others go through memory in order.
  */
 
 /* What a work-item writes: a pair of output blocks of one image. */
@@ -55,6 +55,19 @@ inline void tile_store(const tile_out *o, const VF *a, int j, int from, int fres
     }
 }
 
+/* The sums go through a copy: an array that is indexed by a variable lives in memory, and `a` must not. */
+INLINE void tile_finish(const tile_out *o, const VF *a, int from, int fresh, const int px, const int nv,
+                        const conv_geom *g)
+{
+    VF done[2 * TILE_PX];
+    #pragma unroll
+    for (int i = 0; i < px * nv; i++)
+        done[i] = a[i];
+    tile_store(o, done, 0, from, fresh, px, g);
+    if (nv > 1)
+        tile_store(o, done + px, 1, from, fresh, px, g);
+}
+
 typedef struct {
     global const float *p[TILE_PX];   /* input pixel under the first tap, in the first block of channels */
     int y[TILE_PX], x[TILE_PX];       /* its coordinates, which may lie outside */
@@ -62,7 +75,7 @@ typedef struct {
 } tile_pixels;
 
 /* Pixels past the end of the image repeat the last one; they are not stored. */
-inline void tile_place(tile_pixels *t, global const float *x, int pixel_floats, int first, const conv_geom *g)
+INLINE void tile_place(tile_pixels *t, global const float *x, int pixel_floats, int first, const conv_geom *g)
 {
     int last = g->oh * g->ow - 1;
     int oy = first / g->ow, ox = first - oy * g->ow;
@@ -80,15 +93,17 @@ inline void tile_place(tile_pixels *t, global const float *x, int pixel_floats, 
     }
 }
 
-/* Where each pixel reads tap (ky, kx), `at` being its offset from the first tap. */
-inline void tile_aim(global const float **q, const tile_pixels *t, long at, int ky, int kx, global const float *zeros,
-                     const conv_geom *g)
+/* Where each pixel reads tap (ky, kx) of the first block, and how far on the next block is. */
+INLINE void tile_aim(global const float **q, long *step, const tile_pixels *t, int ky, int kx, int pixel_floats,
+                     long plane, global const float *zeros, const conv_geom *g)
 {
+    long at = ((long) ky * g->dh * g->w + kx * g->dw) * pixel_floats;
     #pragma unroll
     for (int i = 0; i < TILE_PX; i++) {
         int y = t->y[i] + ky * g->dh, x = t->x[i] + kx * g->dw;
         int in = ((uint) y < (uint) g->h) & ((uint) x < (uint) g->w);
         q[i] = in ? t->p[i] + at : zeros;
+        step[i] = in ? plane : 0;
     }
 }
 
@@ -102,36 +117,43 @@ inline void tile_aim(global const float **q, const tile_pixels *t, long at, int 
             TILE_TAP(input)                                     \
     }
 
-inline void conv_tile_at(const tile_out *o, global const float *x, int first, const int nv, const conv_geom *g)
+INLINE void conv_tile_at(const tile_out *o, global const float *x, int first, const int nv, const conv_geom *g)
 {
-    const int px = TILE_PX;
+    const int px = TILE_PX, taps = g->kh * g->kw;
+    const long plane = (long) g->h * g->w * V;
     tile_pixels t;
     tile_place(&t, x, V, first, g);
     VF a[2 * TILE_PX];
     #pragma unroll
-    for (int i = 0; i < px; i++) {
-        a[i] = LOADV(0, o->bias);
-        a[px + i] = LOADV(1, o->bias);
-    }
-    global const float *w = o->weights;
-    for (int left = g->c, b = 0; left > 0; left -= V, b++) {
-        int channels = min(V, left);
-        for (int ky = 0; ky < g->kh; ky++) {
-            for (int kx = 0; kx < g->kw; kx++) {
-                long at = ((long) b * g->h * g->w + ky * g->dh * g->w + kx * g->dw) * V;
-                if (t.inside) {
+    for (int i = 0; i < px * nv; i++)
+        a[i] = LOADV(i / px, o->bias);
+    if (t.inside) {
+        global const float *w = o->weights;
+        for (int b = 0; b * V < g->c; b++) {
+            int channels = min(V, g->c - b * V);
+            for (int ky = 0; ky < g->kh; ky++) {
+                for (int kx = 0; kx < g->kw; kx++) {
+                    long at = b * plane + (ky * g->dh * g->w + kx * g->dw) * V;
                     TILE_CHANNELS(t.p[i][at + c])
-                } else {
-                    global const float *q[TILE_PX];
-                    tile_aim(q, &t, at, ky, kx, o->zeros, g);
-                    TILE_CHANNELS(q[i][c])
                 }
             }
         }
+    } else {
+        for (int tap = 0; tap < taps; tap++) {
+            global const float *q[TILE_PX];
+            long step[TILE_PX];
+            tile_aim(q, step, &t, tap / g->kw, tap % g->kw, V, plane, o->zeros, g);
+            for (int b = 0; b * V < g->c; b++) {
+                int channels = min(V, g->c - b * V);
+                global const float *w = o->weights + ((long) b * taps * V + tap * channels) * 2 * V;
+                TILE_CHANNELS(q[i][c])
+                #pragma unroll
+                for (int i = 0; i < TILE_PX; i++)
+                    q[i] += step[i];
+            }
+        }
     }
-    tile_store(o, a, 0, first, first, px, g);
-    if (nv > 1)
-        tile_store(o, a + px, 1, first, first, px, g);
+    tile_finish(o, a, first, first, px, nv, g);
 }
 
 /* global: (work-items over pixels, pairs of output blocks, images); local (1,1,1). */
@@ -150,34 +172,39 @@ kernel void conv_tile(global const float *xb, ulong xo, global const float *rb, 
 }
 
 /* PLAIN input of few channels, for first layers: a tap is one channel of one pixel. */
-inline void conv_plain_in_at(const tile_out *o, global const float *x, int first, const conv_geom *g)
+INLINE void conv_plain_in_at(const tile_out *o, global const float *x, int first, const conv_geom *g)
 {
-    const int px = TILE_PX, nv = 2;
+    const int px = TILE_PX, nv = 2, taps = g->kh * g->kw;
+    const long plane = (long) g->h * g->w;
     tile_pixels t;
     tile_place(&t, x, 1, first, g);
     VF a[2 * TILE_PX];
     #pragma unroll
-    for (int i = 0; i < px; i++) {
-        a[i] = LOADV(0, o->bias);
-        a[px + i] = LOADV(1, o->bias);
-    }
-    global const float *w = o->weights;
-    for (int c = 0; c < g->c; c++) {
-        for (int ky = 0; ky < g->kh; ky++) {
-            for (int kx = 0; kx < g->kw; kx++, w += 2 * V) {
-                long at = (long) c * g->h * g->w + ky * g->dh * g->w + kx * g->dw;
-                if (t.inside) {
+    for (int i = 0; i < px * nv; i++)
+        a[i] = LOADV(i / px, o->bias);
+    if (t.inside) {
+        global const float *w = o->weights;
+        for (int c = 0; c < g->c; c++) {
+            for (int ky = 0; ky < g->kh; ky++) {
+                long at = c * plane + ky * g->dh * g->w;
+                for (int kx = 0; kx < g->kw; kx++, at += g->dw, w += 2 * V)
                     TILE_TAP(t.p[i][at])
-                } else {
-                    global const float *q[TILE_PX];
-                    tile_aim(q, &t, at, ky, kx, o->zeros, g);
-                    TILE_TAP(q[i][0])
-                }
+            }
+        }
+    } else {
+        for (int tap = 0; tap < taps; tap++) {
+            global const float *q[TILE_PX], *w = o->weights + tap * 2 * V;
+            long step[TILE_PX];
+            tile_aim(q, step, &t, tap / g->kw, tap % g->kw, 1, plane, o->zeros, g);
+            for (int c = 0; c < g->c; c++, w += taps * 2 * V) {
+                TILE_TAP(q[i][0])
+                #pragma unroll
+                for (int i = 0; i < TILE_PX; i++)
+                    q[i] += step[i];
             }
         }
     }
-    tile_store(o, a, 0, first, first, px, g);
-    tile_store(o, a + px, 1, first, first, px, g);
+    tile_finish(o, a, first, first, px, nv, g);
 }
 
 /* global: (work-items over pixels, pairs of output blocks, images); local (1,1,1). */
