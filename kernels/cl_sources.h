@@ -17,5 +17,6 @@ extern const unsigned char cl_move[];     /* moving elements of any width */
 extern const unsigned char cl_unary[];    /* functions of one float */
 extern const unsigned char cl_pool[];     /* pooling windows */
 extern const unsigned char cl_resize[];   /* resizing by tables */
+extern const unsigned char cl_gemm[];     /* matrix products */
 
 #endif

@@ -30,6 +30,10 @@ extern const struct kernel_class kernel_pool_max;
 extern const struct kernel_class kernel_pool_avg;
 extern const struct kernel_class kernel_pool_l2;
 extern const struct kernel_class kernel_resize_table;
+extern const struct kernel_class kernel_gemm_packed;
+extern const struct kernel_class kernel_gemm_tile;
+extern const struct kernel_class kernel_matmul_packed;
+extern const struct kernel_class kernel_matmul_tile;
 extern const struct kernel_class kernel_host;   /* every kind; stays last */
 
 #endif

@@ -38,6 +38,10 @@ const struct kernel_class *const kernel_classes[] = {
     &kernel_pool_avg,
     &kernel_pool_l2,
     &kernel_resize_table,
+    &kernel_gemm_packed,
+    &kernel_gemm_tile,
+    &kernel_matmul_packed,
+    &kernel_matmul_tile,
     &kernel_host,
     NULL,
 };
