@@ -1,0 +1,43 @@
+/* Addresses for tensors: who lives when, and where in the arena.
+ *
+ * Offsets are found greedily, the largest tensor first, each at the lowest address that is free for as long as
+ * it lives (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020). Views share
+ * the place of what they look at.
+ *
+ * Thread-safety: pure.
+ */
+#ifndef CLIPQ_STAGES_INFER_PLACE_H
+#define CLIPQ_STAGES_INFER_PLACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "kernels/base/err.h"
+
+struct net;
+struct step;
+
+enum { PLACE_ALIGN = 128 };
+
+enum place_kind { PLACE_NOWHERE, PLACE_CONSTANT, PLACE_STAGING, PLACE_ARENA };
+
+struct place {
+    enum place_kind kind;
+    int root;                /* the tensor whose memory this is */
+    size_t offset;           /* in the staging buffer or in the arena */
+};
+
+struct placement {
+    struct place *of;        /* per tensor; owned */
+    size_t arena_bytes, staging_bytes;
+};
+
+/* Is the step only another look at the same memory? Such a step is not run. */
+bool place_is_view(const struct step *s);
+
+/* No tensor crosses a multiple of `segment` bytes in the arena (0: no such limit). CQ_OOM when a tensor is
+ * larger than a segment; CQ_NOMEM. */
+enum cq_err place_tensors(const struct net *net, size_t segment, struct placement *out);
+void placement_finish(struct placement *p);
+
+#endif

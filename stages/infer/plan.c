@@ -1,0 +1,218 @@
+/* From a graph and shapes to a plan: lower, simplify, lay out, choose kernels, place. */
+#include "stages/infer/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/base/log.h"
+#include "kernels/device.h"
+#include "stages/infer/graph.h"
+#include "stages/infer/layout.h"
+#include "stages/infer/lower.h"
+#include "stages/infer/pass.h"
+
+void plan_destroy(struct plan **plan)
+{
+    struct plan *p = *plan;
+    if (!p)
+        return;
+    placement_finish(&p->places);
+    net_finish(&p->net);
+    free(p->needs);
+    free(p);
+    *plan = NULL;
+}
+
+static bool same_shapes(const struct tensor_desc *a, const struct tensor_desc *b, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!tensor_same_shape(&a[i], &b[i]))
+            return false;
+    return true;
+}
+
+/* Lowers at the exported shapes first, when they differ, to learn where the batch sits. */
+static enum cq_err lower_at(struct cq_log *log, const struct graph *g, const struct tensor_desc *inputs,
+                            const struct tensor_desc *exported, struct net *net)
+{
+    if (same_shapes(inputs, exported, g->n_inputs))
+        return lower_graph(log, g, inputs, NULL, net, NULL);
+
+    struct base_shapes base = {.value = calloc((size_t) g->n_values + 1, sizeof *base.value)};
+    struct net trial = {0};
+    enum cq_err err = base.value ? lower_graph(log, g, exported, NULL, &trial, &base) : CQ_NOMEM;
+    net_finish(&trial);
+    if (!err)
+        err = lower_graph(log, g, inputs, &base, net, NULL);
+    free(base.value);
+    return err;
+}
+
+/* The frames as they come, and a first step that turns them into what the model reads. */
+static enum cq_err add_image_step(struct net *net, const struct session_image *image)
+{
+    int input = net->inputs[0];
+    const struct tensor_desc *x = &net->tensors[input].desc;
+    struct tensor_desc frames = {.type = DT_U8, .rank = 4, .dim = {x->dim[0], image->height, image->width, image->channels}};
+    struct step s = {.op.kind = OP_IMAGE, .n_in = 1, .n_out = 1, .name = net->tensors[input].name, .type = "Image"};
+    memcpy(s.op.u.image.mean, image->mean, sizeof image->mean);
+    memcpy(s.op.u.image.scale, image->scale, sizeof image->scale);
+    s.op.u.image.nhwc = image->nhwc;
+    s.in = pool_alloc(&net->pool, 1, sizeof *s.in);
+    s.out = pool_alloc(&net->pool, 1, sizeof *s.out);
+    struct step *steps = realloc(net->steps, (size_t) (net->n_steps + 1) * sizeof *steps);
+    if (!steps || !s.in || !s.out) {
+        net->steps = steps ? steps : net->steps;
+        return CQ_NOMEM;
+    }
+    net->steps = steps;
+    net->max_steps = net->n_steps + 1;
+    s.in[0] = net_tensor(net, "frames", &frames);
+    s.out[0] = input;
+    if (s.in[0] < 0)
+        return CQ_NOMEM;
+    memmove(steps + 1, steps, (size_t) net->n_steps * sizeof *steps);
+    steps[0] = s;
+    net->n_steps++;
+    net->inputs[0] = s.in[0];
+    return CQ_OK;
+}
+
+/* ---- constants ---- */
+
+static enum cq_err add_need(struct plan *p, const struct weight_need *need, int *index)
+{
+    for (int i = 0; i < p->n_needs; i++)
+        if (!memcmp(&p->needs[i].key, &need->key, sizeof need->key)) {
+            *index = i;
+            return CQ_OK;
+        }
+    if (p->n_needs == p->max_needs) {
+        int more = p->max_needs ? 2 * p->max_needs : 64;
+        struct weight_need *needs = realloc(p->needs, (size_t) more * sizeof *needs);
+        if (!needs)
+            return CQ_NOMEM;
+        p->needs = needs;
+        p->max_needs = more;
+    }
+    p->weight_bytes += (need->bytes + PLACE_ALIGN - 1) / PLACE_ALIGN * PLACE_ALIGN;
+    *index = p->n_needs;
+    p->needs[p->n_needs++] = *need;
+    return CQ_OK;
+}
+
+static enum cq_err need_constant(struct plan *p, int t)
+{
+    const struct tensor *tensor = &p->net.tensors[t];
+    size_t bytes = tensor_bytes(&tensor->desc);
+    if (p->need_of[t] >= 0)
+        return CQ_OK;
+    struct weight_need need = {.key = weights_key_of(tensor->data, bytes), .bytes = bytes, .data = tensor->data};
+    return add_need(p, &need, &p->need_of[t]);
+}
+
+/* What the kernel packs, and every constant that it still reads itself. */
+static enum cq_err need_constants(struct plan *p, const struct device *dev, struct plan_step *ps)
+{
+    const struct kernel_class *k = ps->kernel;
+    size_t packed = k->packed_bytes ? k->packed_bytes(dev, ps->inst) : 0;
+    enum cq_err err = CQ_OK;
+    ps->packed = -1;
+    if (packed) {
+        struct weight_need need = {.key = weights_key(k, ps->inst), .bytes = packed, .kernel = k, .inst = ps->inst};
+        err = add_need(p, &need, &ps->packed);
+    }
+    for (int i = 0; i < ps->step->n_in && !err; i++) {
+        bool replaced = packed && k->packs >> i & 1;
+        int t = ps->step->in[i];
+        if (t >= 0 && !replaced && p->places.of[t].kind == PLACE_CONSTANT)
+            err = need_constant(p, p->places.of[t].root);
+    }
+    return err;
+}
+
+/* ---- kernels ---- */
+
+static enum cq_err choose_kernel(struct cq_log *log, struct plan *p, const struct device *dev, const struct step *s)
+{
+    struct plan_step *ps = &p->steps[p->n_steps];
+    ps->step = s;
+    ps->inst = pool_alloc(&p->net.pool, 1, sizeof *ps->inst);
+    ps->bufs = pool_alloc(&p->net.pool, 1, sizeof *ps->bufs);
+    if (!ps->inst || !ps->bufs)
+        return CQ_NOMEM;
+    net_inst(&p->net, s, ps->inst);
+    ps->kernel = kernel_find(dev, ps->inst);
+    if (!ps->kernel) {
+        cq_log_error(log, "node '%s' (%s): no kernel serves %s", s->name, s->type, op_kind_name(s->op.kind));
+        return CQ_UNSUPPORTED;
+    }
+    ps->scratch = ps->kernel->scratch_bytes ? ps->kernel->scratch_bytes(dev, ps->inst) : 0;
+    p->scratch_bytes = ps->scratch > p->scratch_bytes ? ps->scratch : p->scratch_bytes;
+    p->host_steps += kernel_is_host(ps->kernel);
+    p->flops += op_flops(ps->inst);
+    p->n_steps++;
+    return need_constants(p, dev, ps);
+}
+
+/* A step on a tensor without elements has nothing to do, and no buffer can be empty. */
+static bool makes_something(const struct net *net, const struct step *s)
+{
+    for (int i = 0; i < s->n_out; i++)
+        if (tensor_elems(&net->tensors[s->out[i]].desc) > 0)
+            return true;
+    return false;
+}
+
+static enum cq_err choose_kernels(struct cq_log *log, struct plan *p, const struct device *dev)
+{
+    const struct net *net = &p->net;
+    p->steps = pool_alloc(&p->net.pool, (size_t) net->n_steps, sizeof *p->steps);
+    p->need_of = pool_alloc(&p->net.pool, (size_t) net->n_tensors, sizeof *p->need_of);
+    if (!p->steps || !p->need_of)
+        return CQ_NOMEM;
+    memset(p->need_of, 0xff, (size_t) net->n_tensors * sizeof *p->need_of);
+    for (int n = 0; n < net->n_steps; n++) {
+        if (place_is_view(&net->steps[n]) || !makes_something(net, &net->steps[n]))
+            continue;
+        enum cq_err err = choose_kernel(log, p, dev, &net->steps[n]);
+        if (err)
+            return err;
+    }
+    return CQ_OK;
+}
+
+enum cq_err plan_create(struct cq_log *log, struct device *dev, const struct graph *g, const struct plan_params *params,
+                        const struct tensor_desc *exported, struct plan **out)
+{
+    *out = NULL;
+    struct plan *p = calloc(1, sizeof *p);
+    if (!p)
+        return CQ_NOMEM;
+    enum cq_err err = lower_at(log, g, params->inputs, exported, &p->net);
+    if (!err)
+        err = pass_run_all(log, &p->net);
+    if (!err && params->image)
+        err = add_image_step(&p->net, params->image);
+    if (!err)
+        err = layout_choose(log, dev, &p->net);
+    if (!err)
+        err = place_tensors(&p->net, device_get_info(dev)->max_alloc_bytes, &p->places);
+    if (!err)
+        err = choose_kernels(log, p, dev);
+    if (err)
+        plan_destroy(&p);
+    else
+        *out = p;
+    return err;
+}
+
+struct session_memory plan_memory(const struct plan *p)
+{
+    return (struct session_memory){
+        .weights = p->weight_bytes,
+        .activations = p->places.arena_bytes,
+        .scratch = p->scratch_bytes,
+        .staging = p->places.staging_bytes,
+    };
+}

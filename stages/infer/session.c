@@ -1,0 +1,317 @@
+/* A session's life, its plans, its memory, and what it says about itself. Running is session_run.c. */
+#include "stages/infer/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/base/log.h"
+#include "stages/infer/model_graph.h"
+#include "stages/infer/session_impl.h"
+
+/* ---- shapes ---- */
+
+void session_exported_inputs(const struct session *s, const struct tensor_desc *inputs, struct tensor_desc *out)
+{
+    const struct graph *g = model_graph(s->model);
+    for (int i = 0; i < g->n_inputs; i++) {
+        out[i] = inputs[i];
+        if (g->inputs[i].rank > 0 && out[i].rank > 0)
+            out[i].dim[0] = g->inputs[i].dim[0] > 0 ? g->inputs[i].dim[0] : 1;
+    }
+}
+
+/* The model's input for one frame of the given size, checked against what the model says. */
+static enum cq_err check_image(const struct session *s)
+{
+    const struct graph *g = model_graph(s->model);
+    const struct session_image *im = &s->image;
+    const struct model_io *io = g->n_inputs == 1 ? &g->inputs[0] : NULL;
+    if (!io || io->rank != 4 || (io->type != DT_F32 && io->type != DT_F16)) {
+        cq_log_error(s->log, "the model does not take images: it needs exactly one input of 4 float dimensions");
+        return CQ_UNSUPPORTED;
+    }
+    if (im->width < 1 || im->height < 1 || (im->channels != 1 && im->channels != 3)) {
+        cq_log_error(s->log, "frames of %dx%d with %d channels cannot be fed", im->width, im->height, im->channels);
+        return CQ_INVALID;
+    }
+    int64_t want[3] = {im->channels, im->height, im->width};
+    if (im->nhwc)
+        want[0] = im->height, want[1] = im->width, want[2] = im->channels;
+    for (int d = 0; d < 3; d++)
+        if (io->dim[1 + d] > 0 && io->dim[1 + d] != want[d]) {
+            cq_log_error(s->log, "input '%s' has dimension %lld where frames of %dx%d with %d channels give %lld",
+                         io->name, (long long) io->dim[1 + d], im->width, im->height, im->channels, (long long) want[d]);
+            return CQ_INVALID;
+        }
+    return CQ_OK;
+}
+
+enum cq_err session_image_inputs(const struct session *s, int batch, struct tensor_desc *inputs)
+{
+    const struct session_image *im = &s->image;
+    if (!s->has_image) {
+        struct tensor_desc *d = inputs;
+        if (!model_default_inputs(s->model, inputs)) {
+            cq_log_error(s->log, "the model's input has no fixed size: give the size of its images");
+            return CQ_INVALID;
+        }
+        for (int i = 0; i < model_input_count(s->model); i++)
+            if (d[i].rank > 0)
+                d[i].dim[0] *= batch;
+        return CQ_OK;
+    }
+    int64_t exported = model_input(s->model, 0)->dim[0];
+    int64_t n = exported > 1 ? batch * exported : batch;
+    inputs[0] = im->nhwc ? (struct tensor_desc){DT_F32, .rank = 4, .dim = {n, im->height, im->width, im->channels}}
+                         : (struct tensor_desc){DT_F32, .rank = 4, .dim = {n, im->channels, im->height, im->width}};
+    return CQ_OK;
+}
+
+/* ---- plans ---- */
+
+static void drop_plan(struct session *s, int i)
+{
+    plan_destroy(&s->plans[i].plan);
+    free(s->plans[i].inputs);
+    s->plans[i] = s->plans[--s->n_plans];
+}
+
+static bool is_for(const struct session_plan *sp, const struct tensor_desc *inputs, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!tensor_same_shape(&sp->inputs[i], &inputs[i]))
+            return false;
+    return true;
+}
+
+static int oldest_plan(const struct session *s)
+{
+    int oldest = 0;
+    for (int i = 1; i < s->n_plans; i++)
+        if (s->plans[i].used < s->plans[oldest].used)
+            oldest = i;
+    return oldest;
+}
+
+enum cq_err session_get_plan(struct session *s, struct cq_log *log, const struct tensor_desc *inputs,
+                             struct session_plan **out)
+{
+    const struct graph *g = model_graph(s->model);
+    size_t bytes = ((size_t) g->n_inputs + 1) * sizeof *inputs;
+    s->clock++;
+    for (int i = 0; i < s->n_plans; i++)
+        if (is_for(&s->plans[i], inputs, g->n_inputs)) {
+            s->plans[i].used = s->clock;
+            *out = &s->plans[i];
+            return CQ_OK;
+        }
+    if (s->n_plans == SESSION_MAX_PLANS)
+        drop_plan(s, oldest_plan(s));
+
+    struct session_plan sp = {.inputs = malloc(bytes), .used = s->clock, .bound = -1};
+    struct tensor_desc *exported = malloc(bytes);
+    enum cq_err err = sp.inputs && exported ? CQ_OK : CQ_NOMEM;
+    if (!err) {
+        memcpy(sp.inputs, inputs, (size_t) g->n_inputs * sizeof *inputs);
+        session_exported_inputs(s, inputs, exported);
+        struct plan_params params = {.inputs = inputs, .image = s->has_image ? &s->image : NULL};
+        err = plan_create(log, s->dev, g, &params, exported, &sp.plan);
+    }
+    free(exported);
+    if (err) {
+        free(sp.inputs);
+        return err;
+    }
+    s->plans[s->n_plans] = sp;
+    *out = &s->plans[s->n_plans++];
+    return CQ_OK;
+}
+
+/* The plan that running `batch` images would use. */
+static enum cq_err plan_for_batch(struct session *s, int batch, struct session_plan **out)
+{
+    struct tensor_desc *inputs = malloc(((size_t) model_input_count(s->model) + 1) * sizeof *inputs);
+    if (!inputs)
+        return CQ_NOMEM;
+    enum cq_err err = batch < 1 ? CQ_INVALID : session_image_inputs(s, s->batchable ? batch : 1, inputs);
+    if (!err)
+        err = session_get_plan(s, s->log, inputs, out);
+    free(inputs);
+    return err;
+}
+
+/* ---- life ---- */
+
+static void free_buffers(struct session *s)
+{
+    for (int i = 0; i < s->n_arena; i++)
+        device_free(&s->arena[i]);
+    free(s->arena);
+    s->arena = NULL;
+    s->n_arena = 0;
+    s->arena_bytes = 0;
+    device_free(&s->scratch);
+    device_free(&s->staging);
+    s->generation++;
+}
+
+void session_trim(struct session *s)
+{
+    while (s->n_plans)
+        drop_plan(s, s->n_plans - 1);
+    free_buffers(s);
+}
+
+void session_destroy(struct session **session)
+{
+    struct session *s = *session;
+    if (!s)
+        return;
+    session_trim(s);
+    weights_finish(&s->weights);
+    for (int i = 0; s->results && i < model_output_count(s->model); i++)
+        free(s->results[i].data);
+    free(s->results);
+    free(s->outputs);
+    free(s);
+    *session = NULL;
+}
+
+/* Makes the plan for one image, and checks that images can be batched, as far as shapes are known. */
+static enum cq_err prepare(struct session *s, bool check)
+{
+    struct tensor_desc *inputs = malloc(((size_t) model_input_count(s->model) + 1) * sizeof *inputs);
+    struct session_plan *sp;
+    if (!inputs)
+        return CQ_NOMEM;
+    enum cq_err err = CQ_OK;
+    if (s->has_image || model_default_inputs(s->model, inputs)) {
+        err = session_image_inputs(s, 1, inputs);
+        if (!err)
+            err = session_get_plan(s, s->log, inputs, &sp);
+        if (!err && check)
+            err = session_check_batch(s, inputs);
+    }
+    free(inputs);
+    return err;
+}
+
+enum cq_err session_create(struct cq_log *log, struct device *dev, const struct model *model,
+                           const struct session_params *params, struct session **out)
+{
+    *out = NULL;
+    struct session *s = calloc(1, sizeof *s);
+    if (!s)
+        return CQ_NOMEM;
+    *s = (struct session){
+        .log = log, .dev = dev, .model = model, .has_image = params->image, .batchable = true,
+        .checked = params->skip_batch_check, .memory_limit = params->memory_limit, .weights.dev = dev,
+        .segment_bytes = device_get_info(dev)->max_alloc_bytes / PLACE_ALIGN * PLACE_ALIGN,
+    };
+    size_t n = (size_t) model_output_count(model);
+    s->results = calloc(n + 1, sizeof *s->results);
+    s->outputs = calloc(n + 1, sizeof *s->outputs);
+    enum cq_err err = s->results && s->outputs ? CQ_OK : CQ_NOMEM;
+    if (!err && params->image) {
+        s->image = *params->image;
+        err = check_image(s);
+    }
+    if (!err)
+        err = prepare(s, !params->skip_batch_check);
+    if (err)
+        session_destroy(&s);
+    else
+        *out = s;
+    return err;
+}
+
+bool session_batchable(const struct session *s)
+{
+    return s->batchable;
+}
+
+/* ---- memory ---- */
+
+enum cq_err session_plan_memory(struct session *s, int batch, struct session_memory *out)
+{
+    struct session_plan *sp;
+    enum cq_err err = plan_for_batch(s, batch, &sp);
+    if (!err)
+        *out = plan_memory(sp->plan);
+    return err;
+}
+
+static size_t total_of(const struct session_memory *m)
+{
+    return m->weights + m->activations + m->scratch + m->staging;
+}
+
+static bool fits(struct session *s, int batch, size_t *bytes)
+{
+    struct session_memory m;
+    if (session_plan_memory(s, batch, &m))
+        return false;
+    *bytes = total_of(&m);
+    return !s->memory_limit || *bytes <= s->memory_limit;
+}
+
+int session_max_batch(struct session *s, int max)
+{
+    size_t bytes;
+    if (max < 1 || !fits(s, 1, &bytes))
+        return 0;
+    /* Memory grows with the batch, so halving the range finds the largest in a few plans. */
+    int low = 1, high = max;
+    while (low < high) {
+        int middle = high - low > 1 && low == 1 ? high : low + (high - low + 1) / 2;
+        if (fits(s, middle, &bytes))
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+/* ---- about itself ---- */
+
+static void step_text(const struct plan_step *ps, int index, char *out, size_t size)
+{
+    char x[TENSOR_TEXT_SIZE] = "", y[TENSOR_TEXT_SIZE];
+    if (ps->step->n_in && ps->inst->in[0].type != DT_NONE)
+        tensor_text(&ps->inst->in[0], x);
+    tensor_text(&ps->inst->out[0], y);
+    snprintf(out, size, "%4d %-16s %s -> %s  [%s]%s  %s", index, op_kind_name(ps->step->op.kind), x, y,
+             ps->kernel->name, ps->step->op.act ? " +act" : "", ps->step->name);
+}
+
+enum cq_err session_describe(struct session *s, int batch, void (*line)(void *ctx, const char *text), void *ctx)
+{
+    struct session_plan *sp;
+    enum cq_err err = plan_for_batch(s, batch, &sp);
+    for (int i = 0; !err && i < sp->plan->n_steps; i++) {
+        char text[640];
+        step_text(&sp->plan->steps[i], i, text, sizeof text);
+        line(ctx, text);
+    }
+    return err;
+}
+
+double session_flops(struct session *s, int batch)
+{
+    struct session_plan *sp;
+    if (plan_for_batch(s, batch, &sp))
+        return 0;
+    return sp->plan->flops * (s->batchable ? 1 : batch);
+}
+
+int session_host_ops(struct session *s, int batch)
+{
+    struct session_plan *sp;
+    return plan_for_batch(s, batch, &sp) ? 0 : sp->plan->host_steps;
+}
+
+struct session_times session_last_times(const struct session *s)
+{
+    return s->times;
+}

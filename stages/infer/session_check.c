@@ -1,0 +1,177 @@
+/* Does the model give the same answers for two images together as for each alone?
+ *
+ * Batch rewriting (batch.h) is a good guess about constants in a file; this is the proof. The two images are
+ * noise, so they differ everywhere.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/base/log.h"
+#include "stages/infer/model_graph.h"
+#include "stages/infer/session_impl.h"
+
+/* Largest difference, over the largest magnitude, that rounding may make. */
+static const float TOLERANCE = 1e-3f;
+
+struct noise {
+    uint8_t *images[2];
+    struct session_input *in;       /* buffers for two */
+    int n_in;
+};
+
+/* xorshift32 (Marsaglia 2003); any seed but 0. */
+static uint32_t next_random(uint32_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    *state ^= *state << 5;
+    return *state;
+}
+
+static void noise_finish(struct noise *n)
+{
+    free(n->images[0]);
+    free(n->images[1]);
+    for (int i = 0; i < n->n_in; i++)
+        free((void *) n->in[i].data);
+    free(n->in);
+}
+
+static enum cq_err noise_images(const struct session *s, struct noise *n)
+{
+    uint32_t state = 20261121;
+    size_t bytes = (size_t) s->image.width * (size_t) s->image.height * (size_t) s->image.channels;
+    for (int i = 0; i < 2; i++) {
+        n->images[i] = malloc(bytes);
+        if (!n->images[i])
+            return CQ_NOMEM;
+        for (size_t b = 0; b < bytes; b++)
+            n->images[i][b] = (uint8_t) (next_random(&state) >> 24);
+    }
+    return CQ_OK;
+}
+
+/* Floats in -1..1; integers 0 or 1, which are valid indices nearly everywhere. */
+static void *noise_tensor(const struct tensor_desc *d, uint32_t *state)
+{
+    size_t bytes = tensor_bytes(d), n = (size_t) tensor_elems(d);
+    uint8_t *data = bytes < SIZE_MAX ? calloc(bytes + 1, 1) : NULL;
+    for (size_t i = 0; i < n && data; i++) {
+        uint32_t r = next_random(state);
+        if (d->type == DT_F32)
+            ((float *) data)[i] = (float) (int32_t) r * 0x1p-31f;
+        else if (d->type == DT_F64)
+            ((double *) data)[i] = (double) (int32_t) r * 0x1p-31;
+        else if (d->type == DT_F16)
+            ((uint16_t *) data)[i] = (uint16_t) (0x3000 | (r & 0xfff));     /* 0.125..0.5 */
+        else
+            data[i * dtype_size(d->type)] = r & 1;
+    }
+    return data;
+}
+
+static enum cq_err noise_tensors(const struct session *s, const struct tensor_desc *two, struct noise *n)
+{
+    uint32_t state = 20261121;
+    const struct graph *g = model_graph(s->model);
+    n->in = calloc((size_t) g->n_inputs + 1, sizeof *n->in);
+    if (!n->in)
+        return CQ_NOMEM;
+    for (int i = 0; i < g->n_inputs; i++, n->n_in++) {
+        n->in[i].desc = two[i];
+        n->in[i].desc.type = g->inputs[i].type;
+        n->in[i].data = noise_tensor(&n->in[i].desc, &state);
+        if (!n->in[i].data)
+            return CQ_NOMEM;
+    }
+    return CQ_OK;
+}
+
+static bool same_floats(const float *a, const float *b, size_t n)
+{
+    float largest = 0, difference = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (isnan(a[i]) != isnan(b[i]))
+            return false;
+        if (!isfinite(a[i]) || !isfinite(b[i]))
+            continue;
+        largest = fmaxf(largest, fabsf(a[i]));
+        difference = fmaxf(difference, fabsf(a[i] - b[i]));
+    }
+    return difference <= TOLERANCE * fmaxf(largest, 1e-6f);
+}
+
+static bool same_result(const struct session_result *a, const struct session_result *b)
+{
+    if (a->desc.type != b->desc.type || !tensor_same_shape(&a->desc, &b->desc))
+        return false;
+    if (a->desc.type == DT_F32)
+        return same_floats((const float *) a->data, (const float *) b->data, (size_t) tensor_elems(&a->desc));
+    return !memcmp(a->data, b->data, tensor_bytes(&a->desc));
+}
+
+/* Takes the results away from the session, for comparing. */
+static struct session_result *take_results(struct session *s)
+{
+    size_t n = (size_t) model_output_count(s->model);
+    struct session_result *fresh = calloc(n + 1, sizeof *fresh), *taken = s->results;
+    if (!fresh)
+        return NULL;
+    s->results = fresh;
+    return taken;
+}
+
+static void free_results(const struct session *s, struct session_result *r)
+{
+    for (int i = 0; r && i < model_output_count(s->model); i++)
+        free(r[i].data);
+    free(r);
+}
+
+static enum cq_err compare(struct session *s, const struct tensor_desc *two, const struct session_feed *feed)
+{
+    struct session_result *alone = NULL;
+    enum cq_err err = session_run_alone(s, two, feed);
+    if (!err)
+        err = (alone = take_results(s)) ? CQ_OK : CQ_NOMEM;
+    if (err)
+        return err;
+    /* A failure here is an answer, not an error: nothing is logged as one. */
+    enum cq_err together = session_run_together(s, NULL, two, feed, 0, 1);
+    s->batchable = !together;
+    for (int i = 0; i < model_output_count(s->model) && s->batchable; i++)
+        s->batchable = same_result(&alone[i], &s->results[i]);
+    free_results(s, alone);
+    if (together == CQ_OOM)
+        session_trim(s);
+    return CQ_OK;
+}
+
+enum cq_err session_check_batch(struct session *s, const struct tensor_desc *inputs)
+{
+    const struct graph *g = model_graph(s->model);
+    struct noise noise = {0};
+    struct tensor_desc *two = malloc(((size_t) g->n_inputs + 1) * sizeof *two);
+    enum cq_err err = two ? CQ_OK : CQ_NOMEM;
+    if (!err) {
+        session_exported_inputs(s, inputs, two);
+        for (int i = 0; i < g->n_inputs; i++)
+            if (two[i].rank > 0)
+                two[i].dim[0] *= 2;
+        err = s->has_image ? noise_images(s, &noise) : noise_tensors(s, two, &noise);
+    }
+    struct session_feed feed = {
+        .images = s->has_image ? (const uint8_t *const *) noise.images : NULL, .in = noise.in, .count = 2,
+    };
+    if (!err)
+        err = compare(s, two, &feed);
+    if (!err) {
+        s->checked = true;
+        if (!s->batchable)
+            cq_log_info(s->log, "two images together give other answers than alone: this model runs them one by one");
+    }
+    noise_finish(&noise);
+    free(two);
+    return err;
+}

@@ -1,0 +1,80 @@
+/* Inside of a session, for session*.c.
+ * Thread-safety: as session.h. */
+#ifndef CLIPQ_STAGES_INFER_SESSION_IMPL_H
+#define CLIPQ_STAGES_INFER_SESSION_IMPL_H
+
+#include "kernels/device.h"
+#include "stages/infer/plan.h"
+#include "stages/infer/session.h"
+#include "stages/infer/weights.h"
+
+enum { SESSION_MAX_PLANS = 8 };
+
+struct session_plan {
+    struct plan *plan;
+    struct tensor_desc *inputs;      /* owned; of the model, what the plan is for */
+    int64_t used;                    /* session.clock when last asked for */
+    int bound;                       /* session.generation for which bufs are filled */
+};
+
+struct session_result {
+    struct tensor_desc desc;
+    uint8_t *data;                   /* owned */
+    size_t capacity;
+};
+
+struct session {
+    struct cq_log *log;
+    struct device *dev;
+    const struct model *model;
+    struct session_image image;      /* when has_image */
+    bool has_image, batchable, checked;
+    size_t memory_limit;
+
+    struct session_plan plans[SESSION_MAX_PLANS];
+    int n_plans;
+    int64_t clock;
+
+    struct weights weights;
+    struct device_mem **arena;       /* segments of segment_bytes each, the last one shorter */
+    int n_arena;
+    size_t arena_bytes, segment_bytes;
+    struct device_mem *scratch, *staging;
+    int generation;                  /* grows when a buffer of the session is replaced */
+
+    struct session_result *results;  /* one per output of the model */
+    struct session_output *outputs;
+    struct session_times times;
+};
+
+/* What is fed: frames, or tensors of the model's inputs. */
+struct session_feed {
+    const uint8_t *const *images;
+    const struct session_input *in;
+    int first, count;                /* of the batch: this run takes images first..first+count-1 */
+};
+
+/* Input shapes for `batch` images; CQ_INVALID (logged) for a session without image. */
+enum cq_err session_image_inputs(const struct session *s, int batch, struct tensor_desc *inputs);
+
+/* The same with the batch as the model was exported. */
+void session_exported_inputs(const struct session *s, const struct tensor_desc *inputs, struct tensor_desc *out);
+
+/* The plan for these shapes, from the session's store or made now. Borrowed until the next call. */
+enum cq_err session_get_plan(struct session *s, struct cq_log *log, const struct tensor_desc *inputs,
+                             struct session_plan **out);
+
+/* Allocates what the plan needs beyond what is there, and fills its kernels' buffers. */
+enum cq_err session_bind(struct session *s, struct session_plan *sp);
+struct mem_ref session_mem(const struct session *s, const struct plan *p, int tensor);
+
+/* Runs images together in one plan. Results go behind those of `done` earlier images out of `total`. */
+enum cq_err session_run_together(struct session *s, struct cq_log *log, const struct tensor_desc *inputs,
+                                 const struct session_feed *feed, int done, int total);
+/* Runs them one after another with the plan for one. `inputs` are the shapes of all. */
+enum cq_err session_run_alone(struct session *s, const struct tensor_desc *inputs, const struct session_feed *feed);
+
+/* Decides s->batchable for these shapes (of any batch size). */
+enum cq_err session_check_batch(struct session *s, const struct tensor_desc *inputs);
+
+#endif

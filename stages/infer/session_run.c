@@ -1,0 +1,320 @@
+/* Running: buffers for a plan, inputs up, kernels queued, outputs down. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/base/clock.h"
+#include "kernels/base/log.h"
+#include "stages/infer/model_graph.h"
+#include "stages/infer/session_impl.h"
+
+/* ---- buffers ---- */
+
+static void free_arena(struct session *s)
+{
+    for (int i = 0; i < s->n_arena; i++)
+        device_free(&s->arena[i]);
+    free(s->arena);
+    s->arena = NULL;
+    s->n_arena = 0;
+    s->arena_bytes = 0;
+}
+
+static enum cq_err grow_arena(struct session *s, size_t bytes)
+{
+    if (bytes <= s->arena_bytes)
+        return CQ_OK;
+    free_arena(s);
+    s->generation++;
+    size_t segments = (bytes + s->segment_bytes - 1) / s->segment_bytes;
+    s->arena = calloc(segments, sizeof *s->arena);
+    if (!s->arena)
+        return CQ_NOMEM;
+    for (size_t i = 0; i < segments; i++) {
+        size_t left = bytes - i * s->segment_bytes;
+        enum cq_err err = device_alloc(s->dev, left < s->segment_bytes ? left : s->segment_bytes, &s->arena[i]);
+        if (err) {
+            free_arena(s);
+            return err;
+        }
+        s->n_arena++;
+    }
+    s->arena_bytes = bytes;
+    return CQ_OK;
+}
+
+static enum cq_err grow_buffer(struct session *s, struct device_mem **mem, size_t bytes)
+{
+    if (!bytes || (*mem && bytes <= device_mem_bytes(*mem)))
+        return CQ_OK;
+    device_free(mem);
+    s->generation++;
+    return device_alloc(s->dev, bytes, mem);
+}
+
+static enum cq_err grow_buffers(struct session *s, const struct plan *p)
+{
+    struct session_memory m = plan_memory(p);
+    size_t total = m.weights + m.activations + m.scratch + m.staging;
+    if (s->memory_limit && total > s->memory_limit) {
+        cq_log_error(s->log, "this batch needs %zu MiB of device memory, more than the limit of %zu MiB", total >> 20,
+                     s->memory_limit >> 20);
+        return CQ_OOM;
+    }
+    enum cq_err err = weights_ensure(&s->weights, p->needs, p->n_needs);
+    if (!err)
+        err = grow_arena(s, m.activations);
+    if (!err)
+        err = grow_buffer(s, &s->scratch, m.scratch);
+    if (!err)
+        err = grow_buffer(s, &s->staging, m.staging);
+    return err;
+}
+
+struct mem_ref session_mem(const struct session *s, const struct plan *p, int tensor)
+{
+    if (tensor < 0)
+        return (struct mem_ref){0};
+    const struct place *place = &p->places.of[tensor];
+    switch (place->kind) {
+    case PLACE_ARENA:
+        if (!s->n_arena)
+            break;
+        return (struct mem_ref){s->arena[place->offset / s->segment_bytes], place->offset % s->segment_bytes};
+    case PLACE_STAGING:
+        return (struct mem_ref){s->staging, place->offset};
+    case PLACE_CONSTANT:
+        if (p->need_of[place->root] >= 0)
+            return weights_find(&s->weights, &p->needs[p->need_of[place->root]].key);
+        break;
+    case PLACE_NOWHERE:
+        break;
+    }
+    return (struct mem_ref){0};
+}
+
+static void bind_step(const struct session *s, const struct plan *p, struct plan_step *ps)
+{
+    for (int i = 0; i < ps->step->n_in; i++)
+        ps->bufs->in[i] = session_mem(s, p, ps->step->in[i]);
+    for (int i = 0; i < ps->step->n_out; i++)
+        ps->bufs->out[i] = session_mem(s, p, ps->step->out[i]);
+    ps->bufs->packed = ps->packed >= 0 ? weights_find(&s->weights, &p->needs[ps->packed].key) : (struct mem_ref){0};
+    ps->bufs->scratch = ps->scratch ? (struct mem_ref){s->scratch, 0} : (struct mem_ref){0};
+}
+
+enum cq_err session_bind(struct session *s, struct session_plan *sp)
+{
+    enum cq_err err = grow_buffers(s, sp->plan);
+    if (err || sp->bound == s->generation)
+        return err;
+    for (int i = 0; i < sp->plan->n_steps; i++)
+        bind_step(s, sp->plan, &sp->plan->steps[i]);
+    sp->bound = s->generation;
+    return CQ_OK;
+}
+
+/* ---- up ---- */
+
+static enum cq_err upload_images(struct session *s, const struct plan *p, const struct session_feed *feed)
+{
+    struct mem_ref to = session_mem(s, p, p->net.inputs[0]);
+    size_t bytes = (size_t) s->image.width * (size_t) s->image.height * (size_t) s->image.channels;
+    enum cq_err err = CQ_OK;
+    for (int i = 0; i < feed->count && !err; i++)
+        err = device_write(s->dev, to.mem, to.offset + (size_t) i * bytes, feed->images[feed->first + i], bytes);
+    return err;
+}
+
+static enum cq_err upload_half(struct session *s, const struct tensor_desc *as, const void *data, struct mem_ref to)
+{
+    size_t bytes = tensor_bytes(as);
+    struct op_inst *inst = calloc(1, sizeof *inst);
+    float *wide = malloc(bytes);
+    enum cq_err err = CQ_NOMEM;
+    if (inst && wide) {
+        struct op cast = {.kind = OP_CAST};
+        inst->op = &cast;
+        inst->n_in = inst->n_out = 1;
+        inst->in[0] = inst->out[0] = *as;
+        inst->in[0].type = DT_F16;
+        err = op_reference(inst, &data, (void *[]){wide});
+        if (!err)
+            err = device_write(s->dev, to.mem, to.offset, wide, bytes);
+    }
+    free(inst);
+    free(wide);
+    return err;
+}
+
+/* The part of a tensor that belongs to the images of this run; inputs without a batch go whole. */
+static enum cq_err upload_tensors(struct session *s, const struct plan *p, const struct session_feed *feed)
+{
+    for (int i = 0; i < p->net.n_inputs; i++) {
+        const struct session_input *in = &feed->in[i];
+        struct tensor_desc as = p->net.tensors[p->net.inputs[i]].desc;
+        size_t bytes = tensor_bytes(&as), whole = tensor_bytes(&in->desc);
+        size_t wire = bytes / dtype_size(as.type) * dtype_size(in->desc.type);
+        const uint8_t *data = in->data;
+        if (wire < whole)
+            data += wire * (size_t) (feed->first / (feed->count ? feed->count : 1));
+        struct mem_ref to = session_mem(s, p, p->net.inputs[i]);
+        if (!bytes)
+            continue;
+        enum cq_err err = in->desc.type == DT_F16 ? upload_half(s, &as, data, to)
+                                                  : device_write(s->dev, to.mem, to.offset, data, bytes);
+        if (err)
+            return err;
+    }
+    return CQ_OK;
+}
+
+/* ---- down ---- */
+
+static enum cq_err read_result(struct session *s, const struct plan *p, int i, int done, int total)
+{
+    struct session_result *r = &s->results[i];
+    int t = p->net.outputs[i];
+    const struct tensor *tensor = &p->net.tensors[t];
+    size_t bytes = tensor_bytes(&tensor->desc), all = bytes * (size_t) total;
+    if (all > r->capacity || !r->data) {
+        uint8_t *data = realloc(r->data, all ? all : 1);
+        if (!data)
+            return CQ_NOMEM;
+        r->data = data;
+        r->capacity = all ? all : 1;
+    }
+    r->desc = tensor->desc;
+    if (total > 1 && r->desc.rank > 0)
+        r->desc.dim[0] *= total;
+    if (!bytes)
+        return CQ_OK;
+    const void *constant = p->net.tensors[p->places.of[t].root].data;
+    struct mem_ref from = session_mem(s, p, t);
+    if (constant)
+        memcpy(r->data + (size_t) done * bytes, constant, bytes);
+    else
+        return device_read(s->dev, from.mem, from.offset, r->data + (size_t) done * bytes, bytes);
+    return CQ_OK;
+}
+
+static enum cq_err enqueue_all(struct session *s, const struct plan *p)
+{
+    enum cq_err err = CQ_OK;
+    for (int i = 0; i < p->n_steps && !err; i++)
+        err = p->steps[i].kernel->enqueue(s->dev, p->steps[i].inst, p->steps[i].bufs);
+    if (!err)
+        err = device_finish(s->dev);
+    return err;
+}
+
+enum cq_err session_run_together(struct session *s, struct cq_log *log, const struct tensor_desc *inputs,
+                                 const struct session_feed *feed, int done, int total)
+{
+    struct session_plan *sp;
+    enum cq_err err = session_get_plan(s, log, inputs, &sp);
+    if (!err)
+        err = session_bind(s, sp);
+    if (err)
+        return err;
+
+    int64_t start = cq_now_ns();
+    err = feed->images ? upload_images(s, sp->plan, feed) : upload_tensors(s, sp->plan, feed);
+    int64_t uploaded = cq_now_ns();
+    if (!err)
+        err = enqueue_all(s, sp->plan);
+    int64_t computed = cq_now_ns();
+    for (int i = 0; i < sp->plan->net.n_outputs && !err; i++)
+        err = read_result(s, sp->plan, i, done, total);
+    s->times.upload_ns += uploaded - start;
+    s->times.infer_ns += computed - uploaded;
+    s->times.read_ns += cq_now_ns() - computed;
+    return err;
+}
+
+enum cq_err session_run_alone(struct session *s, const struct tensor_desc *inputs, const struct session_feed *feed)
+{
+    struct tensor_desc *one = malloc(((size_t) model_input_count(s->model) + 1) * sizeof *one);
+    if (!one)
+        return CQ_NOMEM;
+    session_exported_inputs(s, inputs, one);
+    enum cq_err err = CQ_OK;
+    for (int i = 0; i < feed->count && !err; i++) {
+        struct session_feed single = {feed->images, feed->in, feed->first + i, 1};
+        err = session_run_together(s, s->log, one, &single, i, feed->count);
+    }
+    free(one);
+    return err;
+}
+
+/* ---- the two ways in ---- */
+
+static enum cq_err run(struct session *s, const struct tensor_desc *inputs, const struct session_feed *feed,
+                       const struct session_output **out, int *n_out)
+{
+    enum cq_err err = CQ_OK;
+    if (feed->count > 1 && !s->checked)
+        err = session_check_batch(s, inputs);
+    s->times = (struct session_times){0};
+    if (!err)
+        err = feed->count > 1 && !s->batchable ? session_run_alone(s, inputs, feed)
+                                               : session_run_together(s, s->log, inputs, feed, 0, 1);
+    if (err)
+        return err;
+    *n_out = model_output_count(s->model);
+    for (int i = 0; i < *n_out; i++)
+        s->outputs[i] = (struct session_output){s->results[i].desc, s->results[i].data};
+    *out = s->outputs;
+    return CQ_OK;
+}
+
+enum cq_err session_run_images(struct session *s, const uint8_t *const *images, int batch,
+                               const struct session_output **out, int *n_out)
+{
+    struct tensor_desc inputs[1];
+    struct session_feed feed = {.images = images, .count = batch};
+    if (batch < 1 || !s->has_image) {
+        cq_log_error(s->log, "this session was not made for images");
+        return CQ_INVALID;
+    }
+    enum cq_err err = session_image_inputs(s, batch, inputs);
+    return err ? err : run(s, inputs, &feed, out, n_out);
+}
+
+static enum cq_err check_input(const struct session *s, const struct session_input *in, const struct model_io *io)
+{
+    bool fits = in->desc.type == io->type && in->desc.layout == LAYOUT_PLAIN && tensor_elems(&in->desc) >= 0 &&
+                (in->desc.rank == io->rank || io->rank == 0);
+    for (int d = 1; d < io->rank && fits; d++)
+        fits = io->dim[d] < 0 || io->dim[d] == in->desc.dim[d];
+    if (fits && io->rank > 0 && io->dim[0] > 0)
+        fits = in->desc.dim[0] >= io->dim[0] && in->desc.dim[0] % io->dim[0] == 0;
+    if (fits)
+        return CQ_OK;
+    char text[TENSOR_TEXT_SIZE];
+    cq_log_error(s->log, "%s does not fit the model's input '%s'", tensor_text(&in->desc, text), io->name);
+    return CQ_INVALID;
+}
+
+enum cq_err session_run_tensors(struct session *s, const struct session_input *in, int n_in,
+                                const struct session_output **out, int *n_out)
+{
+    struct tensor_desc *inputs = calloc((size_t) n_in + 1, sizeof *inputs), *exported = calloc((size_t) n_in + 1, sizeof *exported);
+    enum cq_err err = inputs && exported ? CQ_OK : CQ_NOMEM;
+    if (!err && (n_in != model_input_count(s->model) || s->has_image)) {
+        cq_log_error(s->log, "the model has %d inputs, %d were given", model_input_count(s->model), n_in);
+        err = CQ_INVALID;
+    }
+    for (int i = 0; i < n_in && !err; i++) {
+        err = check_input(s, &in[i], model_input(s->model, i));
+        inputs[i] = in[i].desc;
+    }
+    if (!err) {
+        session_exported_inputs(s, inputs, exported);
+        int64_t batch = n_in && inputs[0].rank > 0 && exported[0].dim[0] > 0 ? inputs[0].dim[0] / exported[0].dim[0] : 1;
+        struct session_feed feed = {.in = in, .count = (int) batch};
+        err = run(s, inputs, &feed, out, n_out);
+    }
+    free(inputs);
+    free(exported);
+    return err;
+}

@@ -1,0 +1,1 @@
+clipq_test(test_golden clipq_infer)
