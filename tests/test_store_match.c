@@ -1,0 +1,141 @@
+/* Near-duplicates: every pair is compared once, whatever the order and the pieces. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/store_fixture.h"
+
+static int setup(void **state)
+{
+    struct fixture *f = malloc(sizeof *f);
+    fixture_setup(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_teardown(*state);
+    free(*state);
+    return 0;
+}
+
+/* Works the next clip off; its signature points along axis `axis`. */
+static void work_off(struct fixture *f, int axis)
+{
+    struct store_job j;
+    assert_true(fixture_claim(f->store, "me", &j));
+    struct signature sig = {.dims = SIGNATURE_MAX, .duration_s = 10};
+    sig.v[axis] = 1;
+    assert_int_equal(store_begin(f->store), CQ_OK);
+    assert_int_equal(store_add_shots(f->store, j.id, j.attempt, 1, NULL, 0, &sig), CQ_OK);
+    assert_int_equal(fixture_complete(f->store, &j, "me", FAIL_NONE), CQ_OK);
+    assert_int_equal(store_commit(f->store), CQ_OK);
+}
+
+static int match_all(struct fixture *f)
+{
+    int calls = 0;
+    for (bool more = true; more; calls++) {
+        assert_int_equal(store_begin(f->store), CQ_OK);
+        assert_int_equal(store_match_signatures(f->store, SIGNATURE_DUPLICATE, &more), CQ_OK);
+        assert_int_equal(store_commit(f->store), CQ_OK);
+    }
+    return calls;
+}
+
+static void alike_are_found_and_others_not(void **state)
+{
+    struct fixture *f = *state;
+    fixture_submit_all(f, 4);
+    work_off(f, 0);
+    work_off(f, 1);
+    work_off(f, 0);
+    assert_int_equal(match_all(f), 1);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_duplicates WHERE job_a = 1 AND job_b = 3 AND similarity > 0.99 "
+                                    "AND path_a = '/clips/0.mp4' AND path_b = '/clips/2.mp4'"), 1);
+    work_off(f, 1);                                          /* comes later: only it is compared */
+    match_all(f);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_duplicates"), 2);
+    assert_int_equal(fixture_int(f, "SELECT job_a * 10 + job_b FROM v_duplicates WHERE job_a > 1"), 24);
+    match_all(f);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM duplicates"), 2);
+}
+
+static void an_unaccepted_signature_is_not_compared(void **state)
+{
+    struct fixture *f = *state;
+    fixture_submit_all(f, 2);
+    work_off(f, 0);
+    struct store_job j;
+    assert_true(fixture_claim(f->store, "me", &j));
+    struct signature sig = {.dims = SIGNATURE_MAX, .duration_s = 10, .v = {1}};
+    assert_int_equal(store_begin(f->store), CQ_OK);
+    assert_int_equal(store_add_shots(f->store, j.id, j.attempt, 1, NULL, 0, &sig), CQ_OK);
+    assert_int_equal(store_commit(f->store), CQ_OK);
+    match_all(f);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM duplicates"), 0);
+    assert_int_equal(store_begin(f->store), CQ_OK);
+    assert_int_equal(fixture_complete(f->store, &j, "me", FAIL_NONE), CQ_OK);
+    assert_int_equal(store_commit(f->store), CQ_OK);
+    match_all(f);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_duplicates"), 1);
+}
+
+/* 300 clips along 60 axes, matched after every 37th: five in each group, ten pairs each. */
+static void every_pair_once_in_many_blocks(void **state)
+{
+    struct fixture *f = *state;
+    enum { CLIPS = 300, AXES = 60 };
+    fixture_submit_all(f, CLIPS);
+    for (int i = 0; i < CLIPS; i++) {
+        work_off(f, i * 7 % AXES);
+        if (i % 37 == 0)
+            match_all(f);
+    }
+    match_all(f);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_duplicates"), AXES * 10);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_duplicates WHERE job_a >= job_b"), 0);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM signatures WHERE matched IS NOT 1"), 0);
+}
+
+/* More compared ones than one call streams: the block waits in the database between calls, and one that is
+ * accepted meanwhile neither joins it half way nor is forgotten. */
+static void a_long_stream_goes_on_where_it_stopped(void **state)
+{
+    struct fixture *f = *state;
+    enum { OLD = 5000 };
+    fixture_submit_all(f, 3);
+    work_off(f, 0);
+    match_all(f);
+    char many[512];
+    snprintf(many, sizeof many,
+             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
+             "INSERT INTO signatures (attempt_id, model, clip_id, model_hash, duration_s, matched, v) "
+             "SELECT 1000 + i, 1, 1000 + i, 'bbbb', 10, 1, zeroblob(2048) FROM n", OLD);
+    fixture_change(f, many);
+    work_off(f, 0);
+    bool more;
+    assert_int_equal(store_begin(f->store), CQ_OK);
+    assert_int_equal(store_match_signatures(f->store, SIGNATURE_DUPLICATE, &more), CQ_OK);
+    assert_int_equal(store_commit(f->store), CQ_OK);
+    assert_true(more);
+    work_off(f, 0);
+    assert_true(match_all(f) >= 2);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_duplicates"), 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(alike_are_found_and_others_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_unaccepted_signature_is_not_compared, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_pair_once_in_many_blocks, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_long_stream_goes_on_where_it_stopped, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
