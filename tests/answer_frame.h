@@ -20,10 +20,11 @@ struct test_frame {
 };
 
 /* A picture of display size, fitted into an input; decoder defaults are the caller's to change in t->card. */
-static inline void test_frame_init(struct test_frame *t, const char *decoder, enum fit fit, int display_w, int display_h,
-                                   int input_w, int input_h)
+static inline void test_frame_init(struct test_frame *t, const char *decoder, enum fit fit, int display_w,
+                                   int display_h, int input_w, int input_h)
 {
-    *t = (struct test_frame) {.card = card_neutral(), .geometry = geometry_fit(fit, display_w, display_h, input_w, input_h)};
+    *t = (struct test_frame) {.card = card_neutral()};
+    t->geometry = geometry_fit(fit, display_w, display_h, input_w, input_h);
     snprintf(t->card.decoder, sizeof t->card.decoder, "%s", decoder);
     t->card.fit = fit;
     t->card.image.width = input_w;

@@ -90,6 +90,14 @@ static void assert_refused(const struct model *m, const char *decoder, enum cq_e
         fail_msg("\"%s\" does not say %s", log.last_error, word);
 }
 
+static void assert_refused_size(const struct model *m, int width, int height, const char *word)
+{
+    struct cq_log log = {.level = CQ_ERROR, .sink = swallow};
+    struct card c;
+    assert_int_equal(card_from_model(&log, m, NULL, width, height, &c), CQ_INVALID);
+    assert_non_null(strstr(log.last_error, word));
+}
+
 static void yolox(void **state)
 {
     (void) state;
@@ -139,6 +147,8 @@ static void yunet(void **state)
     assert_int_equal(c.image.height, 256);
     card_finish(&c);
 
+    assert_refused_size(&m, 320, 250, "multiples of 32");
+
     /* What the model fixes cannot be changed. */
     m = yunet_model(160, -1);
     assert_int_equal(card_from_model(NULL, &m, NULL, 320, 256, &c), CQ_OK);
@@ -146,7 +156,7 @@ static void yunet(void **state)
     assert_int_equal(c.image.height, 256);
     card_finish(&c);
 
-    assert_int_equal(card_from_model(NULL, &m, NULL, 320, CARD_MAX_SIZE + 1, &c), CQ_INVALID);
+    assert_refused_size(&m, 320, CARD_MAX_SIZE + 1, "not possible");
 
     m.outputs[4].name = "other";
     card_of(&m, "raw");

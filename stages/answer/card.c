@@ -72,7 +72,8 @@ static void set_size(struct cq_log *log, const struct image_input *in, int width
     c->image.width = in->width ? in->width : width;
     c->image.height = in->height ? in->height : height;
     if ((width && c->image.width != width) || (height && c->image.height != height))
-        cq_log_warn(log, "the model's input is %dx%d; the size %dx%d is not used", in->width, in->height, width, height);
+        cq_log_warn(log, "the model fixes its input to %dx%d (0: open), so %dx%d is not used", in->width, in->height,
+                    width, height);
 }
 
 enum cq_err card_from_model(struct cq_log *log, const struct model *m, const char *decoder, int width, int height,

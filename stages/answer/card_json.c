@@ -167,7 +167,8 @@ static enum cq_err take_channels(struct reading *r, const struct key *k, const j
     enum cq_err err = take_choice(r, k, v);
     int channels = r->card.channels == CHANNELS_GRAY ? 1 : 3;
     if (!err && r->model_known && channels != r->card.image.channels) {
-        cq_log_error(r->log, "%s: \"channels\" does not fit a model whose input has %d", r->where, r->card.image.channels);
+        cq_log_error(r->log, "%s: \"channels\" does not fit a model whose input has %d", r->where,
+                     r->card.image.channels);
         return CQ_INVALID;
     }
     r->card.image.channels = channels;
@@ -230,11 +231,13 @@ static enum cq_err take_labels(struct reading *r, const json_t *v)
     enum cq_err err = json_is_array(v) ? CQ_OK : CQ_INVALID;
     for (size_t i = 0; !err && i < json_array_size(v); i++) {
         const json_t *item = json_array_get(v, i);
-        err = json_is_string(item) ? labels_add(&r->labels, json_string_value(item), json_string_length(item)) : CQ_INVALID;
+        err = CQ_INVALID;
+        if (json_is_string(item))
+            err = labels_add(&r->labels, json_string_value(item), json_string_length(item));
     }
     if (err)
-        cq_log_error(r->log, "%s: \"labels\" must be a list of at most %d texts of at most %d bytes", r->where, LABELS_MAX,
-                     LABEL_MAX);
+        cq_log_error(r->log, "%s: \"labels\" must be a list of at most %d texts of at most %d bytes", r->where,
+                     LABELS_MAX, LABEL_MAX);
     r->has_labels = true;
     return err;
 }

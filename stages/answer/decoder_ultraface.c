@@ -1,7 +1,7 @@
 /* Ultra-Light-Fast face detectors (version-RFB and slim): scores [1,N,2] of background and face, boxes [1,N,4]
  * as corners in shares of the input's size. The priors are applied inside the graph.
  *
- * The network was trained on frames stretched to its input: RGB, (x - 127)/128.
+ * The frame is stretched to the input; colours are RGB, (x - 127)/128.
  */
 #include <stdio.h>
 

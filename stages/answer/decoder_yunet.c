@@ -5,13 +5,14 @@
  * (W. Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", 2023). Landmarks: right eye, left eye, nose,
  * right and left corner of the mouth, as seen on the face's own sides.
  *
- * It takes raw BGR. Faces keep their aspect here (letterbox with black): trained on undistorted ones, it
- * finds more of them than on a stretched frame.
+ * It takes raw BGR, in multiples of 32 pixels. The frame is letterboxed with black, so that faces keep their
+ * aspect.
  */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "kernels/base/log.h"
 #include "stages/answer/boxes.h"
 #include "stages/answer/decoders.h"
 #include "stages/answer/defaults.h"
@@ -45,8 +46,12 @@ static int recognise(const struct model *m, char *why, int size)
 
 static enum cq_err defaults(struct cq_log *log, const struct model *m, struct card *c)
 {
-    (void) log;
     (void) m;
+    defaults_size(c, 640, 640);
+    if (c->image.width % 32 || c->image.height % 32) {
+        cq_log_error(log, "yunet needs an input of multiples of 32 pixels, not %dx%d", c->image.width, c->image.height);
+        return CQ_INVALID;
+    }
     defaults_raw(c, CHANNELS_BGR);
     c->fit = FIT_LETTERBOX;
     c->threshold = 0.6;

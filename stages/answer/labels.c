@@ -193,8 +193,8 @@ enum cq_err card_apply_labels(struct cq_log *log, struct card *c, const char *la
     if (!err && !labels.n)
         err = CQ_INVALID;
     if (err)
-        cq_log_error(log, "labels %s, line %d: %s; awaited is one label a line, UTF-8, of at most %d bytes", labels_path,
-                     labels.n + 1, cq_err_text(err), LABEL_MAX);
+        cq_log_error(log, "labels %s, line %d: %s; awaited is one label a line, UTF-8, of at most %d bytes",
+                     labels_path, labels.n + 1, cq_err_text(err), LABEL_MAX);
     if (!err) {
         drop_numbers(&labels);
         labels_give(&labels, c);
