@@ -207,9 +207,19 @@ static bool read_packet(struct clip *c)
     return false;
 }
 
+/* Where packets have no pts (AVI), a frame's time is that of the packet after which it came out: with packets left
+ * out it would be the next key frame's. Then everything is decoded and the sampler alone chooses. */
+static void stop_skipping(struct clip *c)
+{
+    c->decoder->skip_frame = AVDISCARD_DEFAULT;
+    c->only_key_packets = false;
+}
+
 static void feed_decoder(struct clip *c)
 {
     bool have = read_packet(c);
+    if (have && c->packet->pts == AV_NOPTS_VALUE)
+        stop_skipping(c);
     if (have && c->packet->flags & AV_PKT_FLAG_KEY) {
         c->joined = true;
         c->awaits_key = false;
