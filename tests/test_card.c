@@ -262,6 +262,10 @@ static void vectors(void **state)
     assert_float_equal(c.image.mean[0], 103.94f, 0);
     assert_float_equal(c.image.scale[0], 1, 0);
     assert_int_equal(c.top_k, 5);
+    m.producer = NULL;
+    assert_int_equal(card_of(&m, "classification").channels, CHANNELS_BGR);
+    m.opset = 13;
+    assert_int_equal(card_of(&m, "classification").channels, CHANNELS_RGB);
 
     m = one_to_one(IO("input", -1, 3, -1, -1), IO("output", -1, 1000));
     c = card_of(&m, "classification");
@@ -284,6 +288,12 @@ static void vectors(void **state)
     assert_int_equal(c.image.width, 128);
     assert_int_equal(c.image.height, 256);
     assert_int_equal(c.channels, CHANNELS_BGR);
+
+    m = one_to_one(IO("digit", 1, 1, 28, 28), IO("output", 1, 10));
+    c = card_of(&m, "classification");
+    assert_int_equal(c.channels, CHANNELS_GRAY);
+    assert_float_equal(c.image.scale[0], 1 / 255.0f, 0);
+    assert_non_null(strstr(c.why, "grey"));
 
     m = one_to_one(IO("x", 1, 3, 112, 112), IO("face_embedding", 1, 500));
     card_of(&m, "embedding");

@@ -37,27 +37,17 @@ static int recognise(const struct model *m, char *why, int size)
     struct image_input in;
     if (n < 2 || !recognise_image(m, &in))
         return 0;
-    snprintf(why, (size_t) size, "one vector of %lld values%s%s", (long long) n,
-             recognise_op(m, "Softmax") ? ", softmax in the graph" : "",
-             is_yolo(m)    ? "; YOLO metadata: RGB 0..1"
-             : is_caffe(m) ? "; from Caffe: BGR minus mean"
-                           : "; colours as torchvision's ImageNet models");
+    const char *colours = is_yolo(m)         ? "YOLO metadata: RGB 0..1"
+                          : is_caffe(m)      ? "from Caffe: BGR minus mean"
+                          : in.channels == 1 ? "grey 0..1"
+                                             : "colours as torchvision's ImageNet models";
+    snprintf(why, (size_t) size, "one vector of %lld values%s; %s", (long long) n,
+             recognise_op(m, "Softmax") ? ", softmax in the graph" : "", colours);
     return is_yolo(m) || recognise_op(m, "Softmax") ? 70 : 40;
-}
-
-static enum cq_err default_labels(const struct model *m, struct card *c)
-{
-    const char *names = model_metadata(m, "names");
-    struct labels labels = {0};
-    enum cq_err err = names ? labels_from_python(names, &labels) : CQ_INVALID;
-    if (!err)
-        labels_give(&labels, c);
-    return err == CQ_INVALID ? CQ_OK : err;
 }
 
 static enum cq_err defaults(struct cq_log *log, const struct model *m, struct card *c)
 {
-    (void) log;
     static const float caffe_mean[] = {103.94f, 116.78f, 123.68f}, one[] = {1, 1, 1};
     if (is_yolo(m))
         defaults_unit(c, CHANNELS_RGB);
@@ -68,7 +58,7 @@ static enum cq_err defaults(struct cq_log *log, const struct model *m, struct ca
     defaults_size(c, 224, 224);
     c->fit = FIT_STRETCH;
     c->top_k = 5;
-    return default_labels(m, c);
+    return labels_take_python(log, model_metadata(m, "names"), c);
 }
 
 static bool is_distribution(const float *v, int64_t n)

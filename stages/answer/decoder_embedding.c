@@ -36,7 +36,9 @@ static int recognise(const struct model *m, char *why, int size)
         return 0;
     snprintf(why, (size_t) size, "one vector of %lld values, %s%.40s%s", (long long) n,
              named ? "named " : "a power of two, and no softmax in the graph", named ? name : "",
-             in.nhwc ? "; NHWC: BGR 0..255 assumed" : "; colours as torchvision's ImageNet models");
+             in.nhwc           ? "; NHWC: BGR 0..255 assumed"
+             : in.channels < 3 ? "; grey 0..1"
+                               : "; colours as torchvision's ImageNet models");
     return named ? 75 : 60;
 }
 

@@ -86,22 +86,6 @@ static void size_of_metadata(const struct model *m, struct card *c)
         defaults_size(c, width, height);
 }
 
-static enum cq_err default_labels(struct cq_log *log, const struct model *m, struct card *c)
-{
-    const char *names = model_metadata(m, "names");
-    if (!names)
-        return CQ_OK;
-    struct labels labels;
-    enum cq_err err = labels_from_python(names, &labels);
-    if (err == CQ_INVALID) {
-        cq_log_warn(log, "the model's metadata \"names\" is not a list of names; use --labels");
-        return CQ_OK;
-    }
-    if (!err)
-        labels_give(&labels, c);
-    return err;
-}
-
 static enum cq_err defaults(struct cq_log *log, const struct model *m, struct card *c)
 {
     if (!is_known_task(m)) {
@@ -115,7 +99,7 @@ static enum cq_err defaults(struct cq_log *log, const struct model *m, struct ca
     c->nms = 0.7;
     size_of_metadata(m, c);
     enum cq_err err = strcmp(task_of(m), "pose") ? CQ_OK : pose_defaults(log, m, c);
-    return err ? err : default_labels(log, m, c);
+    return err ? err : labels_take_python(log, model_metadata(m, "names"), c);
 }
 
 /* Best class of every cell. Planes are read one after the other: a cell's own values lie far apart. */

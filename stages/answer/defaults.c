@@ -25,7 +25,10 @@ void defaults_imagenet(struct card *c)
 {
     static const float mean[] = {255 * 0.485f, 255 * 0.456f, 255 * 0.406f};
     static const float scale[] = {1 / (255 * 0.229f), 1 / (255 * 0.224f), 1 / (255 * 0.225f)};
-    defaults_colours(c, CHANNELS_RGB, mean, scale);
+    if (c->image.channels == 1)
+        defaults_unit(c, CHANNELS_GRAY);
+    else
+        defaults_colours(c, CHANNELS_RGB, mean, scale);
 }
 
 void defaults_size(struct card *c, int width, int height)

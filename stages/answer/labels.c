@@ -132,6 +132,19 @@ enum cq_err labels_from_python(const char *text, struct labels *out)
     return err;
 }
 
+enum cq_err labels_take_python(struct cq_log *log, const char *text, struct card *c)
+{
+    if (!text)
+        return CQ_OK;
+    struct labels labels;
+    enum cq_err err = labels_from_python(text, &labels);
+    if (!err)
+        labels_give(&labels, c);
+    if (err == CQ_INVALID)
+        cq_log_warn(log, "the model's metadata \"names\" is not a list of names; use --labels");
+    return err == CQ_INVALID ? CQ_OK : err;
+}
+
 /* Without the line end, and without the byte order mark that some editors put first. */
 static enum cq_err add_line(struct labels *l, const char *line, size_t length)
 {

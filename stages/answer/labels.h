@@ -7,6 +7,7 @@
 #include "kernels/base/err.h"
 
 struct card;
+struct cq_log;
 
 enum { LABEL_MAX = 255, LABELS_MAX = 100000 };   /* bytes of one, number of them */
 
@@ -27,5 +28,7 @@ enum cq_err labels_one(struct card *c, const char *label);
 /* The "names" entry of a YOLO export: a Python dict {0: 'person', 1: "dog's"} with ids 0, 1, .. in order, or a
  * list ['person', ...]. CQ_INVALID when it is neither; `out` is then empty. */
 enum cq_err labels_from_python(const char *text, struct labels *out);
+/* The same into a card. NULL, or what cannot be read (a warning says so), leaves the card as it was. */
+enum cq_err labels_take_python(struct cq_log *log, const char *text, struct card *c);
 
 #endif
