@@ -8,10 +8,6 @@ typedef struct {
     int per_item;
 } conv_geom;
 
-/* For functions that take the shape of a register tile as parameters: their loops must be unrolled after these
- * have become constants. */
-#define INLINE inline __attribute__((always_inline))
-
 /* AVX2 has 16 registers: 6x2 sums, 2 weights, 1 input. AVX-512 has 32. */
 #if V == 16
 #define TILE_PX 12
@@ -19,6 +15,24 @@ typedef struct {
 #define TILE_PX 6
 #else
 #define TILE_PX 4
+#endif
+
+/* For functions that take the shape of a register tile as parameters. */
+#define INLINE inline __attribute__((always_inline))
+
+/* Statements for every i < 2*TILE_PX, unrolled by the preprocessor: compilers unroll loops after they have
+ * decided that an array which the loop indexes lives in memory. */
+#define TILE_DO(n, ...) { enum { i = n }; __VA_ARGS__ }
+#define TILE_DO4(n, ...) \
+    TILE_DO(n, __VA_ARGS__) TILE_DO(n + 1, __VA_ARGS__) TILE_DO(n + 2, __VA_ARGS__) TILE_DO(n + 3, __VA_ARGS__)
+#if TILE_PX == 4
+#define TILE_EACH(...) TILE_DO4(0, __VA_ARGS__) TILE_DO4(4, __VA_ARGS__)
+#elif TILE_PX == 6
+#define TILE_EACH(...) TILE_DO4(0, __VA_ARGS__) TILE_DO4(4, __VA_ARGS__) TILE_DO4(8, __VA_ARGS__)
+#else
+#define TILE_EACH(...)                                                              \
+    TILE_DO4(0, __VA_ARGS__) TILE_DO4(4, __VA_ARGS__) TILE_DO4(8, __VA_ARGS__)      \
+    TILE_DO4(12, __VA_ARGS__) TILE_DO4(16, __VA_ARGS__) TILE_DO4(20, __VA_ARGS__)
 #endif
 
 inline int blocks_of(int channels)

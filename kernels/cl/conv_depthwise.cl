@@ -4,7 +4,7 @@
  * strips cover (the last one overlaps its neighbour); the few pixels at either end, whose windows reach over
  * the border, are done one by one.
  */
-#define STRIP_PX 8
+#define STRIP_PX 8      /* at most 2*TILE_PX */
 
 typedef struct {
     global const float *x;       /* plane of the channel block */
@@ -52,24 +52,18 @@ INLINE void strip(const strip_row *s, int from, int fresh, int stride, const con
 {
     int left = from * stride - g->pl, top = s->oy * g->sh - g->pt;
     VF a[STRIP_PX];
-    #pragma unroll
-    for (int i = 0; i < STRIP_PX; i++)
-        a[i] = s->bias;
+    TILE_EACH(if (i < STRIP_PX) a[i] = s->bias;)
     for (int ky = s->ky0; ky < s->ky1; ky++) {
         global const float *q = s->x + ((long) (top + ky * g->dh) * g->w + left) * V;
         global const float *w = s->weights + ky * g->kw * V;
         for (int kx = 0; kx < g->kw; kx++) {
             VF wv = LOADV(kx, w);
-            #pragma unroll
-            for (int i = 0; i < STRIP_PX; i++)
-                a[i] = fma(LOADV(i * stride, q), wv, a[i]);
+            TILE_EACH(if (i < STRIP_PX) a[i] = fma(LOADV(i * stride, q), wv, a[i]);)
             q += g->dw * V;
         }
     }
     VF done[STRIP_PX];      /* indexed by a variable, therefore in memory, where `a` must not be */
-    #pragma unroll
-    for (int i = 0; i < STRIP_PX; i++)
-        done[i] = a[i];
+    TILE_EACH(if (i < STRIP_PX) done[i] = a[i];)
     for (int i = fresh - from; i < STRIP_PX; i++)
         strip_put(s, done[i], from + i, g);
 }

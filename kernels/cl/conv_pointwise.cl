@@ -7,9 +7,7 @@ INLINE void pointwise_tile(const tile_out *o, global const float *x, long plane,
                            const int nv, const conv_geom *g)
 {
     VF a[2 * TILE_PX];
-    #pragma unroll
-    for (int i = 0; i < px * nv; i++)
-        a[i] = LOADV(i / px, o->bias);
+    TILE_EACH(a[i] = LOADV(nv > 1 ? i / TILE_PX : 0, o->bias);)
     global const float *w = o->weights, *q = x + from * (long) V;
     for (int b = g->c / V; b > 0; b--, q += plane) {
         #pragma unroll

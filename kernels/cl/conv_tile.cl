@@ -27,17 +27,18 @@ inline tile_out tile_out_of(global const float *rb, ulong ro, global float *yb, 
     return o;
 }
 
-/* One input channel into all sums: a[j * px + i] += w[j] * input, `input` being an expression in i. */
+/* One input channel into all sums: a[j * TILE_PX + i] += w[j] * input, `input` being an expression in i. The
+ * modulo only keeps compilers from warning of what a wide tile (nv = 1) never does. */
+#define TILE_SECOND ((TILE_PX + i) % (2 * TILE_PX))
 #define TILE_TAP(input)                                         \
     {                                                           \
         VF w0 = LOADV(0, w), w1 = nv > 1 ? LOADV(1, w) : w0;    \
-        _Pragma("unroll")                                       \
-        for (int i = 0; i < px; i++) {                          \
+        TILE_EACH(if (i < px) {                                 \
             VF xv = (VF) (input);                               \
             a[i] = fma(xv, w0, a[i]);                           \
             if (nv > 1)                                         \
-                a[px + i] = fma(xv, w1, a[px + i]);             \
-        }                                                       \
+                a[TILE_SECOND] = fma(xv, w1, a[TILE_SECOND]);   \
+        })                                                      \
     }
 
 /* Block `j` of the pixels from..from + px - 1, except those before `fresh` and those past the image. */
@@ -60,12 +61,10 @@ INLINE void tile_finish(const tile_out *o, const VF *a, int from, int fresh, con
                         const conv_geom *g)
 {
     VF done[2 * TILE_PX];
-    #pragma unroll
-    for (int i = 0; i < px * nv; i++)
-        done[i] = a[i];
+    TILE_EACH(done[i] = a[i];)
     tile_store(o, done, 0, from, fresh, px, g);
     if (nv > 1)
-        tile_store(o, done + px, 1, from, fresh, px, g);
+        tile_store(o, done + TILE_PX, 1, from, fresh, px, g);
 }
 
 typedef struct {
@@ -80,8 +79,7 @@ INLINE void tile_place(tile_pixels *t, global const float *x, int pixel_floats, 
     int last = g->oh * g->ow - 1;
     int oy = first / g->ow, ox = first - oy * g->ow;
     t->inside = 1;
-    #pragma unroll
-    for (int i = 0; i < TILE_PX; i++) {
+    TILE_EACH(if (i < TILE_PX) {
         int iy = oy * g->sh - g->pt, ix = ox * g->sw - g->pl;
         t->y[i] = iy;
         t->x[i] = ix;
@@ -90,7 +88,7 @@ INLINE void tile_place(tile_pixels *t, global const float *x, int pixel_floats, 
         int step = first + i < last, wrap = ox + step == g->ow;
         ox = wrap ? 0 : ox + step;
         oy += wrap;
-    }
+    })
 }
 
 /* Where each pixel reads tap (ky, kx) of the first block, and how far on the next block is. */
@@ -98,13 +96,12 @@ INLINE void tile_aim(global const float **q, long *step, const tile_pixels *t, i
                      long plane, global const float *zeros, const conv_geom *g)
 {
     long at = ((long) ky * g->dh * g->w + kx * g->dw) * pixel_floats;
-    #pragma unroll
-    for (int i = 0; i < TILE_PX; i++) {
+    TILE_EACH(if (i < TILE_PX) {
         int y = t->y[i] + ky * g->dh, x = t->x[i] + kx * g->dw;
         int in = ((uint) y < (uint) g->h) & ((uint) x < (uint) g->w);
         q[i] = in ? t->p[i] + at : zeros;
         step[i] = in ? plane : 0;
-    }
+    })
 }
 
 #define TILE_CHANNELS(input)                                    \
@@ -124,9 +121,7 @@ INLINE void conv_tile_at(const tile_out *o, global const float *x, int first, co
     tile_pixels t;
     tile_place(&t, x, V, first, g);
     VF a[2 * TILE_PX];
-    #pragma unroll
-    for (int i = 0; i < px * nv; i++)
-        a[i] = LOADV(i / px, o->bias);
+    TILE_EACH(a[i] = LOADV(i / TILE_PX, o->bias);)
     if (t.inside) {
         global const float *w = o->weights;
         for (int b = 0; b * V < g->c; b++) {
@@ -147,9 +142,7 @@ INLINE void conv_tile_at(const tile_out *o, global const float *x, int first, co
                 int channels = min(V, g->c - b * V);
                 global const float *w = o->weights + ((long) b * taps * V + tap * channels) * 2 * V;
                 TILE_CHANNELS(q[i][c])
-                #pragma unroll
-                for (int i = 0; i < TILE_PX; i++)
-                    q[i] += step[i];
+                TILE_EACH(if (i < TILE_PX) q[i] += step[i];)
             }
         }
     }
@@ -179,9 +172,7 @@ INLINE void conv_plain_in_at(const tile_out *o, global const float *x, int first
     tile_pixels t;
     tile_place(&t, x, 1, first, g);
     VF a[2 * TILE_PX];
-    #pragma unroll
-    for (int i = 0; i < px * nv; i++)
-        a[i] = LOADV(i / px, o->bias);
+    TILE_EACH(a[i] = LOADV(i / TILE_PX, o->bias);)
     if (t.inside) {
         global const float *w = o->weights;
         for (int c = 0; c < g->c; c++) {
@@ -198,9 +189,7 @@ INLINE void conv_plain_in_at(const tile_out *o, global const float *x, int first
             tile_aim(q, step, &t, tap / g->kw, tap % g->kw, 1, plane, o->zeros, g);
             for (int c = 0; c < g->c; c++, w += taps * 2 * V) {
                 TILE_TAP(q[i][0])
-                #pragma unroll
-                for (int i = 0; i < TILE_PX; i++)
-                    q[i] += step[i];
+                TILE_EACH(if (i < TILE_PX) q[i] += step[i];)
             }
         }
     }
