@@ -1,6 +1,5 @@
 /* Operators that sum over a dimension: products of matrices, softmax, reductions, arg and top-k. */
-#include <string.h>
-
+#include "stages/infer/batch.h"
 #include "stages/infer/lower.h"
 
 static enum cq_err need_input(struct lower *c)
@@ -131,6 +130,13 @@ static void reduce_shape(const struct tensor_desc *x, uint32_t axes, bool keep, 
     }
 }
 
+/* A reduction over a batch of one leaves the image alone; over a larger batch it must do so too. */
+static uint32_t batch_axis(const struct lower *c, bool keep)
+{
+    struct batch_place place;
+    return keep && batch_find(c, 0, &place) && lower_desc(c, 0).dim[place.dim] == place.factor ? 1u << place.dim : 0;
+}
+
 static enum cq_err lower_reduce(struct lower *c)
 {
     struct tensor_desc x = lower_desc(c, 0), y;
@@ -156,6 +162,7 @@ static enum cq_err lower_reduce(struct lower *c)
         op.u.reduce.axes = (1u << x.rank) - 1;
     op.u.reduce.fn = (enum reduce) c->variant;
     op.u.reduce.keepdims = node_int(c->node, "keepdims", 1);
+    op.u.reduce.axes &= ~batch_axis(c, op.u.reduce.keepdims);
     reduce_shape(&x, op.u.reduce.axes, op.u.reduce.keepdims, &y);
     return lower_emit1(c, &op, &in, 1, &y);
 }

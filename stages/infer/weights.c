@@ -1,7 +1,6 @@
 /* See weights.h. What one call uploads goes into one buffer, or several where the device limits their size. */
 #include "stages/infer/weights.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,26 +29,20 @@ static void mix_desc(struct weight_key *key, const struct tensor_desc *d)
     mix(key, d->dim, (size_t) d->rank * sizeof *d->dim);
 }
 
-/* Everything that packing may look at, the batch size and the image's size excepted. */
+/* Everything that packing may look at: all but the batch size, which it must not depend on. */
 struct weight_key weights_key(const struct kernel_class *k, const struct op_inst *inst)
 {
     struct weight_key key = {0};
-    int head[4] = {(int) inst->in[0].layout, (int) inst->out[0].layout, inst->n_in, (int) inst->in[0].dim[1]};
     mix(&key, k->name, strlen(k->name));
-    mix(&key, head, sizeof head);
-    if (inst->op->kind == OP_CONV || inst->op->kind == OP_CONV_TRANSPOSE) {
-        const struct conv_attrs *a = &inst->op->u.conv;
-        mix(&key, a, offsetof(struct conv_attrs, count_include_pad));
-    } else if (inst->op->kind == OP_GEMM) {
-        float scale[4] = {inst->op->u.gemm.alpha, inst->op->u.gemm.beta, inst->op->u.gemm.trans_a,
-                          inst->op->u.gemm.trans_b};
-        mix(&key, scale, sizeof scale);
-    }
-    for (int i = 0; i < inst->n_in; i++) {
-        if (!inst->constant[i])
-            continue;
-        mix_desc(&key, &inst->in[i]);
-        mix(&key, inst->constant[i], tensor_bytes(&inst->in[i]));
+    mix(&key, inst->op, sizeof *inst->op);
+    for (int i = 0; i < inst->n_in + inst->n_out; i++) {
+        struct tensor_desc d = i < inst->n_in ? inst->in[i] : inst->out[i - inst->n_in];
+        const void *constant = i < inst->n_in ? inst->constant[i] : NULL;
+        if (constant)
+            mix(&key, constant, tensor_bytes(&d));
+        else if (d.rank > 0)
+            d.dim[0] = 0;
+        mix_desc(&key, &d);
     }
     return key;
 }

@@ -1,6 +1,6 @@
 /* Constants on the device, packed by kernels or as they are, shared by all plans of a session.
  *
- * They are known by a hash of their content and of the kernel that packs them, so a plan for another batch
+ * They are known by a hash of their content, the operator and the kernel that packs them, so a plan for another batch
  * size finds what the first has uploaded without knowing of it.
  *
  * Thread-safety: as the device.
