@@ -18,5 +18,8 @@ extern const unsigned char cl_unary[];    /* functions of one float */
 extern const unsigned char cl_pool[];     /* pooling windows */
 extern const unsigned char cl_resize[];   /* resizing by tables */
 extern const unsigned char cl_gemm[];     /* matrix products */
+extern const unsigned char cl_rows[];     /* reductions, softmax, normalisations */
+extern const unsigned char cl_affine[];   /* scale and shift per channel */
+extern const unsigned char cl_cast[];     /* between number types */
 
 #endif

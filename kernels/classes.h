@@ -27,6 +27,7 @@ extern const struct kernel_class kernel_move_space_to_depth;
 extern const struct kernel_class kernel_gather_rows;
 extern const struct kernel_class kernel_unary_flat;
 extern const struct kernel_class kernel_pool_max;
+extern const struct kernel_class kernel_pool_global;
 extern const struct kernel_class kernel_pool_avg;
 extern const struct kernel_class kernel_pool_l2;
 extern const struct kernel_class kernel_resize_table;
@@ -34,6 +35,14 @@ extern const struct kernel_class kernel_gemm_packed;
 extern const struct kernel_class kernel_gemm_tile;
 extern const struct kernel_class kernel_matmul_packed;
 extern const struct kernel_class kernel_matmul_tile;
+extern const struct kernel_class kernel_reduce;
+extern const struct kernel_class kernel_softmax;
+extern const struct kernel_class kernel_arg_one;
+extern const struct kernel_class kernel_instance_norm;
+extern const struct kernel_class kernel_layer_norm;
+extern const struct kernel_class kernel_batch_norm;
+extern const struct kernel_class kernel_cast_flat;
+extern const struct kernel_class kernel_where_rows;
 extern const struct kernel_class kernel_host;   /* every kind; stays last */
 
 #endif

@@ -26,6 +26,8 @@ enum { GUARD = 256, ALIGN = 128, MAX_CLASSES = 256, SKIPPED = 77 };
 static const struct check_family *const families[] = {
     &check_conv,
     &check_binary,
+    &check_convert,
+    &check_rows,
     &check_gemm,
     &check_unary,
     &check_move,

@@ -178,3 +178,50 @@ const struct check_family check_unary = {
     .name = "unary", .cases = 2 * (UN_SHRINK + 1), .make = make_unary, .bench = bench_unary,
     .tolerances = unary_tolerances,
 };
+
+/* ---- where and cast --------------------------------------------------------------------------------- */
+
+static void make_where(struct check_rng *r, struct check_case *c)
+{
+    static const int types[] = {DT_F32, DT_I64, DT_U8, DT_F16};
+    struct tensor_desc y = any_shape(r, check_int(r, 0, 5));
+    c->op.kind = OP_WHERE;
+    c->inst.n_in = 3;
+    y.type = (enum dtype) check_pick(r, types, 4);
+    c->inst.out[0] = y;
+    int whole = check_int(r, 0, 2);
+    for (int i = 0; i < 3; i++)
+        c->inst.in[i] = i == whole ? y : broadcast_from(r, &y);
+    c->inst.in[0].type = DT_BOOL;
+    snprintf(c->text, sizeof c->text, "where of %s", dtype_name(y.type));
+}
+
+static void make_cast(struct check_rng *r, struct check_case *c)
+{
+    static const int types[] = {DT_F32, DT_F32, DT_F64, DT_F16, DT_U8, DT_I8, DT_U16, DT_I16, DT_I32, DT_U32, DT_I64, DT_BOOL};
+    c->op.kind = OP_CAST;
+    c->inst.n_in = 1;
+    c->inst.in[0] = c->inst.out[0] = any_shape(r, check_int(r, 0, 3));
+    c->inst.in[0].type = (enum dtype) check_pick(r, types, 12);
+    c->inst.out[0].type = (enum dtype) check_pick(r, types, 12);
+    if (c->inst.in[0].type == DT_F32) {
+        c->lo[0] = -300;
+        c->hi[0] = 300;
+    }
+    snprintf(c->text, sizeof c->text, "cast %s to %s", dtype_name(c->inst.in[0].type), dtype_name(c->inst.out[0].type));
+}
+
+static void make_convert(struct check_rng *r, int n, struct check_case *c)
+{
+    c->inst.n_out = 1;
+    if (n % 3)
+        make_cast(r, c);
+    else
+        make_where(r, c);
+}
+
+static const struct check_tolerance convert_tolerances[] = {{"where", 0}, {"cast", 0}, {NULL}};
+
+const struct check_family check_convert = {
+    .name = "convert", .cases = 60, .make = make_convert, .tolerances = convert_tolerances,
+};

@@ -88,7 +88,7 @@ static bool bench_pool(int n, struct check_case *c)
 }
 
 static const struct check_tolerance pool_tolerances[] = {
-    {"pool_max", 0}, {"pool_avg", 2e-6f}, {"pool_l2", 2e-6f}, {NULL},
+    {"pool_max", 0}, {"pool_avg", 2e-6f}, {"pool_l2", 2e-6f}, {"pool_global", 2e-6f}, {NULL},
 };
 
 const struct check_family check_pool = {

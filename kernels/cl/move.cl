@@ -72,3 +72,19 @@ kernel void gather_rows(global T *x, ulong x_at, global void *indices, ulong ind
             to[i] = from[i];
     }
 }
+
+/* Tensors of the nest: condition, a, b, y. */
+kernel void where_rows(global uchar *condition, ulong condition_at, global T *a, ulong a_at, global T *b, ulong b_at,
+                       global T *y, ulong y_at, struct Nest nest)
+{
+    int unit = get_global_id(0) * nest.per_item, end = min(unit + nest.per_item, nest.units);
+    for (; unit < end; unit++) {
+        int n;
+        int4 at = nest_unit(&nest, unit, &n);
+        global const uchar *pc = AT(uchar, condition, condition_at) + at.s0;
+        global const T *pa = AT(T, a, a_at) + at.s1, *pb = AT(T, b, b_at) + at.s2;
+        global T *to = AT(T, y, y_at) + at.s3;
+        for (int i = 0; i < n; i++)
+            to[i] = pc[i * nest.step[0]] ? pa[i * nest.step[1]] : pb[i * nest.step[2]];
+    }
+}

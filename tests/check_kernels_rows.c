@@ -1,0 +1,129 @@
+/* Cases for what works along axes: reductions, softmax, ArgMax, normalisations. */
+#include <stdio.h>
+
+#include "tests/check_kernels.h"
+
+static struct tensor_desc any_shape(struct check_rng *r, int min_rank, int max_rank)
+{
+    static const int dims[] = {1, 1, 2, 3, 5, 7, 8, 9, 16, 17, 31, 33, 80};
+    struct tensor_desc d = {.type = DT_F32, .rank = check_int(r, min_rank, max_rank)};
+    for (int i = 0; i < d.rank; i++)
+        d.dim[i] = check_pick(r, dims, d.rank > 3 ? 9 : d.rank > 2 ? 12 : 13);
+    return d;
+}
+
+static void make_reduce(struct check_rng *r, struct check_case *c)
+{
+    struct tensor_desc x = any_shape(r, 1, 5), y = x;
+    uint32_t axes = (uint32_t) check_int(r, 0, (1 << x.rank) - 1);
+    int form = check_int(r, 0, 4);
+    if (form == 0 && x.rank > 2)
+        axes = ((1u << x.rank) - 1) & ~3u;
+    else if (form == 1)
+        axes = 1u << check_int(r, 0, x.rank - 1);
+    if (check_chance(r, 3))
+        x.dim[check_int(r, 0, x.rank - 1)] = 0;
+    c->op.u.reduce.fn = (enum reduce) check_int(r, RED_SUM, RED_LOG_SUM_EXP);
+    c->op.u.reduce.axes = axes;
+    c->op.u.reduce.keepdims = check_chance(r, 70);
+    y = x;
+    y.rank = 0;
+    for (int i = 0; i < x.rank; i++)
+        if (c->op.u.reduce.keepdims || !(axes >> i & 1))
+            y.dim[y.rank++] = axes >> i & 1 ? 1 : x.dim[i];
+    c->lo[0] = c->op.u.reduce.fn == RED_PROD ? 0.8f : c->op.u.reduce.fn == RED_LOG_SUM ? 0.1f : -1;
+    c->hi[0] = 1.2f;
+    c->inst.in[0] = x;
+    c->inst.out[0] = y;
+}
+
+static void make_axis(struct check_rng *r, struct check_case *c)
+{
+    struct tensor_desc x = any_shape(r, 1, 4);
+    int axis = check_int(r, 0, x.rank - 1);
+    c->op.u.axis.axis = axis;
+    c->op.u.axis.flag = check_chance(r, 40);
+    c->inst.in[0] = c->inst.out[0] = x;
+    c->lo[0] = -8;
+    c->hi[0] = 8;
+    if (c->op.kind == OP_ARG) {
+        c->inst.out[0].type = DT_I64;
+        c->inst.out[0].dim[axis] = 1;
+        c->lo[0] = c->hi[0] = 0;
+    }
+}
+
+static void make_norm(struct check_rng *r, struct check_case *c)
+{
+    bool layer = c->op.kind == OP_LAYER_NORM;
+    struct tensor_desc x = layer ? any_shape(r, 1, 4) : any_shape(r, c->op.kind == OP_INSTANCE_NORM ? 3 : 2, 4);
+    int axis = layer ? check_int(r, 0, x.rank - 1) : 1;
+    struct tensor_desc part = {.type = DT_F32, .rank = layer ? x.rank - axis : 1};
+    for (int i = 0; i < part.rank; i++)
+        part.dim[i] = x.dim[axis + i];
+    c->op.u.norm.epsilon = 1e-3f;
+    c->op.u.norm.axis = axis;
+    c->inst.n_in = c->op.kind == OP_BATCH_NORM ? 5 : layer && check_chance(r, 30) ? 2 : 3;
+    c->inst.in[0] = c->inst.out[0] = x;
+    for (int i = 1; i < c->inst.n_in; i++)
+        c->inst.in[i] = part;
+    if (c->op.kind == OP_BATCH_NORM) {
+        c->constants = 0x1e;
+        c->lo[4] = 0.5f;
+        c->hi[4] = 2;
+        c->op.act = check_chance(r, 50) ? ACT_RELU : ACT_NONE;
+    } else {
+        c->constants = check_chance(r, 50) ? 6 : 0;
+    }
+}
+
+static void make(struct check_rng *r, int n, struct check_case *c)
+{
+    static const enum op_kind kinds[] = {
+        OP_REDUCE, OP_SOFTMAX, OP_REDUCE, OP_ARG, OP_INSTANCE_NORM, OP_LAYER_NORM, OP_BATCH_NORM,
+    };
+    c->op.kind = kinds[n % (int) (sizeof kinds / sizeof *kinds)];
+    c->inst.n_in = c->inst.n_out = 1;
+    if (c->op.kind == OP_REDUCE)
+        make_reduce(r, c);
+    else if (c->op.kind == OP_SOFTMAX || c->op.kind == OP_ARG)
+        make_axis(r, c);
+    else
+        make_norm(r, c);
+    char shape[TENSOR_TEXT_SIZE];
+    snprintf(c->text, sizeof c->text, "%s of %.100s", op_kind_name(c->op.kind), tensor_text(&c->inst.in[0], shape));
+}
+
+static bool bench(int n, struct check_case *c)
+{
+    c->inst.n_in = c->inst.n_out = 1;
+    switch (n) {
+    case 0:
+        c->op.kind = OP_REDUCE;
+        c->op.u.reduce.fn = RED_MEAN;
+        c->op.u.reduce.axes = 0xc;
+        c->inst.in[0] = check_tensor(DT_F32, 4, 1, 64, 64, 64);
+        c->inst.out[0] = check_tensor(DT_F32, 4, 1, 64, 1, 1);
+        break;
+    case 1:
+    case 2:
+        c->op.kind = OP_SOFTMAX;
+        c->op.u.axis.axis = n;
+        c->inst.in[0] = c->inst.out[0] = check_tensor(DT_F32, 3, 1, n == 1 ? 16 : 4420, n == 1 ? 8400 : 16);
+        break;
+    default:
+        return false;
+    }
+    char shape[TENSOR_TEXT_SIZE];
+    snprintf(c->text, sizeof c->text, "%s of %.100s", op_kind_name(c->op.kind), tensor_text(&c->inst.in[0], shape));
+    return true;
+}
+
+static const struct check_tolerance tolerances[] = {
+    {"reduce", 2e-6f}, {"softmax", 2e-6f}, {"arg", 0}, {"instance_norm", 5e-6f}, {"layer_norm", 5e-6f},
+    {"batch_norm", 2e-6f}, {NULL},
+};
+
+const struct check_family check_rows = {
+    .name = "rows", .cases = 210, .make = make, .bench = bench, .tolerances = tolerances,
+};
