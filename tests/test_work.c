@@ -1,0 +1,311 @@
+/* The supervisor through its good and bad days: real decode workers and a real database, a pretended engine.
+ * After each day the books are checked: every clip in one state, no row twice. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "kernels/base/clock.h"
+#include "runner/child.h"
+#include "tests/work_fake.h"
+
+enum { ALL = FAKE_CLIPS, FRAMES = FAKE_CLIPS * FAKE_FRAMES };
+
+static struct fixture fx;
+
+static int set_up(void **state)
+{
+    (void) state;
+    fake_queue(&fx);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void) state;
+    fixture_check_books(&fx);
+    fixture_teardown(&fx);
+    return 0;
+}
+
+/* Every frame of the done clips is there once. */
+static void check_rows(int64_t clips)
+{
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM v_frames"), clips * FAKE_FRAMES);
+    assert_int_equal(fixture_int(&fx, "SELECT count(DISTINCT job_id * 1000 + frame) FROM v_frames"), clips * FAKE_FRAMES);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM v_detections"), clips * FAKE_FRAMES);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM jobs WHERE state = 'running'"), 0);
+}
+
+static void all_clips_are_done_in_full_batches(void **state)
+{
+    (void) state;
+    struct work_result r;
+    assert_int_equal(fake_run(&fx, "", &(struct work_params) {.workers = 6}, &r), CQ_OK);
+    assert_int_equal(r.done, ALL);
+    assert_int_equal(r.left, 0);
+    check_rows(ALL);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM jobs WHERE state = 'done' AND attempts = 1"), ALL);
+    /* 25 frames a clip never fill batches of 8 alone: only across clips can so few batches do. */
+    int64_t batches = fixture_int(&fx, "SELECT batches FROM runs");
+    assert_in_range(batches, FRAMES / 8, FRAMES / 8 + 8);
+    /* Brightness rises from frame to frame and from clip to clip: answers went to their own frames. */
+    assert_int_equal(fixture_int(&fx, "SELECT count(DISTINCT round(score, 5)) > 20 FROM v_detections"), 1);
+
+    assert_int_equal(fake_run(&fx, "", &(struct work_params) {0}, &r), CQ_OK);    /* nothing left to do */
+    assert_int_equal(r.done, 0);
+    check_rows(ALL);
+}
+
+static void more_workers_than_clips_and_one_slot_each(void **state)
+{
+    (void) state;
+    struct work_result r;
+    const struct work_params p = {.workers = 20, .arena_bytes = 4 * 16384, .batch = 8};
+    assert_int_equal(fake_run(&fx, "", &p, &r), CQ_OK);
+    assert_int_equal(r.done, ALL);
+    check_rows(ALL);
+}
+
+static void a_frame_larger_than_the_arena_fails_its_clip(void **state)
+{
+    (void) state;
+    struct work_result r;
+    assert_int_equal(fake_run(&fx, "", &(struct work_params) {.arena_bytes = 8192}, &r), CQ_OK);
+    assert_int_equal(r.failed, ALL);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM v_jobs WHERE reason = 'out_of_memory'"), ALL);
+}
+
+static void a_crashing_decoder_costs_its_own_clip(void **state)
+{
+    (void) state;
+    struct work_result r;
+    assert_int_equal(fake_run(&fx, "crash@clip03", &(struct work_params) {0}, &r), CQ_OK);
+    assert_int_equal(r.done, ALL - 1);
+    assert_int_equal(r.dead, 1);
+    check_rows(ALL - 1);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM v_jobs WHERE state = 'dead' AND reason = 'crash' AND attempts = 2 "
+                                      "AND path LIKE '%clip03%'"), 1);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM attempts WHERE message LIKE '%signal 6%'"), 2);
+}
+
+static void a_hanging_decoder_is_killed(void **state)
+{
+    (void) state;
+    struct work_result r;
+    const struct work_params p = {.stall_timeout_s = 0.6};
+    assert_int_equal(fake_run(&fx, "hang@clip05", &p, &r), CQ_OK);
+    assert_int_equal(r.done, ALL - 1);
+    assert_int_equal(r.dead, 1);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM v_jobs WHERE state = 'dead' AND reason = 'hang'"), 1);
+    check_rows(ALL - 1);
+}
+
+static void a_slow_engine_is_no_hang(void **state)
+{
+    (void) state;
+    struct work_result r;
+    const struct work_params p = {.stall_timeout_s = 0.3, .workers = 8, .batch = 1};
+    assert_int_equal(fake_run(&fx, "slow@1", &p, &r), CQ_OK);
+    assert_int_equal(r.done, ALL);
+    check_rows(ALL);
+}
+
+static void an_engine_that_dies_costs_a_batch(void **state)
+{
+    (void) state;
+    struct work_result r;
+    assert_int_equal(fake_run(&fx, "kill@3", &(struct work_params) {0}, &r), CQ_OK);
+    assert_int_equal(r.done, ALL);
+    check_rows(ALL);
+    assert_true(fixture_int(&fx, "SELECT engine_restarts FROM runs") > 0);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM device_limits WHERE device = 'pretended' AND batch < 8"), 1);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM jobs WHERE attempts > 1"), 0);
+}
+
+static void an_engine_that_always_dies_is_given_up(void **state)
+{
+    (void) state;
+    struct work_result r;
+    assert_int_equal(fake_run(&fx, "killall@1", &(struct work_params) {.workers = 1}, &r), CQ_DEVICE);
+    assert_int_equal(r.done, 0);
+    check_rows(0);
+    assert_int_equal(r.left, fixture_int(&fx, "SELECT count(*) FROM jobs WHERE state = 'pending'"));
+    assert_true(r.left >= ALL - 2);
+}
+
+static void a_lying_engine_is_killed_and_given_up(void **state)
+{
+    (void) state;
+    struct work_result r;
+    assert_int_equal(fake_run(&fx, "lies@1", &(struct work_params) {0}, &r), CQ_DEVICE);
+    check_rows(0);
+}
+
+static void halved_batches_are_remembered(void **state)
+{
+    (void) state;
+    struct work_result r;
+    assert_int_equal(fake_run(&fx, "oom@3", &(struct work_params) {0}, &r), CQ_OK);
+    assert_int_equal(r.done, ALL);
+    check_rows(ALL);
+    assert_int_equal(fixture_int(&fx, "SELECT batch FROM device_limits"), 3);
+    assert_true(fixture_int(&fx, "SELECT oom_halvings FROM runs") > 0);
+}
+
+static void not_even_one_frame_fits(void **state)
+{
+    (void) state;
+    struct work_result r;
+    assert_int_equal(fake_run(&fx, "nofit@1", &(struct work_params) {0}, &r), CQ_OK);
+    assert_int_equal(r.failed, ALL);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM v_jobs WHERE state = 'failed' AND reason = 'out_of_memory'"), ALL);
+    check_rows(0);
+}
+
+/* What cannot run at all leaves the queue as it was. */
+static void no_device_or_no_model_touches_nothing(void **state)
+{
+    (void) state;
+    struct work_result r;
+    assert_int_equal(fake_run(&fx, "nodevice@1", &(struct work_params) {0}, &r), CQ_NO_DEVICE);
+    assert_string_equal(fx.log.last_error, "no device here");
+    assert_int_equal(fake_run(&fx, "badmodel@1", &(struct work_params) {0}, &r), CQ_NOT_FOUND);
+    assert_string_equal(fx.log.last_error, "no such model file");
+    assert_int_equal(r.left, ALL);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM jobs WHERE state = 'pending' AND attempts = 0"), ALL);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM attempts"), 0);
+}
+
+static void a_vanished_clip_is_tried_again_and_fails_alone(void **state)
+{
+    (void) state;
+    struct work_result r;
+    char path[256];
+    snprintf(path, sizeof path, "%s/clip07.y4m", fx.folder);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(fake_run(&fx, "", &(struct work_params) {.max_attempts = 2}, &r), CQ_OK);
+    assert_int_equal(r.done, ALL - 1);
+    assert_int_equal(r.dead, 1);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM v_jobs WHERE reason = 'vanished' AND attempts = 2"), 1);
+    check_rows(ALL - 1);
+}
+
+/* ---- supervisors that are killed or told to stop ---- */
+
+static pid_t start_run(const char *faults)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid)
+        return pid;
+    struct work_result r;
+    setpgid(0, 0);
+    enum cq_err err = fake_run(&fx, faults, &(struct work_params) {.workers = 2}, &r);
+    _exit(err ? 100 : r.aborted ? 2 : r.signal ? 1 : 0);
+}
+
+static void await_done(int64_t n)
+{
+    for (int i = 0; i < 1000 && fixture_int(&fx, "SELECT count(*) FROM jobs WHERE state = 'done'") < n; i++)
+        usleep(10000);
+}
+
+static int end_of(pid_t pid)
+{
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static void killed_in_the_middle_and_run_again(void **state)
+{
+    (void) state;
+    struct work_result r;
+    for (int round = 1; round <= 3; round++) {
+        pid_t pid = start_run("slow@1");
+        await_done(round * 2);
+        kill(round % 2 ? -pid : pid, SIGKILL);      /* the group, or the supervisor alone */
+        assert_int_equal(WTERMSIG(end_of(pid)), SIGKILL);
+    }
+    assert_true(fixture_int(&fx, "SELECT count(*) FROM jobs WHERE state = 'running'") > 0);
+    int64_t start = cq_now_ns();
+    assert_int_equal(fake_run(&fx, "", &(struct work_params) {0}, &r), CQ_OK);
+    assert_true(cq_now_ns() - start < 20000000000);  /* leases of the dead are not waited for */
+    assert_true(r.done > 0);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM jobs WHERE state = 'done'"), ALL);
+    check_rows(ALL);
+}
+
+static void one_signal_drains_two_abort(void **state)
+{
+    (void) state;
+    struct work_result r;
+    pid_t pid = start_run("slow@1");
+    await_done(1);
+    kill(pid, SIGINT);
+    assert_int_equal(WEXITSTATUS(end_of(pid)), 1);
+    int64_t drained = fixture_int(&fx, "SELECT count(*) FROM jobs WHERE state = 'done'");
+    assert_in_range(drained, 1, ALL - 1);
+    check_rows(drained);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM attempts WHERE outcome NOT IN ('done', 'released')"), 0);
+
+    pid = start_run("slow@1");
+    await_done(drained + 1);
+    kill(pid, SIGTERM);
+    usleep(5000);
+    kill(pid, SIGTERM);
+    assert_int_equal(WEXITSTATUS(end_of(pid)), 2);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM jobs WHERE state = 'running'"), 0);
+
+    assert_int_equal(fake_run(&fx, "", &(struct work_params) {0}, &r), CQ_OK);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM jobs WHERE state = 'done'"), ALL);
+    check_rows(ALL);
+}
+
+static void two_supervisors_share_the_queue(void **state)
+{
+    (void) state;
+    pid_t a = start_run("slow@1"), b = start_run("slow@1");
+    assert_int_equal(WEXITSTATUS(end_of(a)), 0);
+    assert_int_equal(WEXITSTATUS(end_of(b)), 0);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM jobs WHERE state = 'done'"), ALL);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM attempts"), ALL);
+    check_rows(ALL);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && !strcmp(argv[1], "--child=decode"))
+        return child_decode_main();
+    if (argc == 2 && !strcmp(argv[1], "--child=engine"))
+        return fake_engine_main();
+#define DAY(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        DAY(all_clips_are_done_in_full_batches),
+        DAY(more_workers_than_clips_and_one_slot_each),
+        DAY(a_frame_larger_than_the_arena_fails_its_clip),
+        DAY(a_crashing_decoder_costs_its_own_clip),
+        DAY(a_hanging_decoder_is_killed),
+        DAY(a_slow_engine_is_no_hang),
+        DAY(an_engine_that_dies_costs_a_batch),
+        DAY(an_engine_that_always_dies_is_given_up),
+        DAY(a_lying_engine_is_killed_and_given_up),
+        DAY(halved_batches_are_remembered),
+        DAY(not_even_one_frame_fits),
+        DAY(no_device_or_no_model_touches_nothing),
+        DAY(a_vanished_clip_is_tried_again_and_fails_alone),
+        DAY(killed_in_the_middle_and_run_again),
+        DAY(one_signal_drains_two_abort),
+        DAY(two_supervisors_share_the_queue),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,24 @@
+/* A run of the supervisor in a test: real decode workers, a real database, and an engine that only pretends to
+ * compute, so that its deaths, refusals and shortages can be had on demand. The test program is its own child.
+ */
+#ifndef CLIPQ_TESTS_WORK_FAKE_H
+#define CLIPQ_TESTS_WORK_FAKE_H
+
+#include "runner/work.h"
+#include "tests/store_fixture.h"
+
+enum { FAKE_CLIPS = 12, FAKE_FRAMES = 25 };
+
+/* A fresh queue of FAKE_CLIPS clips of FAKE_FRAMES frames each, "clip00.y4m" and so on. */
+void fake_queue(struct fixture *f);
+
+/* What the pretended engine does otherwise, as a list of words in CLIPQ_FAULT (see runner/fault.h) and:
+ *     nodevice@1    HELLO says that there is none           badmodel@1   the model is refused
+ *     slow@1        each batch takes 20 ms                  oom@N        batches over N are answered as halved
+ *     nofit@1       not even one frame fits                 lies@1       malformed answers
+ * Returns work_run()'s code. */
+enum cq_err fake_run(struct fixture *f, const char *faults, const struct work_params *p, struct work_result *out);
+
+int fake_engine_main(void);
+
+#endif
