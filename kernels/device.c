@@ -143,9 +143,9 @@ enum cq_err device_alloc(struct device *dev, size_t bytes, struct device_mem **o
     bool injected = fault_due(&dev->fail_alloc);
     if (!injected)
         mem->mem = clCreateBuffer(dev->context, CL_MEM_READ_WRITE, bytes, NULL, &status);
-    if (status != CL_SUCCESS)
-        cq_log_info(dev->log, "device %s: no room for %zu bytes", dev->info.spec, bytes);
-    enum cq_err err = device_check(dev, status, injected ? "clCreateBuffer (injected fault)" : "clCreateBuffer");
+    char call[80];
+    snprintf(call, sizeof call, "clCreateBuffer of %zu bytes%s", bytes, injected ? " (injected fault)" : "");
+    enum cq_err err = device_check(dev, status, call);
     if (!err)
         err = touch(mem);
     if (err) {

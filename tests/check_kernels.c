@@ -21,7 +21,7 @@
 #include "kernels/device.h"
 #include "kernels/kernel.h"
 
-enum { GUARD = 256, ALIGN = 128, MAX_CLASSES = 256, SKIPPED = 77 };
+enum { GUARD = 256, ALIGN = 128, MAX_CLASSES = 256, LAYOUTS = 8, SKIPPED = 77 };
 
 static const struct check_family *const families[] = {
     &check_conv,
@@ -343,11 +343,17 @@ static bool strayed(const struct arena *a, size_t scratch)
     return bad;
 }
 
-static const char *layout_text(int bits)
+static const char *layout_name(const struct tensor_desc *d)
 {
-    static const char *const text[] = {"plain", "blocked>plain", "plain+blocked>plain", "blocked+blocked>plain",
-                                       "plain>blocked", "blocked+plain>blocked", "plain+blocked>blocked", "blocked"};
-    return text[bits & 7];
+    return d->layout == LAYOUT_BLOCKED ? "blocked" : "plain";
+}
+
+/* "blocked>plain": the first input and the first output; "+" what the other inputs are, if that differs. */
+static char *layout_text(const struct op_inst *inst, int bits, char out[40])
+{
+    bool mixed = !(bits & 1) && (bits & 2);
+    snprintf(out, 40, "%s%s>%s", layout_name(&inst->in[0]), mixed ? "+blocked" : "", layout_name(&inst->out[0]));
+    return out;
 }
 
 static float tolerance_of(const char *kernel)
@@ -444,38 +450,52 @@ static void report(const struct options *o, const struct check_family *f, int in
            kernel, c->text, layouts, (double) error, why, (unsigned long long) o->seed, f->name, index, kernel);
 }
 
+/* Is the variant to be looked at in this run? The host's times are of no interest and take long. */
+static bool wanted(const struct options *o, const struct kernel_class *k, const struct check_case *c)
+{
+    if (o->only)
+        return !strcmp(o->only, k->name) && (k->kind == c->op.kind || kernel_is_host(k));
+    return kernel_is_host(k) ? !o->bench : k->kind == c->op.kind;
+}
+
+static void check_variant(struct device *dev, const struct options *o, const struct check_family *f, int index,
+                          const struct check_case *c, const char *layouts, void *const *want, struct tally *tally, int n)
+{
+    const struct kernel_class *k = kernel_classes[n];
+    float error, limit = c->tolerance > 0 ? c->tolerance : tolerance_of(k->name);
+    double seconds = 0;
+    char why[200];
+    run_variant(dev, k, c, want, &error, why, sizeof why, o->bench ? &seconds : NULL);
+    tally->ran[n]++;
+    tally->worst[n] = error > tally->worst[n] ? error : tally->worst[n];
+    if (limit < 0)
+        snprintf(why, sizeof why, "has no tolerance in its family's table");
+    if (!(error <= limit)) {
+        tally->failed++;
+        report(o, f, index, c, k->name, layouts, error, why);
+    }
+    if (o->verbose)
+        printf("%s %d: %s (%s) on %s: error %.3g\n", f->name, index, k->name, layouts, c->text, (double) error);
+    if (o->bench)
+        printf("%-15s %-15s %9.3f ms %8.2f GFLOPS  %s\n", k->name, layouts, seconds * 1e3,
+               op_flops(&c->inst) / seconds * 1e-9, c->text);
+    fflush(stdout);
+}
+
 /* All variants and layouts of a case. */
 static void check_case_run(struct device *dev, const struct options *o, const struct check_family *f, int index,
                            struct check_case *c, void *const *want, struct tally *tally)
 {
-    struct op_inst plain = c->inst;
+    const struct op_inst plain = c->inst;
     for (int n = 0; kernel_classes[n]; n++) {
-        const struct kernel_class *k = kernel_classes[n];
-        if ((k->kind != c->op.kind && !kernel_is_host(k)) || (o->only && strcmp(o->only, k->name)))
+        if (!wanted(o, kernel_classes[n], c))
             continue;
-        for (int bits = 0; bits < 8; bits++) {
+        for (int bits = 0; bits < LAYOUTS; bits++) {
             c->inst = plain;
-            if (!apply_layouts(&c->inst, bits, device_get_info(dev)->float_width) || !k->serves(dev, &c->inst))
-                continue;
-            char why[200];
-            float error, limit = c->tolerance > 0 ? c->tolerance : tolerance_of(k->name);
-            double seconds = 0;
-            run_variant(dev, k, c, want, &error, why, sizeof why, o->bench ? &seconds : NULL);
-            tally->ran[n]++;
-            tally->worst[n] = error > tally->worst[n] ? error : tally->worst[n];
-            if (limit < 0)
-                snprintf(why, sizeof why, "has no tolerance in its family's table");
-            if (!(error <= limit)) {
-                tally->failed++;
-                report(o, f, index, c, k->name, layout_text(bits), error, why);
-            }
-            if (o->verbose)
-                printf("%s %d: %s (%s) on %s: error %.3g\n", f->name, index, k->name, layout_text(bits), c->text,
-                       (double) error);
-            if (o->bench)
-                printf("%-18s %-14s %-44s %9.3f ms %8.2f GFLOPS\n", k->name, layout_text(bits), c->text, seconds * 1e3,
-                       op_flops(&c->inst) / seconds * 1e-9);
-            fflush(stdout);
+            char layouts[40];
+            if (apply_layouts(&c->inst, bits, device_get_info(dev)->float_width) &&
+                kernel_classes[n]->serves(dev, &c->inst))
+                check_variant(dev, o, f, index, c, layout_text(&c->inst, bits, layouts), want, tally, n);
         }
     }
     c->inst = plain;
