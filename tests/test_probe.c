@@ -152,6 +152,12 @@ static void takes_the_stream_with_most_frames(void **state)
     assert_int_equal(p.video_streams, 2);
     assert_int_equal(p.coded_w, 64);
     assert_string_equal(p.stream_reason, "most frames (about 25) of 2 video streams");
+
+    make_clip(make_path("two.mkv"), streams, 2, NULL);
+    p = probed(make_path("two.mkv"));
+    assert_int_equal(p.stream_index, 1);
+    assert_int_equal(p.coded_w, 64);
+    assert_true(fabs(p.duration_s - 1) < 1e-3);
 }
 
 static void an_attached_picture_is_not_the_clip(void **state)

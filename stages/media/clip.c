@@ -277,6 +277,7 @@ static bool seek_to(struct clip *c, double time_s)
     if (av >= 0) {
         avcodec_flush_buffers(c->decoder);
         c->joined = false;
+        c->read_errors = 0;
         c->last_pts = AV_NOPTS_VALUE;
         c->ordinal = -1;
     }

@@ -6,9 +6,21 @@
 
 #include <libavformat/avformat.h>
 
+/* Matroska has the duration of a single stream only as a tag, "00:00:08.720000000". */
+static double tagged_duration(const AVStream *st)
+{
+    const AVDictionaryEntry *tag = av_dict_get(st->metadata, "DURATION", NULL, AV_DICT_IGNORE_SUFFIX);
+    int hours, minutes;
+    double seconds;
+    if (!tag || sscanf(tag->value, "%d:%d:%lf", &hours, &minutes, &seconds) != 3)
+        return 0;
+    seconds += hours * 3600.0 + minutes * 60.0;
+    return seconds > 0 ? seconds : 0;
+}
+
 static double own_duration(const AVStream *st)
 {
-    return st->duration > 0 ? (double) st->duration * av_q2d(st->time_base) : 0;
+    return st->duration > 0 ? (double) st->duration * av_q2d(st->time_base) : tagged_duration(st);
 }
 
 double stream_duration(const struct AVFormatContext *format, int index)
