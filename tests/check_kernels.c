@@ -1,7 +1,7 @@
 /* Every OpenCL kernel against the C reference, on random shapes; with --bench, how fast they are on real ones.
  *
  *     check_kernels [--seed N] [--cases N] [--family NAME] [--only KERNEL] [--index N] [--device SPEC]
- *                   [--list] [--verbose] [--bench]
+ *                   [--width 4|8|16] [--list] [--verbose] [--bench]
  *
  * Each case has a generator state made of (seed, family, index), so that the line printed for a failure is
  * enough to run it alone. A run fails also when a variant of the registry met no case that it serves, unless
@@ -42,6 +42,7 @@ struct options {
     int cases;                 /* 0: the family's own number */
     const char *family, *only, *device;
     int index;                 /* -1: all */
+    int width;                 /* 0: the device's; else build everything for vectors of so many floats */
     bool bench, verbose, list;
 };
 
@@ -583,6 +584,8 @@ static int parse(int argc, char **argv, struct options *o)
             o->cases = (int) n;
         else if (!strcmp(a, "--index") && number)
             o->index = (int) n;
+        else if (!strcmp(a, "--width") && (n == 4 || n == 8 || n == 16))
+            o->width = (int) n;
         else if (!strcmp(a, "--family") && *value)
             o->family = value;
         else if (!strcmp(a, "--only") && *value)
@@ -613,6 +616,8 @@ int main(int argc, char **argv)
         printf("SKIP: no OpenCL device\n");
         return SKIPPED;
     }
+    if (o.width)
+        info.float_width = o.width;
     if (!err)
         err = device_open(&log, &info, &dev);
     if (err)
