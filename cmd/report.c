@@ -105,7 +105,7 @@ static void print_runs(const struct report *r)
            text_count(r->sampled, f[2]), text_count(r->inferred, f[3]), text_count(r->batches, f[4]), r->mean_batch);
     printf("  accidents: %lld out-of-memory halvings, %lld worker restarts, %lld engine restarts\n", (long long) r->halvings,
            (long long) r->worker_restarts, (long long) r->engine_restarts);
-    printf("  device: %s\n", r->runs[0].devices);
+    printf("  --device %s\n", r->runs[0].devices);
 }
 
 static void print_models(const struct report *r)

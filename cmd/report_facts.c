@@ -40,7 +40,7 @@ static int engines_of(const struct store_run_row *run)
 {
     int n = 1;
     for (const char *c = run->devices; *c; c++)
-        n += *c == ';';
+        n += *c == ',';
     return n;
 }
 

@@ -60,7 +60,7 @@ static void progress_text(const struct work_progress *p, char *out, size_t size)
         n += snprintf(out + n, size - (size_t) n, ", %lld failed", (long long) p->clips_failed);
     if ((size_t) n < size)
         n += snprintf(out + n, size - (size_t) n, "  %.1f frames/s  %.2fx real time", p->frames_per_s, p->times_real_time);
-    if (p->eta_s >= 0 && (size_t) n < size)
+    if (p->eta_s >= 0 && p->clips_left + p->clips_running > 0 && (size_t) n < size)
         n += snprintf(out + n, size - (size_t) n, "  ETA %s", text_seconds(p->eta_s, eta));
     if (p->note && (size_t) n < size)
         snprintf(out + n, size - (size_t) n, "  (%s)", p->note);

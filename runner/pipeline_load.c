@@ -1,12 +1,10 @@
 /* From a model's name on the command line to its place in a pipeline. */
 #include "runner/pipeline_load.h"
 
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
@@ -44,24 +42,18 @@ static enum cq_err check_decoder(struct cq_log *log, const char *name)
     return CQ_INVALID;
 }
 
-static enum cq_err apply_card_file(struct cq_log *log, const char *spec, struct card *card)
+static enum cq_err make_card(struct cq_log *log, const struct model *m, const char *spec,
+                             const struct pipeline_flags *f, struct card *card)
 {
-    char path[PATH_MAX];
-    enum cq_err err = card_path_of(spec, path, sizeof path);
-    if (err || access(path, F_OK))
-        return err;
-    return card_apply_file(log, card, path);
-}
-
-static enum cq_err complete_card(struct cq_log *log, const char *spec, const struct pipeline_flags *f, struct card *card)
-{
-    enum cq_err err = is_builtin(spec) ? CQ_OK : apply_card_file(log, spec, card);
-    if (!err && f->labels)
-        err = card_apply_labels(log, card, f->labels);
+    enum cq_err err = card_make(log, m, &(struct card_request) {
+        .model_path = is_builtin(spec) ? NULL : spec,
+        .decoder = f->decoder,
+        .labels = f->labels,
+        .width = f->width,
+        .height = f->height,
+    }, card);
     if (err)
         return err;
-    if (f->decoder)
-        snprintf(card->decoder, sizeof card->decoder, "%s", f->decoder);
     if (!isnan(f->threshold))
         card->threshold = f->threshold;
     if (!isnan(f->nms))
@@ -79,12 +71,7 @@ enum cq_err pipeline_load_model(struct cq_log *log, const char *spec, const stru
         err = load(log, spec, &m);
     if (err)
         return err;
-    err = card_from_model(log, m, flags->decoder, flags->width, flags->height, card);
-    if (!err) {
-        err = complete_card(log, spec, flags, card);
-        if (err)
-            card_finish(card);
-    }
+    err = make_card(log, m, spec, flags, card);
     if (err) {
         model_destroy(&m);
         return err;

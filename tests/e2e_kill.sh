@@ -36,7 +36,7 @@ for round in 1 2 3; do
     check "the kill came in the middle" 1 $(( $(count kill.db done) < clips ))
 done
 sleep 0.2
-check "no process is left behind" "" "$(pgrep -g "$pid" || true)"
+check "no process is left behind" "" "$(pgrep -g "$pid" -r R,S,D,T || true)"
 check_code 0 "$clipq" work --db kill.db --workers 2 --progress none
 check_whole kill.db "after three kills"
 

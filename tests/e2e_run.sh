@@ -64,11 +64,11 @@ check_code 3 env CLIPQ_FAULT=hang@clip1 "$clipq" work -q --db hang.db --workers 
 check "a clip that hangs is put aside" "dead hang|done " \
     "$(sql hang.db "SELECT state, coalesce(reason, '') FROM v_jobs ORDER BY path" | paste -sd'|')"
 
-check_code 11 "$clipq" work --db late.db --device 99:0
-check_says "99:0"
 check_code 11 env OCL_ICD_VENDORS="$work/none/" "$clipq" devices
 check_code 0 "$clipq" submit --db nodev.db in/clip1.y4m
 check_code 11 env OCL_ICD_VENDORS="$work/none/" "$clipq" work --db nodev.db
+check_code 11 "$clipq" work --db nodev.db --device 99:0
+check_says "99:0"
 check "the queue is as it was" "pending 0" "$(sql nodev.db "SELECT state, attempts FROM v_jobs")"
 
 finish

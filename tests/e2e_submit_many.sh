@@ -37,5 +37,6 @@ ms=$(( ($(date +%s%N) - start) / 1000000 ))
 check "all are queued" "$many" "$(sql many.db "SELECT count(*) FROM v_jobs WHERE state = 'pending'")"
 echo "$many clips in $ms ms: $(( many * 1000 / (ms + 1) )) a second; peak $many_kib KiB, with 50 clips $few_kib KiB"
 check "more than 100 a second" 1 $(( many * 1000 / (ms + 1) > 100 ))
-check "no more memory for many than for 50 (within 4 MiB)" 1 $(( many_kib < few_kib + 4096 ))
+# What may grow is SQLite's page cache, up to its 16 MiB, and the index of a WAL that is not longer than 64 MiB.
+check "no more memory for many than for 50, but for the page cache" 1 $(( many_kib < few_kib + 20 * 1024 ))
 finish
