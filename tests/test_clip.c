@@ -221,6 +221,42 @@ static void a_tail_of_other_bytes_is_no_damage(void **state)
     check_end(decoded(&params), FAIL_NONE, 50);
 }
 
+static void append(const char *path, const char *from)
+{
+    int64_t size = make_size(from);
+    uint8_t *data = malloc((size_t) size);
+    FILE *in = fopen(from, "rb"), *out = fopen(path, "ab");
+    assert_true(data && in && out);
+    assert_int_equal(fread(data, 1, (size_t) size, in), size);
+    assert_int_equal(fwrite(data, 1, (size_t) size, out), size);
+    fclose(in);
+    assert_int_equal(fclose(out), 0);
+    free(data);
+}
+
+static void a_size_that_changes_is_survived(void **state)
+{
+    (void) state;
+    struct make_stream m = {"mpeg2video", AV_PIX_FMT_YUV420P, 64, 48, .frames = 25};
+    make_clip(make_path("sizes.ts"), &m, 1, NULL);
+    m.w = 128;
+    m.h = 96;
+    make_clip(make_path("larger.ts"), &m, 1, NULL);
+    append(make_path("sizes.ts"), make_path("larger.ts"));
+
+    struct clip_params params = params_of(make_path("sizes.ts"));
+    struct clip *c;
+    assert_int_equal(clip_open(NULL, &params, &c, NULL), CQ_OK);
+    struct clip_frame f;
+    int small = 0, large = 0;
+    while (!clip_next(c, &f)) {
+        small += f.picture->width == 64 && f.picture->height == 48;
+        large += f.picture->width == 128 && f.picture->height == 96;
+    }
+    clip_close(&c);
+    assert_true(small >= 24 && large >= 24);   /* at the join of two streams one frame may go */
+}
+
 static void overwrite(const char *path, int64_t from, int64_t to)
 {
     FILE *f = fopen(path, "r+b");
@@ -298,6 +334,7 @@ int main(void)
         cmocka_unit_test(key_frames_without_pts_have_the_same_times),
         cmocka_unit_test(a_cut_file_is_truncated_and_keeps_its_frames),
         cmocka_unit_test(a_tail_of_other_bytes_is_no_damage),
+        cmocka_unit_test(a_size_that_changes_is_survived),
         cmocka_unit_test(damage_inside_is_survived),
         cmocka_unit_test(nothing_decodable_is_an_error),
         cmocka_unit_test(a_changed_file_is_refused),

@@ -358,14 +358,14 @@ static void judge(struct clip *c)
                  strerror(c->source.io_error));
     } else if (!e->decoded) {
         e->failure = FAIL_DECODE_ERROR;
-        snprintf(what, sizeof what, "no frame decoded, %" PRId64 " errors", e->errors);
+        snprintf(what, sizeof what, "no frame decoded; errors: %" PRId64, e->errors);
     } else if (expected > c->source.size) {
         e->failure = FAIL_TRUNCATED;
         snprintf(what, sizeof what, "%" PRId64 " of %" PRId64 " bytes are there; %" PRId64 " frames, to %.3f s",
                  c->source.size, expected, e->decoded, e->last_s);
     } else if (e->errors) {
         e->failure = FAIL_DAMAGED;
-        snprintf(what, sizeof what, "%" PRId64 " errors; %" PRId64 " frames, to %.3f s", e->errors, e->decoded,
+        snprintf(what, sizeof what, "errors: %" PRId64 "; %" PRId64 " frames, to %.3f s", e->errors, e->decoded,
                  e->last_s);
     } else {
         return;

@@ -1,7 +1,11 @@
 /* A clip being decoded: sampled frames in presentation order, with the time each really has.
  *
  * Damage is survived: what decodes is given out, and clip_end() says what was wrong. Times are pts in the
- * stream's time base (libavcodec's best effort where the container has none), never counted from a rate.
+ * stream's time base (libavcodec's best effort where the container has none), never counted from a rate; only raw
+ * elementary streams, which carry no time at all, get the durations of their frames added up.
+ *
+ * A range that begins more than a few seconds into the clip is entered by seeking, and SAMPLE_KEYFRAMES leaves other
+ * frames undecoded; both give the frames that decoding everything would give, with ordinal -1.
  *
  * Thread-safety: one thread at a time per object. Decodes on `threads` threads of its own.
  */
