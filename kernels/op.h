@@ -85,7 +85,9 @@ enum unary {
     UN_ELU,          /* a*(exp(x)-1) for x < 0 */
     UN_SELU,         /* b*(x or a*(exp(x)-1)) */
     UN_CELU, UN_SOFTPLUS, UN_SOFTSIGN, UN_MISH, UN_GELU, UN_GELU_TANH, UN_THRESHOLDED_RELU,
-    UN_NOT, UN_ISNAN, UN_ISINF, UN_SHRINK
+    UN_NOT, UN_ISNAN,
+    UN_ISINF,        /* a: -inf counts, b: +inf counts */
+    UN_SHRINK        /* x + b below -a, x - b above a, else 0 */
 };                   /* parameters a, b in struct op.act_a, act_b */
 
 enum binary {

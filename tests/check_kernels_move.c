@@ -28,7 +28,9 @@ static int part_size(struct check_rng *r)
 
 static void make_concat(struct check_rng *r, struct check_case *c)
 {
-    struct tensor_desc d = any_tensor(r, 1, 4);
+    struct tensor_desc d = any_tensor(r, check_chance(r, 60) ? 4 : 1, 4);
+    if (check_chance(r, 50))
+        d.type = DT_F32;
     int axis = d.rank > 2 && check_chance(r, 70) ? 1 : check_int(r, 0, d.rank - 1);
     c->op.u.axis.axis = axis;
     c->inst.n_in = check_int(r, 1, 5);
@@ -268,5 +270,5 @@ static const struct check_tolerance tolerances[] = {
 };
 
 const struct check_family check_move = {
-    .name = "move", .cases = 240, .make = make, .bench = bench, .tolerances = tolerances,
+    .name = "move", .cases = 360, .make = make, .bench = bench, .tolerances = tolerances,
 };

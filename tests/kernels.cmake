@@ -15,3 +15,13 @@ foreach(width 4 16)
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(check_kernels_width_${width} PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77)
 endforeach()
+# Every read and write of the kernels within bounds, seen by a simulator.
+find_program(OCLGRIND oclgrind)
+if(OCLGRIND AND NOT CLIPQ_SANITIZE)
+  add_test(NAME check_kernels_oclgrind COMMAND ${OCLGRIND} --check-api $<TARGET_FILE:check_kernels> --cases 12
+           WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(check_kernels_oclgrind PROPERTIES TIMEOUT 600 FAIL_REGULAR_EXPRESSION "Invalid;ERROR")
+endif()
+
+clipq_test(test_reference clipq_kernels)
+target_link_libraries(test_reference PRIVATE m)

@@ -1,8 +1,8 @@
 /* Resize: nearest, linear and cubic, separable over all dimensions.
  *
  * Each output coordinate of each dimension has up to four taps (input position, weight); an output element is the
- * sum over the product of its dimensions' taps. Source positions are computed in float, as ONNX Runtime does: the
- * rounding of ties in nearest mode depends on it.
+ * sum over the product of its dimensions' taps. As in ONNX Runtime, source positions are computed in float, for the
+ * rounding of ties in nearest mode depends on it, and a dimension of scale 1 is left alone, cropping included.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -12,6 +12,8 @@
 static float source_of(const struct resize_attrs *r, int rank, int d, int64_t in, int64_t out, int64_t o)
 {
     float scale = r->scale[d], x = (float) o, start = r->roi[d], end = r->roi[rank + d], last = (float) (in - 1);
+    if (scale == 1)
+        return x;
     switch (r->coord) {
     case COORD_HALF_PIXEL:
         return (x + 0.5f) / scale - 0.5f;
