@@ -67,7 +67,7 @@ static void describe(cl_platform_id platform, cl_device_id id, int p, int d, str
     cl_uint units = 0, native = 0, mhz = 0, align_bits = 0;
     cl_ulong global = 0, max_alloc = 0;
     memset(out, 0, sizeof *out);
-    snprintf(out->spec, sizeof out->spec, "%d:%d", p, d);
+    snprintf(out->spec, sizeof out->spec, "%hhu:%hhu", (unsigned char) p, (unsigned char) d);
     clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof out->platform - 1, out->platform, NULL);
     clGetDeviceInfo(id, CL_DEVICE_NAME, sizeof out->name - 1, out->name, NULL);
     clGetDeviceInfo(id, CL_DEVICE_VENDOR, sizeof out->vendor - 1, out->vendor, NULL);
