@@ -91,7 +91,8 @@ void make_cut(const char *path, const char *from, int64_t size)
 
 void make_sound(const char *path)
 {
-    static const uint8_t head[44] = "RIFF\x64\x1f\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x40\x1f\0\0\1\0\x8\0data\x40\x1f\0";
+    static const uint8_t head[44] = "RIFF\x64\x1f\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x40\x1f\0\0\1\0\x8\0"
+                                    "data\x40\x1f\0";
     uint8_t wav[44 + 8000];
     memcpy(wav, head, 44);
     memset(wav + 44, 128, 8000);

@@ -84,7 +84,9 @@ static enum failure open_decoder(struct clip *c)
     if (av >= 0)
         return FAIL_NONE;
     source_explain(&c->source, "the decoder does not start", av, c->end.message, sizeof c->end.message);
-    return av == AVERROR(ENOMEM) ? FAIL_INTERNAL : av == AVERROR_PATCHWELCOME ? FAIL_UNSUPPORTED_CODEC : FAIL_DECODE_ERROR;
+    if (av == AVERROR(ENOMEM))
+        return FAIL_INTERNAL;
+    return av == AVERROR_PATCHWELCOME ? FAIL_UNSUPPORTED_CODEC : FAIL_DECODE_ERROR;
 }
 
 static bool is_as_probed(const struct source *s, const struct clip_params *p)
@@ -101,6 +103,7 @@ static enum failure open_stream(struct clip *c)
                  "size or time of change differs (%" PRId64 " bytes now); submit it again", s->size);
         f = FAIL_CHANGED;
     }
+    /* The full look costs some ms, but a decoder that is not told how far frames are reordered loses the first. */
     if (!f)
         f = source_open_format(s, SOURCE_FULL, c->end.message, sizeof c->end.message);
     if (f)
