@@ -39,4 +39,17 @@ echo "$many clips in $ms ms: $(( many * 1000 / (ms + 1) )) a second; peak $many_
 check "more than 100 a second" 1 $(( many * 1000 / (ms + 1) > 100 ))
 # What may grow is SQLite's page cache, up to its 16 MiB, and the index of a WAL that is not longer than 64 MiB.
 check "no more memory for many than for 50, but for the page cache" 1 $(( many_kib < few_kib + 20 * 1024 ))
+
+# Ctrl-C keeps what was probed by then, and says by its code that it was not all.
+"$clipq" submit -q --db cut.db many &
+pid=$!
+while [ "$(sql cut.db "SELECT count(*) FROM v_jobs" 2> /dev/null || echo 0)" -lt 100 ]; do sleep 0.01; done
+kill -INT "$pid"
+code=0
+wait "$pid" || code=$?
+kept=$(sql cut.db "SELECT count(*) FROM v_jobs WHERE state = 'pending'")
+check "Ctrl-C ends it with 130" 130 "$code"
+check "what was done by then is kept" 1 $(( kept >= 100 && kept < many ))
+check_code 0 "$clipq" submit --db cut.db many
+check "submitting again takes up the rest" "$many" "$(sql cut.db "SELECT count(*) FROM v_jobs")"
 finish

@@ -13,7 +13,7 @@ cd "$root"
 quick=${1:-}
 
 # shellcheck disable=SC2086
-install_packages $packages_build libcmocka-dev sqlite3 ffmpeg universal-ctags
+install_packages $packages_build libcmocka-dev libonnx-testdata oclgrind sqlite3 ffmpeg universal-ctags
 
 jobs=$(nproc)
 results=$(mktemp -d)
