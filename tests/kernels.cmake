@@ -1,5 +1,7 @@
 clipq_test(check_kernels clipq_kernels)
 target_sources(check_kernels PRIVATE
+  check_run.c
+  check_values.c
   check_kernels_conv.c
   check_kernels_elementwise.c
   check_kernels_image.c

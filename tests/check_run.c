@@ -1,0 +1,237 @@
+/* One variant on one case: lay everything out in one guarded buffer, run, compare, time. */
+#include "tests/check_run.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/base/clock.h"
+#include "kernels/device.h"
+
+enum { GUARD = 256, ALIGN = 128 };
+
+/* One device buffer with everything a run touches, and its image on the host. */
+struct arena {
+    uint8_t *image;            /* what was uploaded */
+    uint8_t *after;            /* what came back */
+    size_t size;
+    struct kernel_bufs at;     /* mem is filled in once the buffer exists */
+    size_t out_bytes[OP_MAX_OUTPUTS];
+};
+
+static bool can_block(const struct tensor_desc *d)
+{
+    return d->type == DT_F32 && (d->rank == 3 || d->rank == 4);
+}
+
+static void set_layout(struct tensor_desc *d, bool blocked, int block)
+{
+    d->layout = blocked ? LAYOUT_BLOCKED : LAYOUT_PLAIN;
+    d->block = blocked ? block : 0;
+}
+
+bool check_apply_layouts(struct op_inst *inst, int bits, int block)
+{
+    int changed = 0;
+    for (int i = 0; i < inst->n_in; i++) {
+        int bit = i ? 2 : 1;
+        if (inst->constant[i] || !can_block(&inst->in[i]))
+            continue;
+        set_layout(&inst->in[i], bits & bit, block);
+        changed |= bits & bit;
+    }
+    for (int i = 0; i < inst->n_out; i++) {
+        if (!can_block(&inst->out[i]))
+            continue;
+        set_layout(&inst->out[i], bits & 4, block);
+        changed |= bits & 4;
+    }
+    return changed == bits;
+}
+
+/* Where element `i` of the PLAIN order is stored. */
+static int64_t stored_at(const struct tensor_desc *d, int64_t i)
+{
+    if (d->layout == LAYOUT_PLAIN)
+        return i;
+    int64_t area = d->rank == 4 ? d->dim[2] * d->dim[3] : d->dim[2];
+    int64_t pixel = i % area, c = i / area % d->dim[1], n = i / area / d->dim[1];
+    int64_t blocks = (d->dim[1] + d->block - 1) / d->block;
+    return ((n * blocks + c / d->block) * area + pixel) * d->block + c % d->block;
+}
+
+static void store_tensor(const struct tensor_desc *d, const void *plain, void *stored)
+{
+    size_t size = dtype_size(d->type);
+    int64_t n = tensor_elems(d);
+    for (int64_t i = 0; i < n; i++)
+        memcpy((char *) stored + (size_t) stored_at(d, i) * size, (const char *) plain + (size_t) i * size, size);
+}
+
+static size_t reserve(struct arena *a, size_t bytes)
+{
+    size_t at = a->size + GUARD;
+    a->size = (at + bytes + GUARD + ALIGN - 1) / ALIGN * ALIGN;
+    return at;
+}
+
+static void arena_finish(struct arena *a)
+{
+    free(a->image);
+    free(a->after);
+}
+
+/* Places everything, fills the image; the buffer itself is made by the caller. */
+static enum cq_err arena_init(struct arena *a, const struct device *dev, const struct kernel_class *k,
+                              const struct check_case *c)
+{
+    const struct op_inst *inst = &c->inst;
+    size_t packed = k->packed_bytes ? k->packed_bytes(dev, inst) : 0;
+    size_t scratch = k->scratch_bytes ? k->scratch_bytes(dev, inst) : 0;
+    unsigned packs = packed ? k->packs : 0;
+    memset(a, 0, sizeof *a);
+    for (int i = 0; i < inst->n_in; i++)
+        if (inst->in[i].type != DT_NONE && !(packs >> i & 1))
+            a->at.in[i].offset = reserve(a, tensor_bytes(&inst->in[i]));
+    for (int i = 0; i < inst->n_out; i++) {
+        a->out_bytes[i] = tensor_bytes(&inst->out[i]);
+        a->at.out[i].offset = reserve(a, a->out_bytes[i]);
+    }
+    a->at.packed.offset = packed ? reserve(a, packed) : 0;
+    a->at.scratch.offset = scratch ? reserve(a, scratch) : 0;
+
+    a->image = check_alloc(a->size);
+    a->after = check_alloc(a->size);
+    memset(a->image, 0xff, a->size);
+    for (int i = 0; i < inst->n_in; i++)
+        if (a->at.in[i].offset)
+            store_tensor(&inst->in[i], c->data[i], a->image + a->at.in[i].offset);
+    return packed ? k->pack(dev, inst, a->image + a->at.packed.offset) : CQ_OK;
+}
+
+static void arena_set_mem(struct arena *a, struct device_mem *mem)
+{
+    for (int i = 0; i < OP_MAX_INPUTS; i++)
+        a->at.in[i].mem = a->at.in[i].offset ? mem : NULL;
+    for (int i = 0; i < OP_MAX_OUTPUTS; i++)
+        a->at.out[i].mem = a->at.out[i].offset ? mem : NULL;
+    a->at.packed.mem = a->at.packed.offset ? mem : NULL;
+    a->at.scratch.mem = a->at.scratch.offset ? mem : NULL;
+}
+
+/* Largest error of one output relative to the reference's largest magnitude; INFINITY for a mismatch that no
+ * tolerance excuses. */
+static float output_error(const struct tensor_desc *d, const void *want, const void *got, int64_t *where)
+{
+    int64_t n = tensor_elems(d);
+    double largest = 0, worst = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double v = fabs(check_value_at(want, i, d->type));
+        if (isfinite(v) && v > largest)
+            largest = v;
+    }
+    *where = -1;
+    for (int64_t i = 0; i < n; i++) {
+        double w = check_value_at(want, i, d->type), g = check_value_at(got, stored_at(d, i), d->type);
+        double e = 0;
+        if (!(w == g || (isnan(w) && isnan(g))))
+            e = check_is_float(d->type) && isfinite(w) && isfinite(g) ? fabs(w - g) / fmax(largest, 1e-30) : INFINITY;
+        if (e > worst) {
+            worst = e;
+            *where = i;
+        }
+    }
+    return (float) worst;
+}
+
+/* Did anything change that is neither output nor scratch? */
+static bool strayed(const struct arena *a, size_t scratch)
+{
+    uint8_t *expect = check_alloc(a->size);
+    memcpy(expect, a->image, a->size);
+    for (int i = 0; i < OP_MAX_OUTPUTS; i++)
+        if (a->at.out[i].offset)
+            memcpy(expect + a->at.out[i].offset, a->after + a->at.out[i].offset, a->out_bytes[i]);
+    if (a->at.scratch.offset)
+        memcpy(expect + a->at.scratch.offset, a->after + a->at.scratch.offset, scratch);
+    bool bad = memcmp(expect, a->after, a->size) != 0;
+    free(expect);
+    return bad;
+}
+
+static const char *layout_name(const struct tensor_desc *d)
+{
+    return d->layout == LAYOUT_BLOCKED ? "blocked" : "plain";
+}
+
+char *check_layout_text(const struct op_inst *inst, int bits, char out[40])
+{
+    bool mixed = !(bits & 1) && (bits & 2);
+    snprintf(out, 40, "%s%s>%s", layout_name(&inst->in[0]), mixed ? "+blocked" : "", layout_name(&inst->out[0]));
+    return out;
+}
+
+static enum cq_err time_it(struct device *dev, const struct kernel_class *k, const struct check_case *c,
+                           const struct kernel_bufs *bufs, double *seconds)
+{
+    int64_t start = cq_now_ns(), best = INT64_MAX;
+    for (int runs = 0; runs < 5 || cq_now_ns() - start < 150000000; runs++) {
+        int64_t t = cq_now_ns();
+        enum cq_err err = k->enqueue(dev, &c->inst, bufs);
+        err = err ? err : device_finish(dev);
+        if (err)
+            return err;
+        t = cq_now_ns() - t;
+        best = t < best ? t : best;
+    }
+    *seconds = (double) best * 1e-9;
+    return CQ_OK;
+}
+
+enum cq_err check_run(struct device *dev, const struct kernel_class *k, const struct check_case *c,
+                               void *const *want, float *error, char *why, size_t why_size, double *seconds)
+{
+    struct arena a;
+    struct device_mem *mem = NULL;
+    size_t scratch = k->scratch_bytes ? k->scratch_bytes(dev, &c->inst) : 0;
+    *error = INFINITY;
+    enum cq_err err = arena_init(&a, dev, k, c);
+    if (!err)
+        err = device_alloc(dev, a.size ? a.size : ALIGN, &mem);
+    if (!err) {
+        arena_set_mem(&a, mem);
+        err = device_write(dev, mem, 0, a.image, a.size);
+    }
+    if (!err)
+        err = k->enqueue(dev, &c->inst, &a.at);
+    if (!err)
+        err = device_read(dev, mem, 0, a.after, a.size);
+    if (err) {
+        snprintf(why, why_size, "%s", cq_err_text(err));
+        goto done;
+    }
+    *error = 0;
+    snprintf(why, why_size, "ok");
+    for (int i = 0; i < c->inst.n_out && want[i]; i++) {
+        int64_t where;
+        float e = output_error(&c->inst.out[i], want[i], a.after + a.at.out[i].offset, &where);
+        if (e > *error) {
+            *error = e;
+            snprintf(why, why_size, "output %d, element %lld: %.9g instead of %.9g", i, (long long) where,
+                     check_value_at(a.after + a.at.out[i].offset, stored_at(&c->inst.out[i], where), c->inst.out[i].type),
+                     check_value_at(want[i], where, c->inst.out[i].type));
+        }
+    }
+    if (strayed(&a, scratch)) {
+        *error = INFINITY;
+        snprintf(why, why_size, "wrote outside its outputs");
+    }
+    if (seconds)
+        err = time_it(dev, k, c, &a.at, seconds);
+
+done:
+    device_free(&mem);
+    arena_finish(&a);
+    return err;
+}
