@@ -7,7 +7,8 @@
  *     bias  [tiles][2V]              zero where there is none
  *     weights [tiles][C/V][kh][kw][c of the block][2V]    or [tiles][C][kh][kw][2V] for PLAIN input
  *
- * in the order in which a tile reads them, so that they stream.
+ * in the order in which a tile reads them, so that they stream. A residual is read where the output is
+ * written, element by element: the two may be the same memory.
  *
  * Thread-safety: pure functions.
  */

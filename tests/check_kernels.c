@@ -72,8 +72,9 @@ static enum cq_err reference(const struct check_case *c, void **want)
 static void report(const struct options *o, const struct check_family *f, int index, const struct check_case *c,
                    const char *kernel, const char *layouts, float error, const char *why)
 {
-    printf("FAIL %s on %s (%s): error %.3g: %s\n     again: check_kernels --seed %llu --family %s --index %d --only %s\n",
-           kernel, c->text, layouts, (double) error, why, (unsigned long long) o->seed, f->name, index, kernel);
+    printf("FAIL %s on %s (%s): error %.3g: %s\n", kernel, c->text, layouts, (double) error, why);
+    printf("     again: check_kernels --seed %llu --family %s --index %d --only %s\n", (unsigned long long) o->seed,
+           f->name, index, kernel);
 }
 
 /* Is the variant to be looked at in this run? The host's times are of no interest and take long. */
@@ -85,7 +86,8 @@ static bool wanted(const struct options *o, const struct kernel_class *k, const 
 }
 
 static void check_variant(struct device *dev, const struct options *o, const struct check_family *f, int index,
-                          const struct check_case *c, const char *layouts, void *const *want, struct tally *tally, int n)
+                          const struct check_case *c, const char *layouts, void *const *want, struct tally *tally,
+                          int n)
 {
     const struct kernel_class *k = kernel_classes[n];
     float error, limit = c->tolerance > 0 ? c->tolerance : tolerance_of(k->name);

@@ -1,12 +1,16 @@
 /* Convolutions, images and reorders for check_kernels. */
 #include <stdio.h>
+#include <string.h>
 
 #include "tests/check_kernels.h"
 
 static const int channel_counts[] = {1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 33, 48, 64};
 static const int kernel_sizes[] = {1, 1, 2, 3, 3, 3, 5, 7};
 
-enum { N_CHANNELS = sizeof channel_counts / sizeof *channel_counts, N_SIZES = sizeof kernel_sizes / sizeof *kernel_sizes };
+enum {
+    N_CHANNELS = sizeof channel_counts / sizeof *channel_counts,
+    N_SIZES = sizeof kernel_sizes / sizeof *kernel_sizes
+};
 
 static int out_extent(const struct conv_attrs *a, int i, int in)
 {
@@ -66,8 +70,8 @@ static void describe(struct check_case *c)
     char x[TENSOR_TEXT_SIZE];
     tensor_text(&c->inst.in[0], x);
     int s = a->spatial - 1;
-    snprintf(c->text, sizeof c->text, "%.60s m%d k%dx%d s%d d%d p%d,%d g%d act%d%s%s", x + 7, (int) c->inst.out[0].dim[1],
-             s ? a->kernel[s - 1] : 1, a->kernel[s], a->stride[s], a->dilation[s], a->pad_begin[s], a->pad_end[s],
+    snprintf(c->text, sizeof c->text, "%.60s m%d k%dx%d s%d d%d p%d,%d g%d act%d%s%s", x + strlen("float32"),
+             (int) c->inst.out[0].dim[1], s ? a->kernel[s - 1] : 1, a->kernel[s], a->stride[s], a->dilation[s], a->pad_begin[s], a->pad_end[s],
              a->group, (int) c->op.act, c->inst.in[2].type ? " bias" : "", c->inst.in[3].type ? " residual" : "");
 }
 
@@ -185,7 +189,9 @@ static void make_image(struct check_rng *r, int n, struct check_case *c)
     c->inst.n_in = c->inst.n_out = 1;
     c->tolerance = type == DT_F16 ? 1e-3f : 0;
     char x[TENSOR_TEXT_SIZE], y[TENSOR_TEXT_SIZE];
-    snprintf(c->text, sizeof c->text, "%.60s to %.60s", tensor_text(&c->inst.in[0], x), tensor_text(&c->inst.out[0], y));
+    tensor_text(&c->inst.in[0], x);
+    tensor_text(&c->inst.out[0], y);
+    snprintf(c->text, sizeof c->text, "%.60s to %.60s", x, y);
 }
 
 static void make(struct check_rng *r, int n, struct check_case *c)

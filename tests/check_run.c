@@ -189,8 +189,27 @@ static enum cq_err time_it(struct device *dev, const struct kernel_class *k, con
     return CQ_OK;
 }
 
-enum cq_err check_run(struct device *dev, const struct kernel_class *k, const struct check_case *c,
-                               void *const *want, float *error, char *why, size_t why_size, double *seconds)
+/* Largest error of all outputs; `why` says where. */
+static float compare(const struct arena *a, const struct check_case *c, void *const *want, char *why, size_t why_size)
+{
+    float worst = 0;
+    snprintf(why, why_size, "ok");
+    for (int i = 0; i < c->inst.n_out && want[i]; i++) {
+        const struct tensor_desc *d = &c->inst.out[i];
+        const void *got = a->after + a->at.out[i].offset;
+        int64_t where;
+        float e = output_error(d, want[i], got, &where);
+        if (e <= worst)
+            continue;
+        worst = e;
+        snprintf(why, why_size, "output %d, element %lld: %.9g instead of %.9g", i, (long long) where,
+                 check_value_at(got, stored_at(d, where), d->type), check_value_at(want[i], where, d->type));
+    }
+    return worst;
+}
+
+enum cq_err check_run(struct device *dev, const struct kernel_class *k, const struct check_case *c, void *const *want,
+                      float *error, char *why, size_t why_size, double *seconds)
 {
     struct arena a;
     struct device_mem *mem = NULL;
@@ -207,28 +226,17 @@ enum cq_err check_run(struct device *dev, const struct kernel_class *k, const st
         err = k->enqueue(dev, &c->inst, &a.at);
     if (!err)
         err = device_read(dev, mem, 0, a.after, a.size);
+    if (!err && seconds)
+        err = time_it(dev, k, c, &a.at, seconds);
     if (err) {
         snprintf(why, why_size, "%s", cq_err_text(err));
         goto done;
     }
-    *error = 0;
-    snprintf(why, why_size, "ok");
-    for (int i = 0; i < c->inst.n_out && want[i]; i++) {
-        int64_t where;
-        float e = output_error(&c->inst.out[i], want[i], a.after + a.at.out[i].offset, &where);
-        if (e > *error) {
-            *error = e;
-            snprintf(why, why_size, "output %d, element %lld: %.9g instead of %.9g", i, (long long) where,
-                     check_value_at(a.after + a.at.out[i].offset, stored_at(&c->inst.out[i], where), c->inst.out[i].type),
-                     check_value_at(want[i], where, c->inst.out[i].type));
-        }
-    }
+    *error = compare(&a, c, want, why, why_size);
     if (strayed(&a, scratch)) {
         *error = INFINITY;
         snprintf(why, why_size, "wrote outside its outputs");
     }
-    if (seconds)
-        err = time_it(dev, k, c, &a.at, seconds);
 
 done:
     device_free(&mem);

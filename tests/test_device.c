@@ -172,7 +172,8 @@ static void test_launch(void **state)
         ARG_REF(((struct mem_ref) {mem, 8})), ARG_INT(10), ARG_LONG(100), ARG_FLOAT(0.5f),
     };
     struct launch l = {
-        .program = &good, .kernel = "add", .options = "-DEXTRA=1000", .global = {4}, .dims = 1, .args = args, .n_args = 4,
+        .program = &good, .kernel = "add", .options = "-DEXTRA=1000", .global = {4}, .dims = 1, .args = args,
+        .n_args = 4,
     };
     assert_int_equal(program_run(dev, &l), CQ_OK);
     l.options = "-DEXTRA=20000";

@@ -197,8 +197,8 @@ INLINE void conv_plain_in_at(const tile_out *o, global const float *x, int first
 }
 
 /* global: (work-items over pixels, pairs of output blocks, images); local (1,1,1). */
-kernel void conv_plain_in(global const float *xb, ulong xo, global const float *rb, ulong ro, global float *yb, ulong yo,
-                          global const float *wb, ulong wo, conv_geom g)
+kernel void conv_plain_in(global const float *xb, ulong xo, global const float *rb, ulong ro, global float *yb,
+                          ulong yo, global const float *wb, ulong wo, conv_geom g)
 {
     tile_out o = tile_out_of(rb, ro, yb, yo, wb, wo, &g);
     global const float *x = AT(const float, xb, xo) + (long) get_global_id(2) * g.c * g.h * g.w;

@@ -1,7 +1,8 @@
 /* PLAIN to BLOCKED and back, V channels of a run of pixels at a time. */
 
 /* Both: global (work-items over pixels, blocks, images). */
-kernel void to_blocked(global const float *xb, ulong xo, global float *yb, ulong yo, int channels, int area, int per_item)
+kernel void to_blocked(global const float *xb, ulong xo, global float *yb, ulong yo, int channels, int area,
+                       int per_item)
 {
     int block = get_global_id(1), blocks = get_global_size(1), n = get_global_id(2);
     int count = min(V, channels - block * V);
@@ -17,7 +18,8 @@ kernel void to_blocked(global const float *xb, ulong xo, global float *yb, ulong
     }
 }
 
-kernel void to_plain(global const float *xb, ulong xo, global float *yb, ulong yo, int channels, int area, int per_item)
+kernel void to_plain(global const float *xb, ulong xo, global float *yb, ulong yo, int channels, int area,
+                     int per_item)
 {
     int block = get_global_id(1), blocks = get_global_size(1), n = get_global_id(2);
     int count = min(V, channels - block * V);
