@@ -122,10 +122,11 @@ static void print_card(const struct card *c)
 {
     static const char *const channels[] = {"RGB", "BGR", "gray"};
     static const char *const fits[] = {"stretched", "letterboxed", "fitted top-left"};
+    static const char *const resamples[] = {"area averages", "linear"};
     const struct session_image *im = &c->image;
     printf("%-12s %s (%s)\n", "decoder", c->decoder, c->why);
-    printf("%-12s %dx%d %s, %s, %s", "image", im->width, im->height, channels[c->channels], im->nhwc ? "NHWC" : "NCHW",
-           fits[c->fit]);
+    printf("%-12s %dx%d %s, %s, %s by %s", "image", im->width, im->height, channels[c->channels],
+           im->nhwc ? "NHWC" : "NCHW", fits[c->fit], resamples[c->resample]);
     if (c->fit != FIT_STRETCH)
         printf(", padded with %d", c->pad);
     printf("; x = (pixel - mean) * scale with mean");

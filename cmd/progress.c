@@ -9,7 +9,7 @@
 
 #include "kernels/base/clock.h"
 
-enum { BAR_CELLS = 24 };
+enum { BAR_CELLS = 16 };
 
 void progress_init(struct progress *p, enum progress_mode mode, bool quiet, bool color)
 {

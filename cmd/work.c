@@ -51,19 +51,22 @@ static json_t *progress_json(const struct work_progress *p, bool last)
                      "devices", p->devices ? p->devices : "", "note", p->note ? p->note : "", "last", last);
 }
 
+/* The most wanted first: a narrow terminal cuts the end. */
 static void progress_text(const struct work_progress *p, char *out, size_t size)
 {
-    char eta[FIGURE_SIZE], done[FIGURE_SIZE], left[FIGURE_SIZE];
-    int n = snprintf(out, size, "%s clips done, %s left", text_count(p->clips_done, done),
-                     text_count(p->clips_left + p->clips_running, left));
-    if (p->clips_failed && (size_t) n < size)
-        n += snprintf(out + n, size - (size_t) n, ", %lld failed", (long long) p->clips_failed);
-    if ((size_t) n < size)
-        n += snprintf(out + n, size - (size_t) n, "  %.1f frames/s  %.2fx real time", p->frames_per_s, p->times_real_time);
-    if (p->eta_s >= 0 && p->clips_left + p->clips_running > 0 && (size_t) n < size)
-        n += snprintf(out + n, size - (size_t) n, "  ETA %s", text_seconds(p->eta_s, eta));
-    if (p->note && (size_t) n < size)
-        snprintf(out + n, size - (size_t) n, "  (%s)", p->note);
+    int64_t settled = p->clips_done + p->clips_failed, left = p->clips_left + p->clips_running;
+    char done[FIGURE_SIZE], all[FIGURE_SIZE], eta[FIGURE_SIZE];
+    char failed[48] = "", when[48] = "", note[160] = "", speed[64] = "  starting";
+    if (p->clips_failed)
+        snprintf(failed, sizeof failed, ", %lld failed", (long long) p->clips_failed);
+    if (p->eta_s >= 0 && left)
+        snprintf(when, sizeof when, "  ETA %s", text_seconds(p->eta_s, eta));
+    if (p->frames_inferred || !left)
+        snprintf(speed, sizeof speed, "  %.1f frames/s  %.2fx real time", p->frames_per_s, p->times_real_time);
+    if (p->note)
+        snprintf(note, sizeof note, "  (%s)", p->note);
+    snprintf(out, size, "%s of %s clips%s%s%s%s", text_count(settled, done), text_count(settled + left, all), failed, note,
+             when, speed);
 }
 
 static void on_progress(void *ctx, const struct work_progress *p, bool last)

@@ -1,0 +1,15 @@
+# bash completion for clipq. Commands and options are asked from the program, so they cannot be out of date.
+_clipq() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]:-}
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(clipq help 2> /dev/null | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p') --version" -- "$word")
+    elif [[ $word == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(clipq help "$command" 2> /dev/null | grep -o -- '--[a-z][a-z-]*' | sort -u)" -- "$word")
+    elif [[ $before == --progress || $before == --color ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(clipq help "$command" 2> /dev/null | sed -n "s/^ *$before \([a-z|]*\).*/\1/p" | tr '|' ' ')" -- "$word")
+    else
+        compopt -o default
+    fi
+}
+complete -F _clipq clipq
