@@ -81,6 +81,7 @@ static void put_target(struct cq_buf *b, const struct scale_target *t)
     cq_put_i32(b, t->height);
     cq_put_i32(b, (int) t->channels);
     cq_put_i32(b, (int) t->fit);
+    cq_put_i32(b, (int) t->resample);
     cq_put_i32(b, t->pad);
 }
 
@@ -91,6 +92,7 @@ static struct scale_target get_target(struct cq_rd *r)
     t.height = get_range(r, 1, SIZE_MAX_PIXELS);
     t.channels = (enum channel_order) get_range(r, CHANNELS_RGB, CHANNELS_GRAY);
     t.fit = (enum fit) get_range(r, FIT_STRETCH, FIT_LETTERBOX_TOP_LEFT);
+    t.resample = (enum resample) get_range(r, RESAMPLE_AREA, RESAMPLE_LINEAR);
     t.pad = get_range(r, 0, 255);
     return t;
 }

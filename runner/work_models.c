@@ -70,7 +70,8 @@ static char *card_text(const struct card *c)
 static struct scale_target target_of(const struct card *c)
 {
     return (struct scale_target) {
-        .width = c->image.width, .height = c->image.height, .channels = c->channels, .fit = c->fit, .pad = c->pad,
+        .width = c->image.width, .height = c->image.height, .channels = c->channels, .fit = c->fit,
+        .resample = c->resample, .pad = c->pad,
     };
 }
 

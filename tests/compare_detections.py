@@ -1,28 +1,24 @@
 #!/usr/bin/env python3
-"""Holds clipq's detections of a YOLOX model against an independent pipeline: ffmpeg decodes and scales, ONNX
+"""Holds clipq's detections of a YOLOX model against an independent pipeline: OpenCV decodes and resizes, ONNX
 Runtime infers, NumPy decodes the tensors and suppresses.
 
     compare_detections.py CLIPQ.db CLIP MODEL.onnx [--threshold 0.3] [--nms 0.45]
 
 Counts the boxes over the threshold, on either side, that pair up with a box of the same class at IoU >= 0.9 and
 a score within 0.02. A box whose score is within 0.02 of the threshold may be missing on the other side. Exits 0
-when at least 99 % pair up, 1 when not, 77 (skipped) where ffmpeg, NumPy or ONNX Runtime is missing.
+when at least 99 % pair up, 1 when not, 77 (skipped) where OpenCV, NumPy or ONNX Runtime is missing.
 """
 import argparse
 import os
-import shutil
 import sqlite3
-import subprocess
 import sys
 
 try:
+    import cv2
     import numpy as np
     import onnxruntime as ort
 except ImportError as missing:
     print(f"skipped: {missing}")
-    sys.exit(77)
-if not shutil.which("ffmpeg") or not shutil.which("ffprobe"):
-    print("skipped: no ffmpeg")
     sys.exit(77)
 
 SCORE_TOLERANCE = 0.02
@@ -30,29 +26,24 @@ IOU_TOLERANCE = 0.9
 PAIRED = 0.99
 
 
-def display_size(clip):
-    """Width and height as ffmpeg shows the clip (rotation applied)."""
-    probe = subprocess.run(["ffmpeg", "-v", "error", "-i", clip, "-map", "0:v:0", "-frames:v", "1", "-f", "image2pipe",
-                            "-c:v", "ppm", "-"], capture_output=True, check=True).stdout
-    width, height = probe.split(b"\n", 2)[1].split()
-    return int(width), int(height)
-
-
-def frames(clip, display, side):
-    """Every frame as [side, side, 3] BGR, fitted top-left and padded with 114."""
-    scale = min(side / display[0], side / display[1])
-    width, height = max(1, round(display[0] * scale)), max(1, round(display[1] * scale))
-    reader = subprocess.Popen(["ffmpeg", "-v", "error", "-i", clip, "-map", "0:v:0", "-fps_mode", "passthrough", "-vf",
-                               f"scale={width}:{height}:flags=bilinear", "-pix_fmt", "bgr24", "-f", "rawvideo", "-"],
-                              stdout=subprocess.PIPE)
+def frames(clip):
+    """Every frame as OpenCV gives it: BGR, upright."""
+    reader = cv2.VideoCapture(clip)
     while True:
-        data = reader.stdout.read(width * height * 3)
-        if len(data) < width * height * 3:
-            break
-        canvas = np.full((side, side, 3), 114, np.uint8)
-        canvas[:height, :width] = np.frombuffer(data, np.uint8).reshape(height, width, 3)
-        yield canvas
-    reader.wait()
+        ok, frame = reader.read()
+        if not ok:
+            return
+        yield frame
+
+
+def fit(frame, side):
+    """[side, side, 3], the picture top-left, padded with 114; and display pixels per input pixel, x and y."""
+    height, width = frame.shape[:2]
+    scale = min(side / width, side / height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    canvas = np.full((side, side, 3), 114, np.uint8)
+    canvas[:size[1], :size[0]] = cv2.resize(frame, size)
+    return canvas, (width / size[0], height / size[1])
 
 
 def decode(output, side):
@@ -94,14 +85,12 @@ def reference(clip, model, threshold, limit):
     session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
     spec = session.get_inputs()[0]
     side = spec.shape[2]
-    display = display_size(clip)
-    scale = min(side / display[0], side / display[1])
-    to_display = np.array([display[0] / max(1, round(display[0] * scale)), display[1] / max(1, round(display[1] * scale))] * 2)
-    corner = np.array(display * 2, float)
-    for image in frames(clip, display, side):
+    for frame in frames(clip):
+        image, back = fit(frame, side)
         tensor = image.transpose(2, 0, 1)[None].astype(np.float32)
         boxes, scores = decode(session.run(None, {spec.name: tensor})[0], side)
-        yield suppress(np.clip(boxes * to_display, 0, corner), scores, threshold, limit)
+        corner = np.array([frame.shape[1], frame.shape[0]] * 2, float)
+        yield suppress(np.clip(boxes * np.array(back * 2), 0, corner), scores, threshold, limit)
 
 
 def stored(db, clip, model, threshold):
@@ -143,7 +132,7 @@ def main():
     ours = stored(args.db, args.clip, args.model, args.threshold)
     theirs = list(reference(args.clip, args.model, args.threshold, args.nms))
     if len(ours) != len(theirs):
-        print(f"{len(ours)} frames in the database, {len(theirs)} decoded by ffmpeg")
+        print(f"{len(ours)} frames in the database, {len(theirs)} decoded by OpenCV")
         return 1
     counts = [match(a, b, args.threshold) for a, b in zip(ours, theirs)]
     must, did = (sum(column) for column in zip(*counts))

@@ -100,10 +100,10 @@ static void check_pixel(const struct scaled *r, int x, int y, int c0, int c1, in
 }
 
 /* The letters of the corners left top, right top, left bottom, right bottom. */
-static void check_corners(int rotation, bool mirrored, const char *expected)
+static void check_corners_by(enum resample resample, int rotation, bool mirrored, const char *expected)
 {
     AVFrame *f = quarters(64, 32);
-    const struct scale_target t = {40, 40, CHANNELS_RGB, FIT_STRETCH, 0};
+    const struct scale_target t = {40, 40, CHANNELS_RGB, FIT_STRETCH, resample, 0};
     struct scaled r = scaled(f, &t, rotation, mirrored);
     bool turned = rotation % 180 == 90;
     assert_int_equal(r.g.display_w, turned ? 32 : 64);
@@ -115,6 +115,12 @@ static void check_corners(int rotation, bool mirrored, const char *expected)
     }
     assert_string_equal(found, expected);
     release(&r, f);
+}
+
+static void check_corners(int rotation, bool mirrored, const char *expected)
+{
+    check_corners_by(RESAMPLE_AREA, rotation, mirrored, expected);
+    check_corners_by(RESAMPLE_LINEAR, rotation, mirrored, expected);
 }
 
 static void pictures_land_upright(void **state)
@@ -130,11 +136,10 @@ static void pictures_land_upright(void **state)
     check_corners(270, true, "rbgw");
 }
 
-static void channels_come_in_their_order(void **state)
+static void check_channels(enum resample resample)
 {
-    (void) state;
     AVFrame *f = quarters(64, 64);
-    struct scale_target t = {32, 32, CHANNELS_BGR, FIT_STRETCH, 0};
+    struct scale_target t = {32, 32, CHANNELS_BGR, FIT_STRETCH, resample, 0};
     struct scaled r = scaled(f, &t, 0, false);
     check_pixel(&r, 3, 3, 0, 0, 255, 1);
     check_pixel(&r, 28, 3, 0, 255, 0, 1);
@@ -147,6 +152,13 @@ static void channels_come_in_their_order(void **state)
     check_pixel(&r, 28, 3, 150, 0, 0, 2);
     check_pixel(&r, 3, 28, 29, 0, 0, 2);
     release(&r, f);
+}
+
+static void channels_come_in_their_order(void **state)
+{
+    (void) state;
+    check_channels(RESAMPLE_AREA);
+    check_channels(RESAMPLE_LINEAR);
 }
 
 static void borders_are_filled_and_the_picture_is_where_geometry_says(void **state)
@@ -166,7 +178,7 @@ static void borders_are_filled_and_the_picture_is_where_geometry_says(void **sta
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         AVFrame *f = flat(AV_PIX_FMT_YUV420P, cases[i].w, cases[i].h, 235, 128, 128);
-        const struct scale_target t = {64, 64, CHANNELS_RGB, cases[i].fit, 114};
+        const struct scale_target t = {64, 64, CHANNELS_RGB, cases[i].fit, RESAMPLE_AREA, 114};
         struct scaled r = scaled(f, &t, cases[i].rotation, false);
         assert_int_equal(r.g.x, cases[i].x);
         assert_int_equal(r.g.y, cases[i].y);
@@ -188,7 +200,7 @@ static void check_color(enum AVPixelFormat format, int w, int h, enum AVColorSpa
     AVFrame *f = flat(format, w, h, yuv[0], yuv[1], yuv[2]);
     f->colorspace = space;
     f->color_range = range;
-    const struct scale_target t = {32, 32, CHANNELS_RGB, FIT_STRETCH, 0};
+    const struct scale_target t = {32, 32, CHANNELS_RGB, FIT_STRETCH, RESAMPLE_AREA, 0};
     struct scaled r = scaled(f, &t, 0, false);
     check_pixel(&r, 16, 16, red, green, blue, 3);
     release(&r, f);
@@ -227,7 +239,7 @@ static void gray_is_luma_stretched_to_the_full_range(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         AVFrame *f = flat(cases[i].format, 100, 50, cases[i].luma, 90, 200);
         f->color_range = cases[i].range;
-        const struct scale_target t = {33, 17, CHANNELS_GRAY, FIT_STRETCH, 0};
+        const struct scale_target t = {33, 17, CHANNELS_GRAY, FIT_STRETCH, RESAMPLE_AREA, 0};
         struct scaled r = scaled(f, &t, 0, false);
         check_pixel(&r, 16, 8, cases[i].want, 0, 0, 1);
         release(&r, f);
@@ -252,7 +264,7 @@ static void every_format_and_size_stays_inside(void **state)
                 for (int p = 0; p < AV_NUM_DATA_POINTERS && f->buf[p]; p++)
                     memset(f->buf[p]->data, 0, f->buf[p]->size);
                 const struct scale_target t = {targets[k][0], targets[k][1], (enum channel_order) (k % 3),
-                                               (enum fit) (j % 3), 7};
+                                               (enum fit) (j % 3), (enum resample) ((i + (size_t) k) % 2), 7};
                 struct scaled r = scaled(f, &t, (int) (i + (size_t) k) % 4 * 90, j % 2);
                 release(&r, f);
             }
@@ -261,7 +273,7 @@ static void every_format_and_size_stays_inside(void **state)
 static void a_size_that_changes_within_a_clip_is_followed(void **state)
 {
     (void) state;
-    const struct scale_target t = {64, 64, CHANNELS_RGB, FIT_LETTERBOX, 0};
+    const struct scale_target t = {64, 64, CHANNELS_RGB, FIT_LETTERBOX, RESAMPLE_AREA, 0};
     struct scaler *s;
     assert_int_equal(scaler_create(NULL, &t, 0, false, &s), CQ_OK);
     uint8_t *dst = malloc((size_t) scale_bytes(&t));
@@ -284,7 +296,7 @@ static void sample_aspect_widens_the_picture(void **state)
     (void) state;
     AVFrame *f = flat(AV_PIX_FMT_YUV420P, 72, 72, 235, 128, 128);
     f->sample_aspect_ratio = (AVRational) {16, 9};
-    const struct scale_target t = {64, 64, CHANNELS_RGB, FIT_LETTERBOX, 0};
+    const struct scale_target t = {64, 64, CHANNELS_RGB, FIT_LETTERBOX, RESAMPLE_AREA, 0};
     struct scaled r = scaled(f, &t, 0, false);
     assert_int_equal(r.g.display_w, 128);
     assert_int_equal(r.g.display_h, 72);
@@ -301,7 +313,7 @@ static void shrinking_averages(void **state)
     for (int y = 0; y < 480; y++)
         for (int x = 0; x < 640; x++)
             f->data[0][y * f->linesize[0] + x] = (x + y) % 2 ? 255 : 0;
-    const struct scale_target t = {64, 48, CHANNELS_RGB, FIT_STRETCH, 0};
+    const struct scale_target t = {64, 48, CHANNELS_RGB, FIT_STRETCH, RESAMPLE_AREA, 0};
     struct scaled r = scaled(f, &t, 0, false);
     for (int i = 0; i < 64 * 48; i++)
         check_pixel(&r, i % 64, i / 64, 128, 128, 128, 2);
@@ -318,9 +330,9 @@ static void impossible_targets_are_refused(void **state)
     (void) state;
     struct cq_log log = {.sink = ignore};
     struct scaler *s = NULL;
-    const struct scale_target none = {0, 64, CHANNELS_RGB, FIT_STRETCH, 0};
+    const struct scale_target none = {0, 64, CHANNELS_RGB, FIT_STRETCH, RESAMPLE_AREA, 0};
     assert_int_equal(scaler_create(&log, &none, 0, false, &s), CQ_INVALID);
-    const struct scale_target good = {64, 64, CHANNELS_RGB, FIT_STRETCH, 0};
+    const struct scale_target good = {64, 64, CHANNELS_RGB, FIT_STRETCH, RESAMPLE_AREA, 0};
     assert_int_equal(scaler_create(&log, &good, 45, false, &s), CQ_INVALID);
     assert_null(s);
     assert_true(log.last_error[0]);

@@ -12,7 +12,7 @@
  *     "pad"        0..255                                "decoded"    true | false
  *     "width"      1..16384, pixels                      "keypoints"  0..17
  *     "height"     1..16384, pixels                      "labels"     list of strings
- *     "nhwc"       true | false
+ *     "nhwc"       true | false                          "resample"   "area" | "linear"
  *     "mean"       one number, or one per channel, in the order of "channels", in units of 0..255
  *     "scale"      the same; x = (u8 - mean)*scale
  *
@@ -41,6 +41,7 @@ struct card {
     char why[160];                 /* how it was recognised, one line; not part of the JSON form */
     enum channel_order channels;
     enum fit fit;
+    enum resample resample;
     int pad;                       /* 0..255, of a letterbox's border */
     struct session_image image;    /* input size, layout, mean, scale */
     double threshold;              /* scores below are dropped */

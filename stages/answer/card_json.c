@@ -28,6 +28,8 @@ static const char *const fits[] = {
     [FIT_STRETCH] = "stretch", [FIT_LETTERBOX] = "letterbox", [FIT_LETTERBOX_TOP_LEFT] = "letterbox-top-left", NULL,
 };
 
+static const char *const resamples[] = {[RESAMPLE_AREA] = "area", [RESAMPLE_LINEAR] = "linear", NULL};
+
 #define AT(field) offsetof(struct card, field)
 
 /* "channels" stands before what is counted by it. */
@@ -35,6 +37,7 @@ static const struct key keys[] = {
     {"decoder", KIND_DECODER, AT(decoder)},
     {"channels", KIND_CHANNELS, AT(channels), .choices = orders},
     {"fit", KIND_CHOICE, AT(fit), .choices = fits},
+    {"resample", KIND_CHOICE, AT(resample), .choices = resamples},
     {"pad", KIND_INT, AT(pad), 0, 255},
     {"width", KIND_INT, AT(image.width), 1, CARD_MAX_SIZE},
     {"height", KIND_INT, AT(image.height), 1, CARD_MAX_SIZE},
@@ -51,7 +54,8 @@ static const struct key keys[] = {
 };
 enum { N_KEYS = sizeof keys / sizeof *keys };
 
-_Static_assert(sizeof(enum fit) == sizeof(int) && sizeof(enum channel_order) == sizeof(int), "choices are read as int");
+_Static_assert(sizeof(enum fit) == sizeof(int) && sizeof(enum resample) == sizeof(int) &&
+               sizeof(enum channel_order) == sizeof(int), "choices are read as int");
 
 static void *field(struct card *c, const struct key *k)
 {

@@ -48,10 +48,12 @@ static enum cq_err defaults(struct cq_log *log, const struct model *m, struct ca
     (void) log;
     (void) m;
     c->fit = FIT_STRETCH;
-    if (c->image.nhwc)
+    if (c->image.nhwc) {
         defaults_raw(c, CHANNELS_BGR);
-    else
+        c->resample = RESAMPLE_LINEAR;
+    } else {
         defaults_imagenet(c);
+    }
     defaults_size(c, 224, 224);
     return CQ_OK;
 }

@@ -36,6 +36,7 @@ static enum cq_err defaults(struct cq_log *log, const struct model *m, struct ca
     (void) m;
     defaults_unit(c, CHANNELS_BGR);
     c->fit = FIT_STRETCH;
+    c->resample = RESAMPLE_LINEAR;
     c->threshold = 0.5;
     c->nms = 0.45;
     return CQ_OK;

@@ -5,10 +5,12 @@
  * exposure is the mean of luma, contrast its standard deviation, both in 0..1.
  */
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "kernels/base/log.h"
+#include "stages/answer/boxes.h"
 #include "stages/answer/decoder.h"
 #include "stages/infer/model.h"
 
@@ -16,7 +18,7 @@ enum { Q_EDGES, Q_LUMA, Q_LUMA_2, Q_DARK, Q_BRIGHT, Q_COUNT };
 
 static const double FLAT_VARIANCE = 1e-5;
 
-static int scene_recognise(const struct model *m, char *why, int size)
+static int recognise(const struct model *m, char *why, int size)
 {
     const char *decoder = model_metadata(m, "decoder");
     if (!decoder || strcmp(decoder, "scene") || model_output_count(m) != 2)
@@ -25,7 +27,7 @@ static int scene_recognise(const struct model *m, char *why, int size)
     return 100;
 }
 
-static enum cq_err scene_defaults(struct cq_log *log, const struct model *m, struct card *c)
+static enum cq_err defaults(struct cq_log *log, const struct model *m, struct card *c)
 {
     (void) log;
     (void) m;
@@ -48,21 +50,35 @@ static void fill_quality(const float *q, struct quality *out)
     out->clipped_bright = q[Q_BRIGHT];
 }
 
-static enum cq_err scene_decode(const struct decode_frame *f, struct answer *out)
+static bool all_finite(const float *v, int64_t n)
 {
-    if (f->n_outputs != 2 || tensor_elems(&f->outputs[1].desc) != Q_COUNT) {
-        cq_log_error(f->log, "scene: expected an embedding and %d picture statistics", Q_COUNT);
-        return CQ_UNSUPPORTED;
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(v[i]))
+            return false;
+    return true;
+}
+
+static enum cq_err decode(const struct decode_frame *f, struct answer *out)
+{
+    static const int64_t vector[] = {1, ANY}, statistics[] = {1, Q_COUNT};
+    const float *v = f->n_outputs == 2 ? output_floats(f, 0, 2, vector) : NULL;
+    const float *q = v ? output_floats(f, 1, 2, statistics) : NULL;
+    if (!q)
+        return output_mismatch(f, "an embedding [1,length] and picture statistics [1,5]");
+    int64_t n = f->outputs[0].desc.dim[1];
+    if (!all_finite(v, n) || !all_finite(q, Q_COUNT)) {
+        cq_log_debug(f->log, "scene: dropped, a value is not finite");
+        return CQ_OK;
     }
-    fill_quality(f->outputs[1].data, &out->quality);
+    fill_quality(q, &out->quality);
     out->has_quality = 1;
-    return answer_set_embedding(out, f->outputs[0].data, (int) tensor_elems(&f->outputs[0].desc));
+    return answer_set_embedding(out, v, (int) n);
 }
 
 const struct decoder_class decoder_scene = {
     .name = "scene",
     .help = "builtin:scene: embedding, sharpness, exposure; shots and near-duplicates follow from it",
-    .recognise = scene_recognise,
-    .defaults = scene_defaults,
-    .decode = scene_decode,
+    .recognise = recognise,
+    .defaults = defaults,
+    .decode = decode,
 };

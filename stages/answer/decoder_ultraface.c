@@ -42,6 +42,7 @@ static enum cq_err defaults(struct cq_log *log, const struct model *m, struct ca
     static const float mean[] = {127, 127, 127}, scale[] = {1 / 128.0f, 1 / 128.0f, 1 / 128.0f};
     defaults_colours(c, CHANNELS_RGB, mean, scale);
     c->fit = FIT_STRETCH;
+    c->resample = RESAMPLE_LINEAR;
     c->threshold = 0.7;
     c->nms = 0.3;
     return labels_one(c, "face");

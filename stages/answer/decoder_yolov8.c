@@ -94,6 +94,7 @@ static enum cq_err defaults(struct cq_log *log, const struct model *m, struct ca
     }
     defaults_unit(c, CHANNELS_RGB);
     c->fit = FIT_LETTERBOX;
+    c->resample = RESAMPLE_LINEAR;
     c->pad = 114;
     c->threshold = 0.25;
     c->nms = 0.7;

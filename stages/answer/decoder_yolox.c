@@ -33,6 +33,7 @@ static enum cq_err defaults(struct cq_log *log, const struct model *m, struct ca
     (void) log;
     defaults_raw(c, CHANNELS_BGR);
     c->fit = FIT_LETTERBOX_TOP_LEFT;
+    c->resample = RESAMPLE_LINEAR;
     c->pad = 114;
     c->threshold = 0.3;
     c->nms = 0.45;

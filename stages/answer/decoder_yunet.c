@@ -54,6 +54,7 @@ static enum cq_err defaults(struct cq_log *log, const struct model *m, struct ca
     }
     defaults_raw(c, CHANNELS_BGR);
     c->fit = FIT_LETTERBOX;
+    c->resample = RESAMPLE_LINEAR;
     c->threshold = 0.6;
     c->nms = 0.3;
     return labels_one(c, "face");

@@ -12,6 +12,12 @@ enum fit {
     FIT_LETTERBOX_TOP_LEFT  /* aspect kept, top-left, padded (YOLOX) */
 };
 
+/* How a picture is reduced to the input's size; a model is best served by what it was trained on. */
+enum resample {
+    RESAMPLE_AREA,          /* averages over all that falls into a pixel: no aliasing */
+    RESAMPLE_LINEAR         /* two taps a direction, as OpenCV's resize does by default (most detectors) */
+};
+
 struct geometry {
     int display_w, display_h;   /* pixels */
     int input_w, input_h;       /* pixels */

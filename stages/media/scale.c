@@ -1,5 +1,8 @@
-/* One pass of libswscale from the coded frame to the size it has in the model's input, colour conversion included;
- * then that small picture is turned, mirrored, interleaved and laid into place.
+/* From the coded frame to the size it has in the model's input, as planes; then that small picture is turned,
+ * mirrored, interleaved and laid into place.
+ *
+ * Area averages: one pass of libswscale, colour conversion included. Linear: libswscale converts the colours at
+ * the frame's own size, exactly as OpenCV's reader has it do, and bilinear.c takes its two taps from that.
  *
  * swscale writes whole vectors and runs past the ends of rows, so it gets a picture of our own with room at its
  * edges; the caller's memory, whose rows stand close, is written by our loops alone. Turning after scaling moves the
@@ -21,6 +24,7 @@
 #include <libswscale/swscale.h>
 
 #include "kernels/base/log.h"
+#include "stages/media/bilinear.h"
 #include "stages/media/clip.h"
 #include "stages/media/orient.h"
 
@@ -39,6 +43,9 @@ struct scaler {
     int rotation;
     bool mirrored;
     struct SwsContext *sws;   /* owned; serves `made_for` */
+    struct bilinear *bilinear;  /* owned; RESAMPLE_LINEAR: from `packed` to the planes */
+    uint8_t *packed;          /* owned; RESAMPLE_LINEAR: the whole picture as BGR or grey */
+    int packed_stride;
     struct conversion made_for;
     uint8_t *plane[3];        /* one block, owned by plane[0]: scaled, not yet turned; G, B, R or luma */
     int stride;               /* bytes of a row of a plane */
@@ -80,12 +87,21 @@ enum cq_err scaler_create(struct cq_log *log, const struct scale_target *target,
     return CQ_OK;
 }
 
+static void release(struct scaler *s)
+{
+    sws_freeContext(s->sws);
+    s->sws = NULL;
+    bilinear_destroy(&s->bilinear);
+    av_freep(&s->packed);
+    av_freep(&s->plane[0]);
+    s->made_for = (struct conversion) {0};
+}
+
 void scaler_destroy(struct scaler **s)
 {
     if (!*s)
         return;
-    sws_freeContext((*s)->sws);
-    av_free((*s)->plane[0]);
+    release(*s);
     free(*s);
     *s = NULL;
 }
@@ -116,33 +132,71 @@ static bool is_full_range(const AVFrame *f)
     }
 }
 
-static enum cq_err prepare(struct scaler *s, const struct conversion *want)
+static enum cq_err make_sws(struct scaler *s, const struct conversion *want, int dst_w, int dst_h, int format, int flags)
 {
-    sws_freeContext(s->sws);
-    av_freep(&s->plane[0]);
-    s->made_for = (struct conversion) {0};
-    int channels = channel_count(&s->target);
-    s->sws = sws_getContext(want->src_w, want->src_h, want->format, want->dst_w, want->dst_h,
-                            channels == 1 ? AV_PIX_FMT_GRAY8 : AV_PIX_FMT_GBRP, SWS_AREA, NULL, NULL, NULL);
+    s->sws = sws_getContext(want->src_w, want->src_h, want->format, dst_w, dst_h, format, flags, NULL, NULL, NULL);
     if (!s->sws) {
         const char *name = av_get_pix_fmt_name(want->format);
         cq_log_error(s->log, "libswscale cannot scale %s %dx%d to %dx%d", name ? name : "pixels of unknown format",
-                     want->src_w, want->src_h, want->dst_w, want->dst_h);
+                     want->src_w, want->src_h, dst_w, dst_h);
         return CQ_UNSUPPORTED;
     }
     const int *matrix = sws_getCoefficients(want->matrix);
     sws_setColorspaceDetails(s->sws, matrix, want->full_range, matrix, 1, 0, 1 << 16, 1 << 16);
+    return CQ_OK;
+}
 
-    /* Room for what swscale's widest vectors write past a row. */
-    s->stride = (want->dst_w + 2 * ALIGN - 1) / ALIGN * ALIGN;
+/* Rows with room for what swscale's widest vectors write past them. */
+static int padded(int bytes)
+{
+    return (bytes + 2 * ALIGN - 1) / ALIGN * ALIGN;
+}
+
+static enum cq_err make_planes(struct scaler *s, const struct conversion *want, int channels)
+{
+    s->stride = padded(want->dst_w);
     size_t size = (size_t) s->stride * (size_t) want->dst_h;
     s->plane[0] = av_malloc(size * (size_t) channels + ALIGN);
     if (!s->plane[0])
         return CQ_NOMEM;
     for (int i = 1; i < channels; i++)
         s->plane[i] = s->plane[0] + (size_t) i * size;
-    s->made_for = *want;
     return CQ_OK;
+}
+
+static enum cq_err make_linear(struct scaler *s, const struct conversion *want, int channels)
+{
+    s->packed_stride = padded(want->src_w * channels);
+    s->packed = av_malloc((size_t) s->packed_stride * (size_t) want->src_h + ALIGN);
+    if (!s->packed)
+        return CQ_NOMEM;
+    enum cq_err err = bilinear_create(want->src_w, want->src_h, want->dst_w, want->dst_h, channels, &s->bilinear);
+    if (err)
+        return err;
+    return make_sws(s, want, want->src_w, want->src_h, channels == 1 ? AV_PIX_FMT_GRAY8 : AV_PIX_FMT_BGR24, SWS_BICUBIC);
+}
+
+static enum cq_err prepare(struct scaler *s, const struct conversion *want)
+{
+    release(s);
+    int channels = channel_count(&s->target);
+    enum cq_err err = make_planes(s, want, channels);
+    if (!err && s->target.resample == RESAMPLE_LINEAR)
+        err = make_linear(s, want, channels);
+    else if (!err)
+        err = make_sws(s, want, want->dst_w, want->dst_h, channels == 1 ? AV_PIX_FMT_GRAY8 : AV_PIX_FMT_GBRP, SWS_AREA);
+    if (!err)
+        s->made_for = *want;
+    return err;
+}
+
+static enum cq_err convert(struct scaler *s, const AVFrame *f, uint8_t *const planes[4], const int strides[4], int h)
+{
+    int rows = sws_scale(s->sws, (const uint8_t *const *) f->data, f->linesize, 0, f->height, planes, strides);
+    if (rows == h)
+        return CQ_OK;
+    cq_log_error(s->log, "libswscale gave %d rows of %d", rows, h);
+    return CQ_CORRUPT;
 }
 
 static enum cq_err scale_picture(struct scaler *s, const AVFrame *f, int w, int h)
@@ -151,18 +205,21 @@ static enum cq_err scale_picture(struct scaler *s, const AVFrame *f, int w, int 
         .format = f->format, .src_w = f->width, .src_h = f->height, .dst_w = w, .dst_h = h,
         .matrix = matrix_of(f), .full_range = is_full_range(f),
     };
-    if (memcmp(&want, &s->made_for, sizeof want) != 0) {
-        enum cq_err err = prepare(s, &want);
-        if (err)
-            return err;
-    }
-    uint8_t *planes[4] = {s->plane[0], s->plane[1], s->plane[2]};
-    int strides[4] = {s->stride, s->stride, s->stride};
-    int rows = sws_scale(s->sws, (const uint8_t *const *) f->data, f->linesize, 0, f->height, planes, strides);
-    if (rows != h) {
-        cq_log_error(s->log, "libswscale gave %d rows of %d", rows, h);
-        return CQ_CORRUPT;
-    }
+    enum cq_err err = CQ_OK;
+    if (memcmp(&want, &s->made_for, sizeof want) != 0)
+        err = prepare(s, &want);
+    if (err)
+        return err;
+    if (!s->bilinear)
+        return convert(s, f, (uint8_t *[4]) {s->plane[0], s->plane[1], s->plane[2]},
+                       (int[4]) {s->stride, s->stride, s->stride}, h);
+
+    err = convert(s, f, (uint8_t *[4]) {s->packed}, (int[4]) {s->packed_stride}, f->height);
+    if (err)
+        return err;
+    /* Packed is B, G, R or luma alone; the planes are G, B, R or luma. */
+    uint8_t *const bgr[3] = {s->plane[1], s->plane[0], s->plane[2]};
+    bilinear_run(s->bilinear, s->packed, s->packed_stride, s->plane[1] ? bgr : s->plane, s->stride);
     return CQ_OK;
 }
 

@@ -23,6 +23,7 @@ struct scale_target {
     int width, height;               /* of the model's input */
     enum channel_order channels;     /* RGB, BGR (3 bytes a pixel) or GRAY (1) */
     enum fit fit;
+    enum resample resample;
     int pad;                         /* 0..255 */
 };
 
