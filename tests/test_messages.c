@@ -19,7 +19,7 @@ static void make_job(struct cq_buf *b)
     struct msg_job m = {
         .serial = 9, .path = "/clips/-odd name.mp4", .stream_index = 2, .expect_size = 5, .expect_mtime_ns = 6,
         .sample = {.mode = SAMPLE_FPS, .every = 1, .fps = 2.5, .from_s = 1, .to_s = 9}, .rotation = 90, .mirrored = true,
-        .n_targets = 2, .targets = {{416, 416, CHANNELS_BGR, FIT_LETTERBOX_TOP_LEFT, 114}, {224, 224, CHANNELS_GRAY, FIT_STRETCH, 0}},
+        .n_targets = 2, .targets = {{416, 416, CHANNELS_BGR, FIT_LETTERBOX_TOP_LEFT, RESAMPLE_LINEAR, 114}, {224, 224, CHANNELS_GRAY, FIT_STRETCH, 0}},
     };
     msg_put_job(b, &m);
 }
