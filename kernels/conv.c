@@ -27,14 +27,37 @@ static bool fits_int(const struct tensor_desc *d)
     return d->dim[0] >= 0 && d->dim[0] <= INT_MAX && area < INT_MAX / 32;
 }
 
+bool conv_shapes_agree(const struct op_inst *inst)
+{
+    const struct conv_attrs *a = &inst->op->u.conv;
+    const struct tensor_desc *x = &inst->in[0], *w = &inst->in[1], *y = &inst->out[0];
+    bool transposed = inst->op->kind == OP_CONV_TRANSPOSE;
+    if (a->spatial < 1 || a->spatial > OP_SPATIAL || a->group < 1)
+        return false;
+    int rank = a->spatial + 2;
+    if (x->rank != rank || w->rank != rank || y->rank != rank || x->dim[0] != y->dim[0])
+        return false;
+    int64_t first = transposed ? x->dim[1] : y->dim[1], second = transposed ? y->dim[1] : x->dim[1];
+    if (w->dim[0] != first || w->dim[1] * a->group != second || first % a->group || first == 0)
+        return false;
+    for (int i = 0; i < a->spatial; i++)
+        if (w->dim[2 + i] != a->kernel[i] || a->stride[i] < 1 || a->dilation[i] < 1)
+            return false;
+    const struct tensor_desc *bias = inst->n_in > 2 ? &inst->in[2] : NULL;
+    if (bias && bias->type != DT_NONE && (bias->rank != 1 || bias->dim[0] != y->dim[1]))
+        return false;
+    const struct tensor_desc *residual = inst->n_in > 3 ? &inst->in[3] : NULL;
+    return !residual || residual->type == DT_NONE || tensor_same_shape(residual, y);
+}
+
 bool conv_geom_of(const struct op_inst *inst, struct conv_geom *g)
 {
     const struct conv_attrs *a = &inst->op->u.conv;
     const struct tensor_desc *x = &inst->in[0], *w = &inst->in[1], *y = &inst->out[0];
     int s = a->spatial;
-    if (x->type != DT_F32 || w->type != DT_F32 || y->type != DT_F32 || s < 1 || s > 2)
+    if (x->type != DT_F32 || w->type != DT_F32 || y->type != DT_F32 || s > 2 || !conv_shapes_agree(inst))
         return false;
-    if (x->rank != s + 2 || w->rank != s + 2 || y->rank != s + 2 || !fits_int(x) || !fits_int(y))
+    if (!fits_int(x) || !fits_int(y))
         return false;
     bool flat = s == 1;
     int row = 0, col = s - 1;
@@ -59,7 +82,7 @@ bool conv_layouts(const struct op_inst *inst, enum layout x, enum layout y)
     if (inst->n_in > 2 && inst->in[2].type != DT_NONE && (inst->in[2].type != DT_F32 || !inst->constant[2]))
         return false;
     return !residual || residual->type == DT_NONE ||
-           (residual->type == DT_F32 && residual->layout == y && tensor_same_shape(residual, &inst->out[0]));
+           (residual->type == DT_F32 && residual->layout == y);
 }
 
 int conv_width(const struct device *dev)

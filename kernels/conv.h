@@ -30,6 +30,10 @@ struct conv_geom {
 
 extern const struct program_class conv_program;
 
+/* Do weights, bias and residual have the shapes that x, y and the attributes ask for? What a model file says
+ * need not be true. */
+bool conv_shapes_agree(const struct op_inst *inst);
+
 /* False unless it is a float32 CONV over one or two dimensions; one dimension is seen as H = 1. */
 bool conv_geom_of(const struct op_inst *inst, struct conv_geom *g);
 

@@ -30,7 +30,7 @@ static bool serves(const struct device *dev, const struct op_inst *inst)
 {
     (void) dev;
     int rank = inst->op->u.conv.spatial + 2;
-    if (rank < 3 || rank > 5)
+    if (!conv_shapes_agree(inst))
         return false;
     for (int i = 0; i < inst->n_in; i++) {
         bool optional = i >= 2;
@@ -39,8 +39,6 @@ static bool serves(const struct device *dev, const struct op_inst *inst)
         if (!plain_f32(&inst->in[i], i == 2 ? 1 : rank))
             return false;
     }
-    if (inst->n_in > 3 && inst->in[3].type != DT_NONE && !tensor_same_shape(&inst->in[3], &inst->out[0]))
-        return false;
     return plain_f32(&inst->out[0], rank);
 }
 

@@ -27,3 +27,4 @@ endif()
 
 clipq_test(test_reference clipq_kernels)
 target_link_libraries(test_reference PRIVATE m)
+clipq_test(test_kernel clipq_kernels)

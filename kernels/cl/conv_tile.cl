@@ -165,9 +165,9 @@ kernel void conv_tile(global const float *xb, ulong xo, global const float *rb, 
 }
 
 /* PLAIN input of few channels, for first layers: a tap is one channel of one pixel. */
-INLINE void conv_plain_in_at(const tile_out *o, global const float *x, int first, const conv_geom *g)
+INLINE void conv_plain_in_at(const tile_out *o, global const float *x, int first, const int nv, const conv_geom *g)
 {
-    const int px = TILE_PX, nv = 2, taps = g->kh * g->kw;
+    const int px = TILE_PX, taps = g->kh * g->kw;
     const long plane = (long) g->h * g->w;
     tile_pixels t;
     tile_place(&t, x, 1, first, g);
@@ -203,6 +203,10 @@ kernel void conv_plain_in(global const float *xb, ulong xo, global const float *
     tile_out o = tile_out_of(rb, ro, yb, yo, wb, wo, &g);
     global const float *x = AT(const float, xb, xo) + (long) get_global_id(2) * g.c * g.h * g.w;
     int first = get_global_id(0) * g.per_item * TILE_PX, end = min(first + g.per_item * TILE_PX, g.oh * g.ow);
-    for (; first < end; first += TILE_PX)
-        conv_plain_in_at(&o, x, first, &g);
+    for (; first < end; first += TILE_PX) {
+        if (o.blocks == 2)
+            conv_plain_in_at(&o, x, first, 2, &g);
+        else
+            conv_plain_in_at(&o, x, first, 1, &g);
+    }
 }
