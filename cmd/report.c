@@ -56,7 +56,7 @@ static void print_stages(const struct report *r)
         printf("  %-12s %10s %10s %10s %10s %10s %12s\n", metric_name((enum metric_stage) i), text_count(h->count, f[0]),
                text_ms(histogram_mean_ms(h), f[1]), text_ms(histogram_percentile_ms(h, 0.5), f[2]),
                text_ms(histogram_percentile_ms(h, 0.95), f[3]), text_ms((double) h->max_ns / 1e6, f[4]),
-               text_seconds((double) h->sum_ns / 1e9, f[5]));
+               i == METRIC_WAIT ? "-" : text_seconds((double) h->sum_ns / 1e9, f[5]));   /* frames wait side by side */
     }
 }
 

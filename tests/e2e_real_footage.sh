@@ -33,8 +33,8 @@ code=0
 "$clipq" work --db "$db" -q --workers 4 || code=$?
 check "work tells that some clips failed" 3 "$code"
 
-states=$(sql "SELECT replace(path, rtrim(path, replace(path, '/', '')), ''), state, coalesce(reason, ''), frames
-              FROM v_jobs LEFT JOIN (SELECT job_id, count(*) AS frames FROM v_frames GROUP BY job_id) USING (job_id)
+states=$(sql "SELECT replace(path, rtrim(path, replace(path, '/', '')), ''), state, coalesce(reason, ''), n
+              FROM v_jobs LEFT JOIN (SELECT job_id, count(*) AS n FROM v_frames GROUP BY job_id) USING (job_id)
               ORDER BY 1")
 check "states and frames" "asl_walk.mkv done  89
 audio_only.mp4 failed no_video_stream 

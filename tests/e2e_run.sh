@@ -52,7 +52,7 @@ check "gone and changed" "changed.y4m failed changed|gone.y4m dead vanished" \
 
 # Accidents.
 check_code 0 "$clipq" submit --db crash.db in/clip*.y4m
-check_code 3 env CLIPQ_FAULT=crash@clip2,kill@2 "$clipq" work -q --db crash.db --workers 2
+check_code 3 env CLIPQ_FAULT=crash@clip2,kill@6 "$clipq" work -q --db crash.db --workers 2
 check "a clip that kills its decoder is put aside, the others are done, in spite of a lost engine" "dead crash 1|done  5" \
     "$(sql crash.db "SELECT state, coalesce(reason, ''), count(*) FROM v_jobs GROUP BY 1, 2 ORDER BY 1" | paste -sd'|')"
 check "each frame once" 60 "$(sql crash.db "SELECT count(*) FROM v_frames")"

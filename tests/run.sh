@@ -20,13 +20,14 @@ results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 
 # Tests that sanitizers would make too slow: whole runs on real footage, and those that time things.
-slow='e2e_real|e2e_scene|e2e_submit_many|accuracy|golden|headers|layers'
+slow='e2e_real|e2e_scene|e2e_submit_many|e2e_kill|test_work|test_store_crash|golden|check_kernels|conformance|headers|layers|longest'
 # What runs on more than one thread.
 threaded='test_writer|test_child|test_submit|test_store|test_arena|test_batcher|test_work'
 
 # What is known not to be ours: the OpenCL runtime's own allocations, which live until the process ends.
 export LSAN_OPTIONS="suppressions=$root/tests/lsan.supp:print_suppressions=0"
 
+broken=0
 build_and_test() {   # build_and_test NAME CTEST_ARGUMENTS -- CMAKE_ARGUMENTS
     local name=$1 select=()
     shift
@@ -34,31 +35,36 @@ build_and_test() {   # build_and_test NAME CTEST_ARGUMENTS -- CMAKE_ARGUMENTS
     shift
     echo
     echo "== $name: build"
-    cmake -S . -B "build-$name" -G Ninja -DCLIPQ_WERROR=ON "$@" >/dev/null
-    cmake --build "build-$name" -j"$jobs"
+    if ! { cmake -S . -B "build-$name" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo "$@" > "$results/configure" &&
+           cmake --build "build-$name" -j"$jobs"; }; then
+        echo "== $name: DOES NOT BUILD"
+        broken=$((broken + 1))
+        return
+    fi
     echo "== $name: test"
     ctest --test-dir "build-$name" --output-on-failure --output-junit "$results/$name.xml" "${select[@]}" || true
     if [ ! -s "$results/$name.xml" ]; then
-        echo "no test of $name ran" >&2
-        exit 1
+        echo "== $name: NO TEST RAN"
+        broken=$((broken + 1))
     fi
 }
 
-build_and_test test -j1 -- -DCMAKE_BUILD_TYPE=RelWithDebInfo
+# Warnings are errors only where no sanitizer makes the compiler see ghosts.
+build_and_test test -j1 -- -DCLIPQ_WERROR=ON
 if [ "$quick" != --quick ]; then
-    build_and_test asan -j"$jobs" -E "$slow" -- -DCMAKE_BUILD_TYPE=RelWithDebInfo "-DCLIPQ_SANITIZE=address;undefined"
-    build_and_test tsan -j1 -R "$threaded" -- -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCLIPQ_SANITIZE=thread
+    build_and_test asan -j"$jobs" -E "$slow" -- "-DCLIPQ_SANITIZE=address;undefined"
+    build_and_test tsan -j1 -R "$threaded" -- -DCLIPQ_SANITIZE=thread
 fi
 
 echo
 echo "== the ten longest functions (lines, place, name)"
-tests/longest_functions.sh
+tests/longest_functions.sh || true
 
 count() {   # count ATTRIBUTE: its sum over the <testsuite> elements of all results
-    cat "$results"/*.xml | tr '\n\t' '  ' | grep -o '<testsuite [^>]*>' | grep -o " $1=\"[0-9]*\"" |
+    cat "$results"/*.xml 2> /dev/null | tr '\n\t' '  ' | grep -o '<testsuite [^>]*>' | grep -o " $1=\"[0-9]*\"" |
         tr -dc '0-9\n' | awk '{ n += $1 } END { print n + 0 }'
 }
-total=$(count tests) failed=$(count failures) skipped=$(( $(count skipped) + $(count disabled) ))
+total=$(count tests) failures=$(count failures) skipped=$(( $(count skipped) + $(count disabled) ))
 echo
-echo "$((total - failed - skipped)) passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ]
+echo "$((total - failures - skipped)) passed, $((failures + broken)) failed, $skipped skipped"
+[ $((failures + broken)) -eq 0 ] && [ "$total" -gt 0 ]
