@@ -202,7 +202,7 @@ static bool move_space_to_depth(const struct op_inst *inst, struct move *m)
 /* The n-th move of the operator; false when it cannot be told by strides. */
 static bool move_of(const struct op_inst *inst, int n, struct move *m)
 {
-    *m = (struct move){.loops.tensors = 2};
+    *m = (struct move){.loops = {.tensors = 2, .any_row = true}};
     switch (inst->op->kind) {
     case OP_CONCAT: return move_concat(inst, n, m);
     case OP_SPLIT: return move_split(inst, n, m);

@@ -9,6 +9,8 @@
 /* Elements per work-item on a CPU: some microseconds of work, for a group costs about 12 ns there. */
 enum { CPU_GRAIN = 4096, CPU_ITEMS_PER_UNIT = 16, GPU_GROUP = 64 };
 
+enum { SHORT_ROW = 8 };
+
 void loops_push(struct loops *l, int64_t dim, const int64_t *strides)
 {
     l->dim[l->rank] = dim;
@@ -58,6 +60,18 @@ static struct loops merged(const struct loops *l)
     return m;
 }
 
+/* A row of a few elements costs more to find than to walk. */
+static void lengthen_row(struct loops *l)
+{
+    int last = l->rank - 1;
+    if (last < 1 || l->dim[last] >= SHORT_ROW || l->dim[last - 1] <= l->dim[last])
+        return;
+    struct loops before = *l;
+    l->rank -= 2;
+    loops_push(l, before.dim[last], before.stride[last]);
+    loops_push(l, before.dim[last - 1], before.stride[last - 1]);
+}
+
 /* All offsets must fit in int, and so must the unit count. */
 static bool fits(const struct loops *l)
 {
@@ -95,6 +109,8 @@ static void cut(const struct device *dev, struct nest *n, int64_t rows, int widt
 bool nest_make(const struct device *dev, const struct loops *l, struct nest *out)
 {
     struct loops m = merged(l);
+    if (l->any_row)
+        lengthen_row(&m);
     if (!fits(&m))
         return false;
     int64_t rows = 1;

@@ -28,6 +28,8 @@ enum { NEST_TENSORS = 4, NEST_RANK = 8, LOOPS_RANK = 16 };
 struct loops {
     int tensors;
     int width;                                    /* floats that an element stands for; 0: 1 */
+    bool any_row;                                 /* the kernel takes rows with any step in any tensor: a short last
+                                                     loop may change places with a longer one */
     int rank;
     int64_t dim[LOOPS_RANK];
     int64_t stride[LOOPS_RANK][NEST_TENSORS];     /* in elements, may be negative */

@@ -118,17 +118,21 @@ static void make_two(struct check_rng *r, int n, struct check_case *c)
 
 static bool bench_binary(int n, struct check_case *c)
 {
-    static const char *const names[] = {"add equal", "mul [N,C,1,1]", "mul scalar", "add last"};
-    if (n > 3)
+    static const char *const names[] = {"add equal", "mul [N,C,1,1]", "mul scalar", "add last", "short rows"};
+    if (n > 4)
         return false;
     c->op.kind = OP_BINARY;
-    c->op.u.binary = n == 0 || n == 3 ? BIN_ADD : BIN_MUL;
+    c->op.u.binary = n == 0 || n > 2 ? BIN_ADD : BIN_MUL;
     c->inst.n_in = 2;
     c->inst.n_out = 1;
     c->inst.in[0] = c->inst.out[0] = check_tensor(DT_F32, 4, 1, 64, 104, 104);
     c->inst.in[1] = n == 0 ? c->inst.in[0] : n == 1 ? check_tensor(DT_F32, 4, 1, 64, 1, 1)
                   : n == 2 ? check_tensor(DT_F32, 0) : check_tensor(DT_F32, 1, 104);
-    snprintf(c->text, sizeof c->text, "%s 1x64x104x104", names[n]);
+    if (n == 4) {
+        c->inst.in[0] = c->inst.out[0] = check_tensor(DT_F32, 4, 1, 208, 208, 16);
+        c->inst.in[1] = check_tensor(DT_F32, 1, 16);
+    }
+    snprintf(c->text, sizeof c->text, "%s, 1x64x104x104", names[n]);
     return true;
 }
 

@@ -255,6 +255,12 @@ static bool bench(int n, struct check_case *c)
         c->inst.in[0] = c->inst.in[1] = check_tensor(DT_F32, 4, 1, n == 2 ? 64 : 60, 52, 52);
         c->inst.out[0] = check_tensor(DT_F32, 4, 1, n == 2 ? 128 : 120, 52, 52);
         break;
+    case 4:
+        c->op.kind = OP_DEPTH_TO_SPACE;
+        c->op.u.axis.axis = 3;
+        c->inst.in[0] = check_tensor(DT_F32, 4, 1, 9, 224, 224);
+        c->inst.out[0] = check_tensor(DT_F32, 4, 1, 1, 672, 672);
+        break;
     default:
         return false;
     }

@@ -6,9 +6,10 @@ kernel void affine_rows(global float *x, ulong x_at, global float *packed, ulong
 {
     global const float *scale = AT(float, packed, packed_at), *shift = scale + channels;
     int unit = get_global_id(0) * nest.per_item, end = min(unit + nest.per_item, nest.units);
-    for (; unit < end; unit++) {
-        int n;
-        int4 at = nest_unit(&nest, unit, &n);
+    struct Walk walk = walk_start(&nest, unit);
+    for (; unit < end; unit++, walk_next(&walk, &nest)) {
+        int n = walk.n;
+        int4 at = walk.at;
         global const float *from = AT(float, x, x_at) + at.s0;
         global float *to = AT(float, y, y_at) + at.s2;
         for (int i = 0; i < n; i += V) {
@@ -24,9 +25,10 @@ kernel void affine_blocks(global float *x, ulong x_at, global float *packed, ulo
 {
     global const float *scale = AT(float, packed, packed_at), *shift = scale + channels;
     int unit = get_global_id(0) * nest.per_item, end = min(unit + nest.per_item, nest.units);
-    for (; unit < end; unit++) {
-        int n;
-        int4 at = nest_unit(&nest, unit, &n);
+    struct Walk walk = walk_start(&nest, unit);
+    for (; unit < end; unit++, walk_next(&walk, &nest)) {
+        int n = walk.n;
+        int4 at = walk.at;
         global const float *from = AT(float, x, x_at) + at.s0 * V;
         global float *to = AT(float, y, y_at) + at.s2 * V;
         for (int i = 0; i < n; i++) {

@@ -39,9 +39,10 @@ kernel void binary_rows(global float *a, ulong a_at, global float *b, ulong b_at
     b = AT(float, b, b_at);
     y = AT(float, y, y_at);
     int unit = get_global_id(0) * nest.per_item, end = min(unit + nest.per_item, nest.units);
-    for (; unit < end; unit++) {
-        int n;
-        int4 at = nest_unit(&nest, unit, &n);
+    struct Walk walk = walk_start(&nest, unit);
+    for (; unit < end; unit++, walk_next(&walk, &nest)) {
+        int n = walk.n;
+        int4 at = walk.at;
         for (int i = 0; i < n; i += V) {
             VF va = nest_load(a + at.s0 + i * nest.step[0], nest.step[0], n - i);
             VF vb = nest_load(b + at.s1 + i * nest.step[1], nest.step[1], n - i);
@@ -76,9 +77,10 @@ kernel void binary_blocks(global float *a, ulong a_at, global float *b, ulong b_
     b = AT(float, b, b_at);
     y = AT(float, y, y_at);
     int unit = get_global_id(0) * nest.per_item, end = min(unit + nest.per_item, nest.units);
-    for (; unit < end; unit++) {
-        int n;
-        int4 at = nest_unit(&nest, unit, &n);
+    struct Walk walk = walk_start(&nest, unit);
+    for (; unit < end; unit++, walk_next(&walk, &nest)) {
+        int n = walk.n;
+        int4 at = walk.at;
         for (int i = 0; i < n; i++) {
             VF va = load_block(a, (at.s0 + i * nest.step[0]) * V, a_kind, a_limit);
             VF vb = load_block(b, (at.s1 + i * nest.step[1]) * V, b_kind, b_limit);

@@ -12,9 +12,10 @@
 kernel void cast_flat(global FROM *x, ulong x_at, global TO *y, ulong y_at, struct Nest nest)
 {
     int unit = get_global_id(0) * nest.per_item, end = min(unit + nest.per_item, nest.units);
-    for (; unit < end; unit++) {
-        int n;
-        int4 at = nest_unit(&nest, unit, &n);
+    struct Walk walk = walk_start(&nest, unit);
+    for (; unit < end; unit++, walk_next(&walk, &nest)) {
+        int n = walk.n;
+        int4 at = walk.at;
         global const FROM *from = AT(FROM, x, x_at) + at.s0;
         global TO *to = AT(TO, y, y_at) + at.s1;
         for (int i = 0; i < n; i++)

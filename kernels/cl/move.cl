@@ -7,14 +7,18 @@ kernel void move_rows(global T *x, ulong x_at, global T *y, ulong y_at, struct N
     x = AT(T, x, x_at);
     y = AT(T, y, y_at);
     int unit = get_global_id(0) * nest.per_item, end = min(unit + nest.per_item, nest.units);
-    for (; unit < end; unit++) {
-        int n, i = 0;
-        int4 at = nest_unit(&nest, unit, &n);
+    struct Walk walk = walk_start(&nest, unit);
+    for (; unit < end; unit++, walk_next(&walk, &nest)) {
+        int n = walk.n, i = 0;
+        int4 at = walk.at;
         global const T *from = x + at.s0;
         global T *to = y + at.s1;
         if (nest.step[0] == 1 && nest.step[1] == 1)
             for (; i + V <= n; i += V)
                 STOREV(LOADV(0, from + i), 0, to + i);
+        else if (nest.step[0] == 2 && nest.step[1] == 1)
+            for (; i + V < n; i += V)     /* every other element; the last loaded belongs to the next vector */
+                STOREV((TV) (LOADV(0, from + 2 * i).even, LOADV(1, from + 2 * i).even), 0, to + i);
         for (; i < n; i++)
             to[i * nest.step[1]] = from[i * nest.step[0]];
     }
@@ -26,9 +30,10 @@ kernel void move_fill(global T *value, ulong value_at, global T *y, ulong y_at, 
     T v = value ? *AT(T, value, value_at) : 0;
     y = AT(T, y, y_at);
     int unit = get_global_id(0) * nest.per_item, end = min(unit + nest.per_item, nest.units);
-    for (; unit < end; unit++) {
-        int n, i = 0;
-        global T *to = y + nest_unit(&nest, unit, &n).s0;
+    struct Walk walk = walk_start(&nest, unit);
+    for (; unit < end; unit++, walk_next(&walk, &nest)) {
+        int n = walk.n, i = 0;
+        global T *to = y + walk.at.s0;
         for (; i + V <= n; i += V)
             STOREV((TV) (v), 0, to + i);
         for (; i < n; i++)
@@ -78,9 +83,10 @@ kernel void where_rows(global uchar *condition, ulong condition_at, global T *a,
                        global T *y, ulong y_at, struct Nest nest)
 {
     int unit = get_global_id(0) * nest.per_item, end = min(unit + nest.per_item, nest.units);
-    for (; unit < end; unit++) {
-        int n;
-        int4 at = nest_unit(&nest, unit, &n);
+    struct Walk walk = walk_start(&nest, unit);
+    for (; unit < end; unit++, walk_next(&walk, &nest)) {
+        int n = walk.n;
+        int4 at = walk.at;
         global const uchar *pc = AT(uchar, condition, condition_at) + at.s0;
         global const T *pa = AT(T, a, a_at) + at.s1, *pb = AT(T, b, b_at) + at.s2;
         global T *to = AT(T, y, y_at) + at.s3;

@@ -6,18 +6,50 @@ struct Nest {
     int step[4];
 };
 
-/* Element offsets of the unit in the four tensors. */
-inline int4 nest_unit(const struct Nest *nest, int unit, int *n)
+/* Where a work-item stands: the element offsets of its unit in the four tensors, and the unit's length. */
+struct Walk {
+    int4 at, row;
+    int n, first;
+    int index[8];
+};
+
+inline void walk_set(struct Walk *w, const struct Nest *nest)
 {
-    int row = unit / nest->chunks, first = unit % nest->chunks * nest->chunk;
-    *n = min(nest->chunk, nest->len - first);
-    int4 at = first * vload4(0, nest->step);
+    w->n = min(nest->chunk, nest->len - w->first);
+    w->at = w->row + w->first * vload4(0, nest->step);
+}
+
+inline struct Walk walk_start(const struct Nest *nest, int unit)
+{
+    struct Walk w;
+    int row = unit / nest->chunks;
+    w.first = unit % nest->chunks * nest->chunk;
+    w.row = (int4) (0);
     for (int d = nest->rank - 1; d >= 0; d--) {
         int outer = row / nest->dim[d];
-        at += (row - outer * nest->dim[d]) * vload4(0, nest->stride[d]);
+        w.index[d] = row - outer * nest->dim[d];
+        w.row += w.index[d] * vload4(0, nest->stride[d]);
         row = outer;
     }
-    return at;
+    walk_set(&w, nest);
+    return w;
+}
+
+/* The next unit, without a division. */
+inline void walk_next(struct Walk *w, const struct Nest *nest)
+{
+    w->first += nest->chunk;
+    if (w->first >= nest->len) {
+        w->first = 0;
+        for (int d = nest->rank - 1; d >= 0; d--) {
+            w->row += vload4(0, nest->stride[d]);
+            if (++w->index[d] < nest->dim[d])
+                break;
+            w->row -= nest->dim[d] * vload4(0, nest->stride[d]);
+            w->index[d] = 0;
+        }
+    }
+    walk_set(w, nest);
 }
 
 /* V elements of a row; lanes past the n-th repeat the last. */

@@ -78,9 +78,10 @@ kernel void unary_flat(global float *x, ulong x_at, global float *y, ulong y_at,
     x = AT(float, x, x_at);
     y = AT(float, y, y_at);
     int unit = get_global_id(0) * nest.per_item, end = min(unit + nest.per_item, nest.units);
-    for (; unit < end; unit++) {
-        int n;
-        int4 at = nest_unit(&nest, unit, &n);
+    struct Walk walk = walk_start(&nest, unit);
+    for (; unit < end; unit++, walk_next(&walk, &nest)) {
+        int n = walk.n;
+        int4 at = walk.at;
         for (int i = 0; i < n; i += V)
             nest_store(unary_v(nest_load(x + at.s0 + i, 1, n - i), fn, a, b), y + at.s1 + i, n - i);
     }
