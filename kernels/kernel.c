@@ -7,10 +7,6 @@
 #include "kernels/classes.h"
 
 const struct kernel_class *const kernel_classes[] = {
-    &kernel_binary_rows,
-    &kernel_binary_blocks,
-    &kernel_prelu_rows,
-    &kernel_prelu_blocks,
     &kernel_conv_pointwise,
     &kernel_conv_depthwise,
     &kernel_conv_tile,
@@ -33,6 +29,10 @@ const struct kernel_class *const kernel_classes[] = {
     &kernel_move_depth_to_space,
     &kernel_move_space_to_depth,
     &kernel_gather_rows,
+    &kernel_binary_rows,
+    &kernel_binary_blocks,
+    &kernel_prelu_rows,
+    &kernel_prelu_blocks,
     &kernel_unary_flat,
     &kernel_pool_max,
     &kernel_pool_global,

@@ -143,7 +143,8 @@ int nest_rows_per_item(const struct device *dev, int64_t cost)
 
 void nest_launch(const struct device *dev, const struct nest *nest, struct launch *launch)
 {
+    int items = nest->units ? (nest->units + nest->per_item - 1) / nest->per_item : 0;
     launch->dims = 1;
-    launch->global[0] = nest->units ? ((size_t) nest->units + (size_t) nest->per_item - 1) / (size_t) nest->per_item : 0;
+    launch->global[0] = (size_t) items;
     launch->local[0] = (size_t) nest_local_size(dev);
 }

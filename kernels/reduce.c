@@ -83,9 +83,11 @@ static bool global_serves(const struct device *dev, const struct op_inst *inst)
     struct rows rows;
     if (x->rank != a->spatial + 2 || y->rank != x->rank)
         return false;
-    for (int i = 0; i < a->spatial; i++)
-        if (a->kernel[i] != x->dim[2 + i] || a->pad_begin[i] || a->pad_end[i] || a->dilation[i] != 1 || y->dim[2 + i] != 1)
+    for (int i = 0; i < a->spatial; i++) {
+        bool whole = a->kernel[i] == x->dim[2 + i] && a->dilation[i] == 1 && y->dim[2 + i] == 1;
+        if (!whole || a->pad_begin[i] || a->pad_end[i])
             return false;
+    }
     return is_float_in_our_layout(dev, inst) && rows_of(x, spatial_axes(x), &rows);
 }
 

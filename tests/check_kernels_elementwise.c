@@ -137,7 +137,8 @@ static bool bench_binary(int n, struct check_case *c)
 }
 
 static const struct check_tolerance binary_tolerances[] = {
-    {"binary_rows", 3e-6f}, {"binary_blocks", 3e-6f}, {"prelu_rows", 1e-7f}, {"prelu_blocks", 1e-7f}, {"host", 0}, {NULL},
+    {"binary_rows", 3e-6f}, {"binary_blocks", 3e-6f}, {"prelu_rows", 1e-7f}, {"prelu_blocks", 1e-7f}, {"host", 0},
+    {NULL},
 };
 
 const struct check_family check_binary = {
@@ -202,7 +203,8 @@ static void make_where(struct check_rng *r, struct check_case *c)
 
 static void make_cast(struct check_rng *r, struct check_case *c)
 {
-    static const int types[] = {DT_F32, DT_F32, DT_F64, DT_F16, DT_U8, DT_I8, DT_U16, DT_I16, DT_I32, DT_U32, DT_I64, DT_BOOL};
+    static const int types[] = {DT_F32, DT_F32, DT_F64, DT_F16, DT_U8, DT_I8, DT_U16, DT_I16, DT_I32, DT_U32, DT_I64,
+                                DT_BOOL};
     c->op.kind = OP_CAST;
     c->inst.n_in = 1;
     c->inst.in[0] = c->inst.out[0] = any_shape(r, check_int(r, 0, 3));

@@ -74,8 +74,9 @@ static bool bench_pool(int n, struct check_case *c)
         return false;
     struct conv_attrs *a = &c->op.u.conv;
     *a = (struct conv_attrs){
-        .spatial = 2, .group = 1, .kernel = {real[n].kernel, real[n].kernel}, .stride = {real[n].stride, real[n].stride},
-        .dilation = {1, 1}, .pad_begin = {real[n].pad, real[n].pad}, .pad_end = {real[n].pad, real[n].pad},
+        .spatial = 2, .group = 1, .kernel = {real[n].kernel, real[n].kernel},
+        .stride = {real[n].stride, real[n].stride}, .dilation = {1, 1},
+        .pad_begin = {real[n].pad, real[n].pad}, .pad_end = {real[n].pad, real[n].pad},
     };
     int out = (real[n].size + 2 * real[n].pad - real[n].kernel) / real[n].stride + 1;
     c->op.kind = real[n].pad ? OP_POOL_MAX : OP_POOL_AVG;
@@ -99,13 +100,15 @@ const struct check_family check_pool = {
 
 static void make_resize(struct check_rng *r, int n, struct check_case *c)
 {
-    static const enum resize_mode modes[] = {RESIZE_NEAREST, RESIZE_LINEAR, RESIZE_NEAREST, RESIZE_LINEAR, RESIZE_CUBIC};
+    static const enum resize_mode modes[] = {RESIZE_NEAREST, RESIZE_LINEAR, RESIZE_NEAREST, RESIZE_LINEAR,
+                                             RESIZE_CUBIC};
     struct resize_attrs *a = &c->op.u.resize;
     int spatial = check_chance(r, 80) ? 2 : check_int(r, 1, 3);
     struct tensor_desc x = any_image(r, spatial), y = x;
     c->op.kind = OP_RESIZE;
     a->mode = modes[n % 5];
-    a->coord = (enum resize_coord) check_int(r, COORD_HALF_PIXEL, check_chance(r, 20) ? COORD_TF_CROP : COORD_ASYMMETRIC);
+    enum resize_coord last = check_chance(r, 20) ? COORD_TF_CROP : COORD_ASYMMETRIC;
+    a->coord = (enum resize_coord) check_int(r, COORD_HALF_PIXEL, last);
     a->round = (enum resize_round) check_int(r, NEAREST_PREFER_FLOOR, NEAREST_CEIL);
     a->cubic_a = -0.75f;
     a->exclude_outside = check_chance(r, 30);

@@ -177,7 +177,8 @@ kernel void norm_rows(global float *x, ulong x_at, global float *scale, ulong sc
         float unit_scale = rsqrt(lanes_sum(squares) / r.n + epsilon);
         int start = period ? unit % period : 0;
         for (int i = 0; i < r.n; i += V) {
-            VF v = (load_filled(from + i, r.n - i, 0.0f) - mean) * unit_scale * nest_load(s + start + i * step, step, r.n - i);
+            VF v = (load_filled(from + i, r.n - i, 0.0f) - mean) * unit_scale;
+            v *= nest_load(s + start + i * step, step, r.n - i);
             if (b)
                 v += nest_load(b + start + i * step, step, r.n - i);
             nest_store(v, to + i, r.n - i);
@@ -203,7 +204,8 @@ kernel void norm_blocks(global float *x, ulong x_at, global float *scale, ulong 
             VF d = LOADV(i, from) - mean;
             squares = fma(d, d, squares);
         }
-        VF s = rsqrt(squares / (float) r.n + epsilon) * nest_load(AT(float, scale, scale_at) + first, 1, channels - first);
+        VF s = rsqrt(squares / (float) r.n + epsilon);
+        s *= nest_load(AT(float, scale, scale_at) + first, 1, channels - first);
         VF b = nest_load(AT(float, bias, bias_at) + first, 1, channels - first) - mean * s;
         for (int i = 0; i < r.n; i++)
             STOREV(fma(LOADV(i, from), s, b), i, to);
