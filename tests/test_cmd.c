@@ -1,0 +1,164 @@
+/* What is printed: figures, names that are no text, and advice that follows from the numbers. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cmd/common.h"
+#include "cmd/report_facts.h"
+
+static void counts(void **state)
+{
+    (void) state;
+    char f[FIGURE_SIZE];
+    assert_string_equal(text_count(0, f), "0");
+    assert_string_equal(text_count(999, f), "999");
+    assert_string_equal(text_count(1000, f), "1,000");
+    assert_string_equal(text_count(-1234567, f), "-1,234,567");
+    assert_string_equal(text_count(-100, f), "-100");
+    assert_string_equal(text_count(INT64_MIN, f), "-9,223,372,036,854,775,808");
+}
+
+static void amounts(void **state)
+{
+    (void) state;
+    char f[FIGURE_SIZE];
+    assert_string_equal(text_bytes(1023, f), "1023 B");
+    assert_string_equal(text_bytes(1536, f), "1.5 KiB");
+    assert_string_equal(text_bytes(200.0 * 1024 * 1024, f), "200 MiB");
+    assert_string_equal(text_seconds(0.123, f), "0.12 s");
+    assert_string_equal(text_seconds(59.94, f), "59.9 s");
+    assert_string_equal(text_seconds(245, f), "4 min 05 s");
+    assert_string_equal(text_seconds(3600 * 2 + 13 * 60, f), "2 h 13 min");
+    assert_string_equal(text_seconds(86400 * 3 + 3600, f), "3 d 01 h");
+    assert_string_equal(text_seconds(NAN, f), "?");
+    assert_string_equal(text_ms(0.0421, f), "0.042");
+    assert_string_equal(text_ms(12.34, f), "12.3");
+    assert_string_equal(text_ms(1234.4, f), "1,234");
+}
+
+static void names_that_are_no_text(void **state)
+{
+    (void) state;
+    char out[64], small[12];
+    assert_string_equal(text_safe("a\n\033[2J\xc3\xa9", out, sizeof out), "a\\x0a\\x1b[2J\xc3\xa9");
+    assert_true(strlen(text_safe("abcdefghijklmnop", small, sizeof small)) < sizeof small);
+    json_t *j = json_text("caf\xc3\xa9");
+    assert_string_equal(json_string_value(j), "caf\xc3\xa9");
+    json_decref(j);
+    j = json_text("\xff\xc3\xa9.mp4");
+    assert_string_equal(json_string_value(j), "\\xff\\xc3\\xa9.mp4");
+    json_decref(j);
+    j = json_figure(NAN);
+    assert_true(json_is_null(j));
+    json_decref(j);
+    j = json_time(0);
+    assert_true(json_is_null(j));
+    json_decref(j);
+}
+
+static void codes(void **state)
+{
+    (void) state;
+    assert_int_equal(common_exit(CQ_OK, true), EXIT_FINE);
+    assert_int_equal(common_exit(CQ_NO_DEVICE, false), EXIT_NO_DEVICE);
+    assert_int_equal(common_exit(CQ_BUSY, false), EXIT_DATABASE);
+    assert_int_equal(common_exit(CQ_IO, true), EXIT_DATABASE);
+    assert_int_equal(common_exit(CQ_IO, false), EXIT_FATAL);
+}
+
+/* ---- advice ---- */
+
+static char said[4096];
+
+static void hear(void *ctx, const char *text)
+{
+    (void) ctx;
+    strncat(said, text, sizeof said - strlen(said) - 2);
+    strcat(said, "\n");
+}
+
+static void assert_advice(const struct report *r, const char *part, bool expected)
+{
+    said[0] = '\0';
+    report_advise(r, hear, NULL);
+    if (!strstr(said, part) == expected)
+        fail_msg("'%s' is %s in: %s", part, expected ? "not" : "wrongly", said);
+}
+
+static struct report report_with(enum resource busiest, double share)
+{
+    struct report r = {.bottleneck = (int) busiest, .mean_batch = 8};
+    r.loads[busiest].share = share;
+    r.runs[r.n_runs++].workers = 3;
+    return r;
+}
+
+static void the_slowest_resource_is_named(void **state)
+{
+    (void) state;
+    struct report r = report_with(RESOURCE_INFER, 0.95);
+    assert_advice(&r, "inference sets the pace (95 % busy)", true);
+    assert_advice(&r, "batches hold", false);
+    r.mean_batch = 1.5;
+    assert_advice(&r, "batches hold 1.5 frames", true);
+    r = report_with(RESOURCE_DECODE, 0.9);
+    assert_advice(&r, "more --workers than 3", true);
+    assert_advice(&r, "inference sets", false);
+    r = report_with(RESOURCE_WRITE, 0.8);
+    assert_advice(&r, "recording sets the pace", true);
+    r = report_with(RESOURCE_WRITE, 0.3);
+    assert_advice(&r, "nothing was busy more than 30 %", true);
+    r.bottleneck = -1;
+    assert_advice(&r, "busy", false);
+}
+
+static void accidents_and_leftovers_are_named(void **state)
+{
+    (void) state;
+    struct report r = report_with(RESOURCE_INFER, 0.9);
+    assert_advice(&r, "halved", false);
+    r.halvings = 2;
+    r.engine_restarts = 3;
+    r.worker_restarts = 4;
+    assert_advice(&r, "halved 2 times", true);
+    assert_advice(&r, "engine was started again 3 times", true);
+    assert_advice(&r, "workers died 4 times", true);
+    r.counts.pending = 5;
+    assert_advice(&r, "5 clips are left", true);
+    r.runs[0].active = true;
+    assert_advice(&r, "clips are left", false);
+}
+
+/* Every class but "none" tells a user what to do. */
+static void every_failure_has_a_remedy(void **state)
+{
+    (void) state;
+    for (int f = FAIL_NONE + 1; f < FAIL_COUNT; f++) {
+        struct store_failure_class class = {.count = 7};
+        struct report r = {.bottleneck = -1, .classes = &class, .n_classes = 1};
+        char start[64];
+        snprintf(class.name, sizeof class.name, "%s", failure_name((enum failure) f));
+        snprintf(start, sizeof start, "7 %s: ", class.name);
+        assert_advice(&r, start, true);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counts),
+        cmocka_unit_test(amounts),
+        cmocka_unit_test(names_that_are_no_text),
+        cmocka_unit_test(codes),
+        cmocka_unit_test(the_slowest_resource_is_named),
+        cmocka_unit_test(accidents_and_leftovers_are_named),
+        cmocka_unit_test(every_failure_has_a_remedy),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
