@@ -21,7 +21,7 @@ static bool plain_f32(const struct tensor_desc *d, int rank)
         return false;
     int64_t image = 1;
     for (int i = 1; i < rank; i++)
-        if (d->dim[i] < 0 || __builtin_mul_overflow(image, d->dim[i], &image))
+        if (d->dim[i] < 1 || __builtin_mul_overflow(image, d->dim[i], &image))
             return false;
     return image < INT_MAX;
 }

@@ -11,9 +11,12 @@ typedef struct {
     float act_a, act_b;
 } conv3_geom;
 
-/* Element idx[l] of x for the lanes in `mask`, 0 for the others, whose idx must be readable too. */
-inline VF gather_v(global const float *x, const int *idx, VI mask)
+/* Element idx[l] of x for the lanes in `mask`, 0 for the others, whose idx must be readable too; `run`: all lanes
+ * are in and their elements neighbours. */
+inline VF gather_v(global const float *x, const int *idx, VI mask, int run)
 {
+    if (run)
+        return LOADV(0, x + idx[0]);
     VF v;
     #pragma unroll
     for (int l = 0; l < V; l++)
@@ -59,14 +62,16 @@ kernel void conv_generic(global const float *xb, ulong xo, global const float *w
     for (int tap = 0; tap < taps; tap++) {
         int kz = tap / (g.k[1] * g.k[2]) * g.d[0], ky = tap / g.k[2] % g.k[1] * g.d[1], kx = tap % g.k[2] * g.d[2];
         VI mask;
+        int run = 1;
         for (int l = 0; l < V; l++) {
             int iz = z[l] + kz, iy = y[l] + ky, ix = x_[l] + kx;
-            int in = (uint) iz < (uint) g.in[0] & (uint) iy < (uint) g.in[1] & (uint) ix < (uint) g.in[2];
+            int in = ((uint) iz < (uint) g.in[0]) & ((uint) iy < (uint) g.in[1]) & ((uint) ix < (uint) g.in[2]);
             idx[l] = in ? (iz * g.in[1] + iy) * g.in[2] + ix : 0;
             ((int *) &mask)[l] = -in;
+            run &= in & (idx[l] == idx[0] + l);
         }
         for (int c = 0; c < channels; c++) {
-            VF xv = gather_v(x + (long) c * in_area, idx, mask);
+            VF xv = gather_v(x + (long) c * in_area, idx, mask, run);
             #pragma unroll
             for (int m = 0; m < GEN_M; m++)
                 acc[m] = fma(xv, (VF) (w[m][c * taps + tap]), acc[m]);
@@ -119,13 +124,15 @@ kernel void conv_transpose(global const float *xb, ulong xo, global const float 
         if (iz >= g.in[0] || iy >= g.in[1])
             continue;
         VI mask;
+        int run = 1;
         for (int l = 0; l < V; l++) {
             int in = (uint) (ix + l) < (uint) g.in[2];
             idx[l] = in ? (iz * g.in[1] + iy) * g.in[2] + ix + l : 0;
             ((int *) &mask)[l] = -in;
+            run &= in & (idx[l] == idx[0] + l);
         }
         for (int c = 0; c < channels; c++) {
-            VF xv = gather_v(x + (long) c * in_area, idx, mask);
+            VF xv = gather_v(x + (long) c * in_area, idx, mask, run);
             global const float *wc = w + (long) c * per_group * taps + tap;
             #pragma unroll
             for (int m = 0; m < GEN_M; m++)
