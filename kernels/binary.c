@@ -91,7 +91,7 @@ static enum cq_err rows_enqueue(struct device *dev, const struct op_inst *inst, 
         ARG_INT(inst->op->act), ARG_FLOAT(inst->op->act_a), ARG_FLOAT(inst->op->act_b),
     };
     struct launch launch = {
-        .program = &program, .kernel = "binary_rows", .options = is_rare(fn) ? "-DWITH_POW" : NULL,
+        .program = &program, .kernel = "binary_rows", .options = is_rare(fn) ? "-DWITH_RARE" : NULL,
         .args = args, .n_args = sizeof args / sizeof *args,
     };
     nest_launch(dev, &nest, &launch);
@@ -165,7 +165,7 @@ static enum cq_err blocks_enqueue(struct device *dev, const struct op_inst *inst
         ARG_INT(fn), ARG_INT(inst->op->act), ARG_FLOAT(inst->op->act_a), ARG_FLOAT(inst->op->act_b),
     };
     struct launch launch = {
-        .program = &program, .kernel = "binary_blocks", .options = is_rare(fn) ? "-DWITH_POW" : NULL,
+        .program = &program, .kernel = "binary_blocks", .options = is_rare(fn) ? "-DWITH_RARE" : NULL,
         .args = args, .n_args = sizeof args / sizeof *args,
     };
     nest_launch(dev, &nest, &launch);

@@ -67,7 +67,6 @@ static bool part_offset(const struct tensor_desc *whole, const struct tensor_des
     *offset = first * s.stride[axis];
     if (whole->layout == LAYOUT_PLAIN || axis != 1)
         return true;
-    *offset /= whole->block;
     *offset = first / whole->block * s.stride[1];
     bool last = first + part->dim[1] == whole->dim[1];
     return first % whole->block == 0 && (last || part->dim[1] % whole->block == 0);

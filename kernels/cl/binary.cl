@@ -18,7 +18,7 @@ inline VF binary_v(VF a, VF b, int fn)
         return select(a, b, b > a);
     case BIN_PRELU:
         return select(a, a * b, a < 0.0f);
-#ifdef WITH_POW
+#ifdef WITH_RARE
     case BIN_POW:
         return pow(a, b);
     case BIN_MOD:
