@@ -41,7 +41,10 @@ bool common_parse(const struct command *self, struct common *c, const struct cq_
                   char **argv, int *n_rest, int *rc)
 {
     const struct cq_opt_group groups[] = {
-        {"Options", opts ? opts : common_opts, opts ? state : c}, {"Common options", opts ? common_opts : NULL, c}, {0}};
+        {"Options", opts ? opts : common_opts, opts ? state : c},
+        {"Common options", opts ? common_opts : NULL, c},
+        {0},
+    };
     memset(c, 0, sizeof *c);
     if (asks_for_help(argc, argv)) {
         print_help(self, groups);
@@ -129,15 +132,25 @@ json_t *json_text(const char *s)
     return json_string(escape(s, is_ascii, ascii, sizeof ascii));
 }
 
-json_t *json_time(int64_t utc_ms)
+/* Setting fails only without memory; the line then lacks a field, which is no reason to stop. */
+static void set(json_t *fields, const char *key, json_t *v)
 {
-    char text[CQ_RFC3339_SIZE];
-    return utc_ms ? json_string(cq_rfc3339(utc_ms, text)) : json_null();
+    json_object_set_new(fields, key, v);
 }
 
-json_t *json_figure(double v)
+void field_int(json_t *fields, const char *key, int64_t v) { set(fields, key, json_integer(v)); }
+void field_bool(json_t *fields, const char *key, bool v) { set(fields, key, json_boolean(v)); }
+void field_text(json_t *fields, const char *key, const char *v) { set(fields, key, json_text(v)); }
+
+void field_figure(json_t *fields, const char *key, double v)
 {
-    return isfinite(v) ? json_real(round(v * 1000) / 1000) : json_null();
+    set(fields, key, isfinite(v) ? json_real(round(v * 1000) / 1000) : json_null());
+}
+
+void field_time(json_t *fields, const char *key, int64_t utc_ms)
+{
+    char text[CQ_RFC3339_SIZE];
+    set(fields, key, utc_ms ? json_string(cq_rfc3339(utc_ms, text)) : json_null());
 }
 
 /* ---- figures ---- */

@@ -63,14 +63,16 @@ bool common_color(const struct common *c, FILE *stream);
 /* Prints {"message_type":type,"schema_version":1,...fields} as one line on standard output. Steals `fields`. */
 void json_emit(const char *type, json_t *fields);
 
+/* Fields of such a line, in the order of the calls. A time of 0 and a figure that is not finite become null;
+ * figures are rounded to three decimals. */
+void field_int(json_t *fields, const char *key, int64_t v);
+void field_bool(json_t *fields, const char *key, bool v);
+void field_figure(json_t *fields, const char *key, double v);
+void field_text(json_t *fields, const char *key, const char *v);
+void field_time(json_t *fields, const char *key, int64_t utc_ms);
+
 /* A JSON string from bytes that may not be UTF-8: what is not text becomes \xNN. New reference. */
 json_t *json_text(const char *s);
-
-/* A JSON string with an RFC 3339 time; null for 0. */
-json_t *json_time(int64_t utc_ms);
-
-/* A real rounded to three decimals; null when not finite. */
-json_t *json_figure(double v);
 
 enum { FIGURE_SIZE = 32 };
 char *text_count(int64_t n, char out[FIGURE_SIZE]);         /* 12,345 */

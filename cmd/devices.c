@@ -10,11 +10,19 @@ static const char *const kind_names[] = {[DEVICE_CPU] = "cpu", [DEVICE_GPU] = "g
 
 static void print_json(const struct device_info *d, bool is_auto)
 {
-    json_emit("device", json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:i, s:i, s:I, s:I, s:b}", "device", d->spec, "name",
-                                  json_text(d->name), "kind", kind_names[d->kind], "vendor", json_text(d->vendor), "platform",
-                                  json_text(d->platform), "driver", json_text(d->driver), "compute_units", d->compute_units,
-                                  "float_width", d->float_width, "global_bytes", (json_int_t) d->global_bytes,
-                                  "max_alloc_bytes", (json_int_t) d->max_alloc_bytes, "auto", is_auto));
+    json_t *j = json_object();
+    field_text(j, "device", d->spec);
+    field_text(j, "name", d->name);
+    field_text(j, "kind", kind_names[d->kind]);
+    field_text(j, "vendor", d->vendor);
+    field_text(j, "platform", d->platform);
+    field_text(j, "driver", d->driver);
+    field_int(j, "compute_units", d->compute_units);
+    field_int(j, "float_width", d->float_width);
+    field_int(j, "global_bytes", (int64_t) d->global_bytes);
+    field_int(j, "max_alloc_bytes", (int64_t) d->max_alloc_bytes);
+    field_bool(j, "auto", is_auto);
+    json_emit("device", j);
 }
 
 static void print_text(const struct device_info *d, bool is_auto)

@@ -158,7 +158,8 @@ static void print_text(const struct model_args *a, const struct model *m, const 
 {
     char n[FIGURE_SIZE], producer[256];
     printf("%-12s %s\n", "hash", model_hash(m));
-    printf("%-12s opset %d, by %s\n", "format", model_opset(m), text_safe(model_producer(m), producer, sizeof producer));
+    text_safe(model_producer(m), producer, sizeof producer);
+    printf("%-12s opset %d, by %s\n", "format", model_opset(m), producer);
     for (int i = 0; i < model_input_count(m); i++)
         print_io("input", model_input(m, i));
     for (int i = 0; i < model_output_count(m); i++)
@@ -173,41 +174,65 @@ static void print_text(const struct model_args *a, const struct model *m, const 
 
 static json_t *io_json(const struct model_io *io)
 {
-    json_t *dims = json_array();
+    json_t *j = json_object(), *dims = json_array();
     for (int d = 0; d < io->rank; d++)
         json_array_append_new(dims, io->dim[d] >= 0 ? json_integer(io->dim[d])
                                     : io->symbol[d] ? json_text(io->symbol[d]) : json_null());
-    return json_pack("{s:o, s:s, s:o}", "name", json_text(io->name), "type", dtype_name(io->type), "shape", dims);
+    field_text(j, "name", io->name);
+    field_text(j, "type", dtype_name(io->type));
+    json_object_set_new(j, "shape", dims);
+    return j;
+}
+
+static json_t *ops_json(const struct model *m)
+{
+    int n;
+    const struct model_op_count *counts = model_ops(m, &n);
+    json_t *j = json_object();
+    for (int i = 0; i < n; i++)
+        field_int(j, counts[i].op_type, counts[i].count);
+    return j;
 }
 
 static json_t *plan_json(const struct model_args *a, const struct plan *p)
 {
     if (!p->made)
         return json_null();
-    return json_pack("{s:s, s:o, s:i, s:f, s:I, s:I, s:I, s:I, s:b, s:i}", "device", p->device.spec, "device_name",
-                     json_text(p->device.name), "batch", a->batch, "flops_per_image", p->flops / a->batch, "weight_bytes",
-                     (json_int_t) p->memory.weights, "activation_bytes", (json_int_t) p->memory.activations, "scratch_bytes",
-                     (json_int_t) p->memory.scratch, "staging_bytes", (json_int_t) p->memory.staging, "batchable",
-                     p->batchable, "host_operators", p->host_ops);
+    json_t *j = json_object();
+    field_text(j, "device", p->device.spec);
+    field_text(j, "device_name", p->device.name);
+    field_int(j, "batch", a->batch);
+    field_figure(j, "flops_per_image", p->flops / a->batch);
+    field_int(j, "weight_bytes", (int64_t) p->memory.weights);
+    field_int(j, "activation_bytes", (int64_t) p->memory.activations);
+    field_int(j, "scratch_bytes", (int64_t) p->memory.scratch);
+    field_int(j, "staging_bytes", (int64_t) p->memory.staging);
+    field_bool(j, "batchable", p->batchable);
+    field_int(j, "host_operators", p->host_ops);
+    return j;
 }
 
 static void print_json(const struct model_args *a, const char *file, const struct model *m, const struct card *card,
                        const struct plan *p)
 {
-    json_t *inputs = json_array(), *outputs = json_array(), *ops = json_object();
-    int n;
-    const struct model_op_count *counts = model_ops(m, &n);
+    json_t *j = json_object(), *inputs = json_array(), *outputs = json_array();
     for (int i = 0; i < model_input_count(m); i++)
         json_array_append_new(inputs, io_json(model_input(m, i)));
     for (int i = 0; i < model_output_count(m); i++)
         json_array_append_new(outputs, io_json(model_output(m, i)));
-    for (int i = 0; i < n; i++)
-        json_object_set_new(ops, counts[i].op_type, json_integer(counts[i].count));
-    json_emit("model", json_pack("{s:o, s:s, s:i, s:o, s:I, s:o, s:o, s:o, s:s, s:s, s:o, s:o}", "file", json_text(file), "hash",
-                                 model_hash(m), "opset", model_opset(m), "producer", json_text(model_producer(m)),
-                                 "parameters", (json_int_t) model_parameters(m), "inputs", inputs, "outputs", outputs,
-                                 "operators", ops, "decoder", card->decoder, "recognised", card->why, "card",
-                                 card_to_json(card), "plan", plan_json(a, p)));
+    field_text(j, "file", file);
+    field_text(j, "hash", model_hash(m));
+    field_int(j, "opset", model_opset(m));
+    field_text(j, "producer", model_producer(m));
+    field_int(j, "parameters", model_parameters(m));
+    json_object_set_new(j, "inputs", inputs);
+    json_object_set_new(j, "outputs", outputs);
+    json_object_set_new(j, "operators", ops_json(m));
+    field_text(j, "decoder", card->decoder);
+    field_text(j, "recognised", card->why);
+    json_object_set_new(j, "card", card_to_json(card));
+    json_object_set_new(j, "plan", plan_json(a, p));
+    json_emit("model", j);
 }
 
 static int run(const struct command *self, int argc, char **argv)

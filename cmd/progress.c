@@ -49,8 +49,8 @@ static void draw_bar(struct progress *p, double share, const char *text, bool la
         snprintf(bar, sizeof bar, "[%s] %3.0f%% ", cells, share * 100);
     }
     int room = columns() - 1 - (int) strlen(bar);
-    fprintf(stderr, "\r%s%s%s%.*s\033[K%s", p->color ? "\033[32m" : "", bar, p->color ? "\033[0m" : "", room > 0 ? room : 0,
-            text, last ? "\n" : "");
+    fprintf(stderr, "\r%s%s%s%.*s\033[K%s", p->color ? "\033[32m" : "", bar, p->color ? "\033[0m" : "",
+            room > 0 ? room : 0, text, last ? "\n" : "");
     p->bar_is_drawn = !last;
 }
 

@@ -59,7 +59,8 @@ static void about_queue(const struct report *r, const struct teller *t)
     for (int i = 0; i < r->n_runs; i++)
         active = active || r->runs[i].active;
     if (r->counts.pending + r->counts.running && !active)
-        say(t, "%lld clips are left and nothing is running: clipq work", (long long) (r->counts.pending + r->counts.running));
+        say(t, "%lld clips are left and nothing is running: clipq work",
+            (long long) (r->counts.pending + r->counts.running));
 }
 
 static void about_inference(const struct report *r, const struct teller *t)
@@ -90,8 +91,8 @@ static void about_pace(const struct report *r, const struct teller *t)
     else if (r->bottleneck == RESOURCE_DECODE)
         about_decoding(r, t);
     else
-        say(t, "recording sets the pace (%.0f %% busy): put the database on a faster disk, or raise --threshold so that "
-               "fewer rows are written", share * 100);
+        say(t, "recording sets the pace (%.0f %% busy): put the database on a faster disk, or raise --threshold, so "
+               "that fewer rows are written", share * 100);
 }
 
 static void about_accidents(const struct report *r, const struct teller *t)

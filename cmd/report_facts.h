@@ -49,4 +49,7 @@ void report_finish(struct report *r);
 /* Calls `say` with one line of advice after the other; each follows from a number in `r`, which it names. */
 void report_advise(const struct report *r, void (*say)(void *ctx, const char *text), void *ctx);
 
+/* As JSON lines on standard output. */
+void report_print_json(const struct report *r);
+
 #endif

@@ -12,13 +12,20 @@ struct status {
 static void print_counts(const struct status *s, const struct store_counts *c)
 {
     if (s->common.json) {
-        json_emit("status", json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "time",
-                                      json_time(cq_utc_ms()), "submitted", (json_int_t) c->submitted, "pending",
-                                      (json_int_t) c->pending, "running", (json_int_t) c->running, "done",
-                                      (json_int_t) c->done, "partial", (json_int_t) c->partial, "failed",
-                                      (json_int_t) c->failed, "dead", (json_int_t) c->dead, "cancelled",
-                                      (json_int_t) c->cancelled, "frames", (json_int_t) c->frames, "media_s_total",
-                                      json_figure(c->media_s_total), "media_s_left", json_figure(c->media_s_left)));
+        json_t *j = json_object();
+        field_time(j, "time", cq_utc_ms());
+        field_int(j, "submitted", c->submitted);
+        field_int(j, "pending", c->pending);
+        field_int(j, "running", c->running);
+        field_int(j, "done", c->done);
+        field_int(j, "partial", c->partial);
+        field_int(j, "failed", c->failed);
+        field_int(j, "dead", c->dead);
+        field_int(j, "cancelled", c->cancelled);
+        field_int(j, "frames", c->frames);
+        field_figure(j, "media_s_total", c->media_s_total);
+        field_figure(j, "media_s_left", c->media_s_left);
+        json_emit("status", j);
         return;
     }
     const struct { const char *name; int64_t n; } rows[] = {
@@ -38,9 +45,12 @@ static enum cq_err print_run(void *ctx, const struct store_run_row *r)
     if (!r->active)
         return CQ_OK;
     if (s->common.json) {
-        json_emit("active_run", json_pack("{s:I, s:o, s:i, s:o}", "run_id", (json_int_t) r->id, "started",
-                                          json_time(r->started_ms), "workers", r->workers, "devices",
-                                          json_text(r->devices)));
+        json_t *j = json_object();
+        field_int(j, "run_id", r->id);
+        field_time(j, "started", r->started_ms);
+        field_int(j, "workers", r->workers);
+        field_text(j, "devices", r->devices);
+        json_emit("active_run", j);
         return CQ_OK;
     }
     char since[FIGURE_SIZE];
@@ -53,8 +63,12 @@ static enum cq_err print_running(void *ctx, const struct store_running_row *r)
 {
     struct status *s = ctx;
     if (s->common.json) {
-        json_emit("running_job", json_pack("{s:I, s:i, s:o, s:o}", "job_id", (json_int_t) r->job_id, "attempt", r->attempt,
-                                           "path", json_text(r->path), "since", json_time(r->since_ms)));
+        json_t *j = json_object();
+        field_int(j, "job_id", r->job_id);
+        field_int(j, "attempt", r->attempt);
+        field_text(j, "path", r->path);
+        field_time(j, "since", r->since_ms);
+        json_emit("running_job", j);
         return CQ_OK;
     }
     char path[STORE_PATH], since[FIGURE_SIZE];
@@ -93,6 +107,7 @@ const struct command cmd_status = {
     .name = "status",
     .usage = "[options]",
     .summary = "Count the queue's clips by state and show what is under way",
-    .details = "Only reads, so it may be asked at any time.\n\nExit codes: 0, 2 usage, 10 database missing, foreign or newer.",
+    .details = "Only reads, so it may be asked at any time.\n\n"
+               "Exit codes: 0, 2 usage, 10 database missing, foreign or newer.",
     .run = run,
 };

@@ -42,13 +42,15 @@ static const struct cq_opt opts[] = {
     CQ_OPT(struct submit_args, fps, .name = "fps", .value = "F", .def = NAN, .min = 0.0001, .max = 1000,
            .help = "look at about F frames a second, by their real times"),
     CQ_OPT(struct submit_args, keyframes, .name = "keyframes", .help = "look at keyframes only"),
-    CQ_OPT(struct submit_args, from, .name = "from", .value = "TIME", .help = "start there in each clip: seconds or HH:MM:SS"),
+    CQ_OPT(struct submit_args, from, .name = "from", .value = "TIME",
+           .help = "start there in each clip: seconds or HH:MM:SS"),
     CQ_OPT(struct submit_args, to, .name = "to", .value = "TIME", .help = "end there in each clip"),
     CQ_OPT(struct submit_args, priority, .name = "priority", .value = "P", .min = -1000, .max = 1000,
            .help = "higher ones are worked on first; the default is 0"),
-    CQ_OPT(struct submit_args, from_file, .name = "from-file", .value = "FILE", .help = "read more paths from FILE, or - for "
-           "standard input"),
-    CQ_OPT(struct submit_args, nul, .name = "null", .letter = '0', .help = "paths in that file end with NUL (find -print0)"),
+    CQ_OPT(struct submit_args, from_file, .name = "from-file", .value = "FILE",
+           .help = "read more paths from FILE, or - for standard input"),
+    CQ_OPT(struct submit_args, nul, .name = "null", .letter = '0',
+           .help = "paths in that file end with NUL (find -print0)"),
     CQ_OPT(struct submit_args, dry_run, .name = "dry-run", .letter = 'n', .help = "probe and tell, write nothing"),
     CQ_OPT(struct submit_args, probers, .name = "probers", .value = "N", .min = 1, .max = 64, .zero = "auto",
            .help = "probing processes; auto is one per core"),
@@ -77,7 +79,9 @@ static int check(const struct command *self, const struct submit_args *a, int n_
 
 static struct sample_spec sampling(const struct submit_args *a)
 {
-    struct sample_spec s = {.mode = SAMPLE_EVERY, .every = a->every ? a->every : 1, .from_s = a->from.s, .to_s = a->to.s};
+    struct sample_spec s = {
+        .mode = SAMPLE_EVERY, .every = a->every ? a->every : 1, .from_s = a->from.s, .to_s = a->to.s,
+    };
     if (a->keyframes)
         s.mode = SAMPLE_KEYFRAMES;
     if (!isnan(a->fps)) {
@@ -90,8 +94,8 @@ static struct sample_spec sampling(const struct submit_args *a)
 static enum cq_err make_pipeline(struct submit_args *a, struct pipeline *p)
 {
     const struct pipeline_flags flags = {
-        .decoder = a->decoder, .labels = a->labels, .threshold = a->threshold, .nms = a->nms, .width = a->size.width,
-        .height = a->size.height,
+        .decoder = a->decoder, .labels = a->labels, .threshold = a->threshold, .nms = a->nms,
+        .width = a->size.width, .height = a->size.height,
     };
     if (!a->models.n)
         a->models.item[a->models.n++] = "builtin:scene";
@@ -109,21 +113,40 @@ static void on_event(void *ctx, const struct submit_event *e)
 {
     struct submit_args *a = ctx;
     if (a->common.json) {
-        json_t *j = json_pack("{s:o, s:I, s:s, s:s, s:o, s:o, s:i, s:i}", "path", json_text(e->path), "job_id",
-                              (json_int_t) e->job_id, "outcome", e->outcome, "reason", failure_name(e->failure), "message",
-                              json_text(e->message), "duration_s", json_figure(e->duration_s), "width", e->width, "height",
-                              e->height);
+        json_t *j = json_object();
+        field_text(j, "path", e->path);
+        field_int(j, "job_id", e->job_id);
+        field_text(j, "outcome", e->outcome);
+        field_text(j, "reason", failure_name(e->failure));
+        field_text(j, "message", e->message);
+        field_figure(j, "duration_s", e->duration_s);
+        field_int(j, "width", e->width);
+        field_int(j, "height", e->height);
         json_emit("candidate", j);
         return;
     }
     char path[4096];
     bool failed = !strcmp(e->outcome, "failed");
     if (failed && !a->common.quiet)
-        cq_log_warn(&a->common.log, "%s: %s: %s", text_safe(e->path, path, sizeof path),
-                    failure_name(e->failure), e->message);
+        cq_log_warn(&a->common.log, "%s: %s: %s", text_safe(e->path, path, sizeof path), failure_name(e->failure),
+                    e->message);
     else if (a->common.verbose || a->dry_run)
-        fprintf(a->dry_run ? stdout : stderr, "%-12s %5dx%-5d %9.2f s  %s\n", e->outcome, e->width, e->height, e->duration_s,
-                text_safe(e->path, path, sizeof path));
+        fprintf(a->dry_run ? stdout : stderr, "%-12s %5dx%-5d %9.2f s  %s\n", e->outcome, e->width, e->height,
+                e->duration_s, text_safe(e->path, path, sizeof path));
+}
+
+static json_t *progress_json(const struct submit_progress *p, double rate, bool last)
+{
+    json_t *j = json_object();
+    field_int(j, "found", p->found);
+    field_int(j, "settled", p->settled);
+    field_int(j, "queued", p->queued);
+    field_int(j, "known", p->known);
+    field_int(j, "failed", p->failed);
+    field_figure(j, "elapsed_s", p->elapsed_s);
+    field_figure(j, "per_second", rate);
+    field_bool(j, "last", last);
+    return j;
 }
 
 static void on_progress(void *ctx, const struct submit_progress *p, bool last)
@@ -133,40 +156,43 @@ static void on_progress(void *ctx, const struct submit_progress *p, bool last)
         return;
     double rate = p->elapsed_s > 0 ? (double) p->settled / p->elapsed_s : 0;
     char settled[FIGURE_SIZE], queued[FIGURE_SIZE], known[FIGURE_SIZE], failed[FIGURE_SIZE], text[200];
-    snprintf(text, sizeof text, "%s probed (%.0f/s): %s queued, %s known, %s failed", text_count(p->settled, settled), rate,
-             text_count(p->queued, queued), text_count(p->known, known), text_count(p->failed, failed));
-    json_t *j = json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:b}", "found", (json_int_t) p->found, "settled",
-                          (json_int_t) p->settled, "queued", (json_int_t) p->queued, "known", (json_int_t) p->known, "failed",
-                          (json_int_t) p->failed, "elapsed_s", json_figure(p->elapsed_s), "per_second", json_figure(rate),
-                          "last", last);
-    progress_show(&a->show, -1, text, "submit_progress", j, last);
+    snprintf(text, sizeof text, "%s probed (%.0f/s): %s queued, %s known, %s failed", text_count(p->settled, settled),
+             rate, text_count(p->queued, queued), text_count(p->known, known), text_count(p->failed, failed));
+    progress_show(&a->show, -1, text, "submit_progress", progress_json(p, rate, last), last);
 }
 
-static void tell_result(const struct submit_args *a, const struct pipeline *p, const struct submit_result *r)
+static void emit_result(const struct submit_args *a, const struct submit_result *r)
 {
     const struct submit_progress *t = &r->totals;
-    if (a->common.json) {
-        json_emit("submit_result", json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:b}", "candidates", (json_int_t) t->settled,
-                                             "queued", (json_int_t) t->queued, "known", (json_int_t) t->known, "failed",
-                                             (json_int_t) t->failed, "missing", (json_int_t) r->missing, "media_s",
-                                             json_figure(t->media_s), "elapsed_s", json_figure(t->elapsed_s), "dry_run",
-                                             a->dry_run));
-        return;
-    }
-    if (a->common.quiet)
-        return;
+    json_t *j = json_object();
+    field_int(j, "candidates", t->settled);
+    field_int(j, "queued", t->queued);
+    field_int(j, "known", t->known);
+    field_int(j, "failed", t->failed);
+    field_int(j, "missing", r->missing);
+    field_figure(j, "media_s", t->media_s);
+    field_figure(j, "elapsed_s", t->elapsed_s);
+    field_bool(j, "dry_run", a->dry_run);
+    json_emit("submit_result", j);
+}
+
+static void print_result(const struct submit_args *a, const struct pipeline *p, const struct submit_result *r)
+{
+    const struct submit_progress *t = &r->totals;
     char n[4][FIGURE_SIZE], media[FIGURE_SIZE];
     printf("%s candidates: %s %s (%s of video), %s known already, %s failed\n", text_count(t->settled, n[0]),
            text_count(t->queued, n[1]), a->dry_run ? "would be queued" : "queued", text_seconds(t->media_s, media),
            text_count(t->known, n[2]), text_count(t->failed, n[3]));
-    for (int i = 0; i < p->n_models; i++)
-        printf("model %s: %s, input %dx%d (%s)\n", p->models[i].name, p->models[i].card.decoder, p->models[i].card.image.width,
-               p->models[i].card.image.height, p->models[i].card.why);
+    for (int i = 0; i < p->n_models; i++) {
+        const struct card *c = &p->models[i].card;
+        printf("model %s: %s, input %dx%d (%s)\n", p->models[i].name, c->decoder, c->image.width, c->image.height,
+               c->why);
+    }
+    bool other = strcmp(a->common.db, "clipq.db") != 0;
     if (!t->found && !r->missing)
-        printf("No media file was found. In directories only known suffixes count; name a file to have it tried anyway.\n");
+        printf("No media file was found. In directories only known suffixes count; name a file to have it tried.\n");
     else if (t->queued && !a->dry_run)
-        printf("Next: clipq work%s%s\n", strcmp(a->common.db, "clipq.db") ? " --db " : "",
-               strcmp(a->common.db, "clipq.db") ? a->common.db : "");
+        printf("Next: clipq work%s%s\n", other ? " --db " : "", other ? a->common.db : "");
 }
 
 static int exit_code(enum cq_err err, const struct submit_result *r)
@@ -184,13 +210,15 @@ static int submit(struct submit_args *a, const struct pipeline *p, char **paths,
 {
     struct submit_params params = {
         .db_path = a->common.db, .pipeline = p, .paths = paths, .n_paths = n_paths, .list = list, .list_nul = a->nul,
-        .priority = a->priority, .dry_run = a->dry_run, .probers = a->probers, .event = on_event, .progress = on_progress,
-        .ctx = a, .log = &a->common.log,
+        .priority = a->priority, .dry_run = a->dry_run, .probers = a->probers, .event = on_event,
+        .progress = on_progress, .ctx = a, .log = &a->common.log,
     };
     struct submit_result result;
     enum cq_err err = submit_run(&params, &result);
-    if (!err)
-        tell_result(a, p, &result);
+    if (!err && a->common.json)
+        emit_result(a, &result);
+    else if (!err && !a->common.quiet)
+        print_result(a, p, &result);
     return exit_code(err, &result);
 }
 

@@ -1,4 +1,5 @@
 /* clipq work: runs the queue until it is empty, and shows how far it is. */
+#include <math.h>
 #include <string.h>
 
 #include "cmd/common.h"
@@ -17,8 +18,8 @@ struct work_args {
 };
 
 static const struct cq_opt opts[] = {
-    CQ_OPT(struct work_args, workers, .name = "workers", .letter = 'w', .value = "N", .min = 1, .max = 256, .zero = "auto",
-           .help = "decoding processes; auto is one per core"),
+    CQ_OPT(struct work_args, workers, .name = "workers", .letter = 'w', .value = "N", .min = 1, .max = 256,
+           .zero = "auto", .help = "decoding processes; auto is one per core"),
     CQ_OPT(struct work_args, device, .name = "device", .letter = 'd', .value = "WHAT", .def_text = "auto",
            .help = "auto (the fastest), cpu, gpu, or P:D[,P:D...] as\n`clipq devices` lists them"),
     CQ_OPT(struct work_args, batch, .name = "batch", .letter = 'b', .value = "B", .min = 1, .max = 1024, .zero = "auto",
@@ -40,15 +41,26 @@ static const struct cq_opt opts[] = {
 
 static json_t *progress_json(const struct work_progress *p, bool last)
 {
-    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:s, s:s, s:b}",
-                     "elapsed_s", json_figure(p->elapsed_s), "clips_done", (json_int_t) p->clips_done, "clips_failed",
-                     (json_int_t) p->clips_failed, "clips_running", (json_int_t) p->clips_running, "clips_left",
-                     (json_int_t) p->clips_left, "frames_decoded", (json_int_t) p->frames_decoded, "frames_sampled",
-                     (json_int_t) p->frames_sampled, "frames_inferred", (json_int_t) p->frames_inferred, "frames_per_s",
-                     json_figure(p->frames_per_s), "media_s_done", json_figure(p->media_s_done), "media_s_left",
-                     json_figure(p->media_s_left), "times_real_time", json_figure(p->times_real_time), "eta_s",
-                     p->eta_s >= 0 ? json_figure(p->eta_s) : json_null(), "workers", p->workers, "engines", p->engines,
-                     "devices", p->devices ? p->devices : "", "note", p->note ? p->note : "", "last", last);
+    json_t *j = json_object();
+    field_figure(j, "elapsed_s", p->elapsed_s);
+    field_int(j, "clips_done", p->clips_done);
+    field_int(j, "clips_failed", p->clips_failed);
+    field_int(j, "clips_running", p->clips_running);
+    field_int(j, "clips_left", p->clips_left);
+    field_int(j, "frames_decoded", p->frames_decoded);
+    field_int(j, "frames_sampled", p->frames_sampled);
+    field_int(j, "frames_inferred", p->frames_inferred);
+    field_figure(j, "frames_per_s", p->frames_per_s);
+    field_figure(j, "media_s_done", p->media_s_done);
+    field_figure(j, "media_s_left", p->media_s_left);
+    field_figure(j, "times_real_time", p->times_real_time);
+    field_figure(j, "eta_s", p->eta_s >= 0 ? p->eta_s : NAN);
+    field_int(j, "workers", p->workers);
+    field_int(j, "engines", p->engines);
+    field_text(j, "devices", p->devices ? p->devices : "");
+    field_text(j, "note", p->note ? p->note : "");
+    field_bool(j, "last", last);
+    return j;
 }
 
 /* The most wanted first: a narrow terminal cuts the end. */
@@ -65,8 +77,8 @@ static void progress_text(const struct work_progress *p, char *out, size_t size)
         snprintf(speed, sizeof speed, "  %.1f frames/s  %.2fx real time", p->frames_per_s, p->times_real_time);
     if (p->note)
         snprintf(note, sizeof note, "  (%s)", p->note);
-    snprintf(out, size, "%s of %s clips%s%s%s%s", text_count(settled, done), text_count(settled + left, all), failed, note,
-             when, speed);
+    snprintf(out, size, "%s of %s clips%s%s%s%s", text_count(settled, done), text_count(settled + left, all), failed,
+             note, when, speed);
 }
 
 static void on_progress(void *ctx, const struct work_progress *p, bool last)
@@ -83,21 +95,26 @@ static void on_progress(void *ctx, const struct work_progress *p, bool last)
 
 /* ---- the end ---- */
 
-static void tell_result(const struct work_args *a, const struct work_result *r)
+static void emit_result(const struct work_result *r)
 {
-    if (a->common.json) {
-        json_emit("work_result", json_pack("{s:I, s:I, s:I, s:I, s:I, s:i, s:b}", "done", (json_int_t) r->done, "partial",
-                                           (json_int_t) r->partial, "failed", (json_int_t) r->failed, "dead",
-                                           (json_int_t) r->dead, "left", (json_int_t) r->left, "signal", r->signal, "aborted",
-                                           r->aborted));
-        return;
-    }
-    if (a->common.quiet)
-        return;
+    json_t *j = json_object();
+    field_int(j, "done", r->done);
+    field_int(j, "partial", r->partial);
+    field_int(j, "failed", r->failed);
+    field_int(j, "dead", r->dead);
+    field_int(j, "left", r->left);
+    field_int(j, "signal", r->signal);
+    field_bool(j, "aborted", r->aborted);
+    json_emit("work_result", j);
+}
+
+static void print_result(const struct work_args *a, const struct work_result *r)
+{
     char n[5][FIGURE_SIZE];
-    printf("%s done, %s partial, %s failed, %s dead, %s left\n", text_count(r->done, n[0]), text_count(r->partial, n[1]),
-           text_count(r->failed, n[2]), text_count(r->dead, n[3]), text_count(r->left, n[4]));
     bool other = strcmp(a->common.db, "clipq.db") != 0;
+    printf("%s done, %s partial, %s failed, %s dead, %s left\n", text_count(r->done, n[0]),
+           text_count(r->partial, n[1]), text_count(r->failed, n[2]), text_count(r->dead, n[3]),
+           text_count(r->left, n[4]));
     printf("Next: clipq %s%s%s\n", r->left ? "work" : "report", other ? " --db " : "", other ? a->common.db : "");
 }
 
@@ -138,7 +155,10 @@ static int run(const struct command *self, int argc, char **argv)
     err = work_run(&params, &result);
     if (err)
         return result.signal ? 128 + result.signal : common_exit(err, err == CQ_FULL);
-    tell_result(&a, &result);
+    if (a.common.json)
+        emit_result(&result);
+    else if (!a.common.quiet)
+        print_result(&a, &result);
     return exit_code(&result);
 }
 

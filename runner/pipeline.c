@@ -12,7 +12,9 @@
 
 enum { VERSION = 1 };
 
-static const char *const mode_names[] = {[SAMPLE_EVERY] = "every", [SAMPLE_FPS] = "fps", [SAMPLE_KEYFRAMES] = "keyframes"};
+static const char *const mode_names[] = {
+    [SAMPLE_EVERY] = "every", [SAMPLE_FPS] = "fps", [SAMPLE_KEYFRAMES] = "keyframes",
+};
 
 static json_t *sample_to_json(const struct sample_spec *s)
 {
@@ -42,9 +44,10 @@ static json_t *models_to_json(const struct pipeline *p)
 char *pipeline_to_text(const struct pipeline *p)
 {
     json_t *sample = sample_to_json(&p->sample), *models = models_to_json(p);
-    json_t *root = sample && models ? json_pack("{s:i, s:o, s:o}", "version", VERSION, "sample", sample, "models", models)
-                                    : NULL;
-    if (!root && !(sample && models)) {
+    json_t *root = NULL;
+    if (sample && models) {
+        root = json_pack("{s:i, s:o, s:o}", "version", VERSION, "sample", sample, "models", models);
+    } else {
         json_decref(sample);
         json_decref(models);
     }

@@ -105,7 +105,8 @@ static enum cq_err put_path(struct cq_log *log, const char *spec, struct pipelin
     return CQ_OK;
 }
 
-enum cq_err pipeline_add_model(struct cq_log *log, struct pipeline *p, const char *spec, const struct pipeline_flags *flags)
+enum cq_err pipeline_add_model(struct cq_log *log, struct pipeline *p, const char *spec,
+                               const struct pipeline_flags *flags)
 {
     if (p->n_models == PIPELINE_MAX_MODELS) {
         cq_log_error(log, "more than %d models", PIPELINE_MAX_MODELS);

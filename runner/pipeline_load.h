@@ -24,6 +24,7 @@ enum cq_err pipeline_load_model(struct cq_log *log, const char *spec, const stru
                                 struct model **model, struct card *card);
 
 /* Loads it and appends it to `p`. CQ_INVALID when it is there already. */
-enum cq_err pipeline_add_model(struct cq_log *log, struct pipeline *p, const char *spec, const struct pipeline_flags *flags);
+enum cq_err pipeline_add_model(struct cq_log *log, struct pipeline *p, const char *spec,
+                               const struct pipeline_flags *flags);
 
 #endif

@@ -15,9 +15,9 @@
 enum { MAX_DEPTH = 128 };    /* each level holds one descriptor */
 
 const char *const walk_suffixes[] = {
-    "mp4", "m4v", "mov", "qt", "mkv", "webm", "avi", "mpg", "mpeg", "mpe", "m1v", "m2v", "vob", "ts", "m2ts", "mts", "mxf",
-    "flv", "f4v", "wmv", "asf", "3gp", "3g2", "ogv", "ogm", "dv", "y4m", "ivf", "nut", "h264", "264", "h265", "265",
-    "hevc", "av1", "obu", "rm", "rmvb", "insv", "lrv", "gif", "divx", NULL,
+    "mp4", "m4v", "mov", "qt", "mkv", "webm", "avi", "mpg", "mpeg", "mpe", "m1v", "m2v", "vob", "ts", "m2ts", "mts",
+    "mxf", "flv", "f4v", "wmv", "asf", "3gp", "3g2", "ogv", "ogm", "dv", "y4m", "ivf", "nut", "h264", "264", "h265",
+    "265", "hevc", "av1", "obu", "rm", "rmvb", "insv", "lrv", "gif", "divx", NULL,
 };
 
 struct walk {

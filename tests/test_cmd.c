@@ -54,11 +54,14 @@ static void names_that_are_no_text(void **state)
     j = json_text("\xff\xc3\xa9.mp4");
     assert_string_equal(json_string_value(j), "\\xff\\xc3\\xa9.mp4");
     json_decref(j);
-    j = json_figure(NAN);
-    assert_true(json_is_null(j));
-    json_decref(j);
-    j = json_time(0);
-    assert_true(json_is_null(j));
+    j = json_object();
+    field_figure(j, "nan", NAN);
+    field_figure(j, "rounded", 1.23456);
+    field_time(j, "never", 0);
+    field_time(j, "time", 951782400001);
+    char *text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(12));
+    assert_string_equal(text, "{\"nan\":null,\"rounded\":1.235,\"never\":null,\"time\":\"2000-02-29T00:00:00.001Z\"}");
+    free(text);
     json_decref(j);
 }
 

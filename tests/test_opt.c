@@ -25,8 +25,8 @@ struct args {
 
 static const struct cq_opt table[] = {
     CQ_OPT(struct args, json, .name = "json", .letter = 'j', .help = "JSON lines"),
-    CQ_OPT(struct args, workers, .name = "workers", .letter = 'w', .value = "N", .help = "processes", .def = 2, .min = 1,
-           .max = 64),
+    CQ_OPT(struct args, workers, .name = "workers", .letter = 'w', .value = "N", .help = "processes", .def = 2,
+           .min = 1, .max = 64),
     CQ_OPT(struct args, batch, .name = "batch", .zero = "auto", .min = 1, .max = 8, .help = "frames"),
     CQ_OPT(struct args, progress, .name = "progress", .choices = "auto|bar|none", .help = "how to show\nprogress"),
     CQ_OPT(struct args, threshold, .name = "threshold", .value = "T", .help = "score", .def = NAN, .min = 0, .max = 1),

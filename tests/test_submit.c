@@ -227,7 +227,8 @@ static void a_hang_is_ended_and_the_rest_goes_on(void **state)
 {
     (void) state;
     struct pool_test t = {.wanted = 3};
-    struct probe_pool_params params = {.children = 1, .timeout_ms = 400, .log = &quiet, .settled = pool_settled, .ctx = &t};
+    struct probe_pool_params params = {.children = 1, .timeout_ms = 400, .log = &quiet, .settled = pool_settled,
+                                       .ctx = &t};
     assert_int_equal(uv_loop_init(&t.loop), 0);
     setenv("CLIPQ_FAULT", "probe-hang@clip00", 1);
     assert_int_equal(probe_pool_create(&t.loop, &params, &t.pool), CQ_OK);
@@ -283,11 +284,15 @@ static void broken_documents_are_refused(void **state)
 {
     (void) state;
     static const struct { const char *text; enum cq_err err; } bad[] = {
-        {"", CQ_CORRUPT}, {"{", CQ_CORRUPT}, {"[]", CQ_CORRUPT}, {"{\"version\":2}", CQ_NEWER}, {"{\"version\":1}", CQ_CORRUPT},
-        {"{\"version\":1,\"sample\":{\"mode\":\"every\",\"every\":1,\"from_s\":0.0,\"to_s\":0.0},\"models\":[]}", CQ_CORRUPT},
+        {"", CQ_CORRUPT}, {"{", CQ_CORRUPT}, {"[]", CQ_CORRUPT},
+        {"{\"version\":2}", CQ_NEWER}, {"{\"version\":1}", CQ_CORRUPT},
+        {"{\"version\":1,\"sample\":{\"mode\":\"every\",\"every\":1,\"from_s\":0.0,\"to_s\":0.0},\"models\":[]}",
+         CQ_CORRUPT},
         {"{\"version\":1,\"sample\":{\"mode\":\"often\",\"from_s\":0.0,\"to_s\":0.0},\"models\":[{}]}", CQ_CORRUPT},
-        {"{\"version\":1,\"sample\":{\"mode\":\"every\",\"every\":0,\"from_s\":0.0,\"to_s\":0.0},\"models\":[{}]}", CQ_CORRUPT},
-        {"{\"version\":1,\"sample\":{\"mode\":\"every\",\"every\":1,\"from_s\":0.0,\"to_s\":0.0},\"models\":[{}]}", CQ_CORRUPT},
+        {"{\"version\":1,\"sample\":{\"mode\":\"every\",\"every\":0,\"from_s\":0.0,\"to_s\":0.0},\"models\":[{}]}",
+         CQ_CORRUPT},
+        {"{\"version\":1,\"sample\":{\"mode\":\"every\",\"every\":1,\"from_s\":0.0,\"to_s\":0.0},\"models\":[{}]}",
+         CQ_CORRUPT},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct pipeline p;

@@ -53,7 +53,8 @@ static int set_up(void **state)
     make_dir("empty");
     make_file("sub/deep/c.avi");
     make_file("sub/.git/d.avi");
-    if (chdir(root) || symlink("../sub", "sub/loop") || symlink("a.mp4", "link.mp4") || symlink("nowhere", "broken.mp4"))
+    if (chdir(root) || symlink("../sub", "sub/loop") || symlink("a.mp4", "link.mp4") ||
+        symlink("nowhere", "broken.mp4"))
         return -1;
     return mkfifo("pipe.mp4", 0600);
 }
@@ -134,7 +135,8 @@ static void patterns_match_and_exact_names_win(void **state)
 static void what_is_not_there_is_counted_and_the_rest_goes_on(void **state)
 {
     (void) state;
-    char a[] = "nowhere.mp4", b[] = "broken.mp4", c[] = "pipe.mp4", d[] = "a.mp4", e[] = "empty", *paths[] = {a, b, c, d, e};
+    char a[] = "nowhere.mp4", b[] = "broken.mp4", c[] = "pipe.mp4", d[] = "a.mp4", e[] = "empty";
+    char *paths[] = {a, b, c, d, e};
     int64_t missing;
     assert_string_equal(all(paths, 5, NULL, false, &missing), "a.mp4");
     assert_int_equal(missing, 3);

@@ -25,11 +25,12 @@ static bool in_range(const struct cq_opt *opt, double v)
 static enum cq_err bad_number(struct cq_log *log, const struct cq_opt *opt, const char *where, const char *text,
                               const char *kind)
 {
-    const char *word = opt->zero ? opt->zero : "", *comma = opt->zero ? " nor " : "", *is = opt->zero ? "neither" : "not";
+    const char *is = opt->zero ? "neither" : "not", *nor = opt->zero ? " nor " : "", *word = opt->zero ? opt->zero : "";
     if (opt->min == 0 && opt->max == 0)
-        cq_log_error(log, "%s: '%s' is %s %s%s%s", where, text, is, kind, comma, word);
+        cq_log_error(log, "%s: '%s' is %s %s%s%s", where, text, is, kind, nor, word);
     else
-        cq_log_error(log, "%s: '%s' is %s %s from %.10g to %.10g%s%s", where, text, is, kind, opt->min, opt->max, comma, word);
+        cq_log_error(log, "%s: '%s' is %s %s from %.10g to %.10g%s%s", where, text, is, kind, opt->min, opt->max, nor,
+                     word);
     return CQ_INVALID;
 }
 
@@ -46,7 +47,8 @@ static enum cq_err set_bool(struct cq_log *log, bool *out, const char *where, co
     return CQ_INVALID;
 }
 
-static enum cq_err set_choice(struct cq_log *log, const struct cq_opt *opt, int *out, const char *where, const char *text)
+static enum cq_err set_choice(struct cq_log *log, const struct cq_opt *opt, int *out, const char *where,
+                              const char *text)
 {
     const char *at = opt->choices;
     size_t length = strlen(text);
@@ -127,7 +129,8 @@ static enum cq_err set_size(struct cq_log *log, const struct cq_opt *opt, struct
     if (end != text && (*end == 'x' || *end == 'X'))
         h = strtol(end + 1, &last, 10);
     if (!last || *last || w < 1 || h < 1 || !in_range(opt, (double) w) || !in_range(opt, (double) h)) {
-        cq_log_error(log, "%s: '%s' is not a size: give WIDTHxHEIGHT in pixels, at most %.0f each", where, text, opt->max);
+        cq_log_error(log, "%s: '%s' is not a size: give WIDTHxHEIGHT in pixels, at most %.0f each", where, text,
+                     opt->max);
         return CQ_INVALID;
     }
     *out = (struct cq_opt_size) {(int) w, (int) h};
@@ -252,7 +255,8 @@ static enum cq_err parse_letters(struct parser *p, const char *arg)
         int group;
         const struct cq_opt *opt = find(p, NULL, 0, *arg, &group);
         if (!opt) {
-            cq_log_error(p->log, "unknown option -%c: see --help (a file name that starts with '-' goes after --)", *arg);
+            cq_log_error(p->log, "unknown option -%c: see --help (a file name that starts with '-' goes after --)",
+                         *arg);
             return CQ_INVALID;
         }
         bool takes_rest = opt->type != CQ_OPT_BOOL && arg[1];
