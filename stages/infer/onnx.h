@@ -38,11 +38,11 @@ struct onnx_reader {
 /* Is `data` a ModelProto whose messages are nested no deeper than any real model's? */
 bool onnx_wire_ok(const void *data, size_t size);
 
-/* ONNX's number of an element type; DT_NONE for strings, complex numbers and unknown ones. float16 and
- * bfloat16 keep 2 bytes here; constants of both become float32. */
+/* ONNX's number of an element type; DT_NONE for strings, complex numbers, bfloat16 and unknown ones. */
 enum dtype onnx_dtype(int onnx_type);
 
-/* Fills `out` with data borrowed from the message, from a mapped file, or made in the graph's pool. */
+/* Fills `out` with data borrowed from the message, from a mapped file, or made in the graph's pool. float16 and
+ * bfloat16 become float32. */
 enum cq_err onnx_tensor(struct onnx_reader *r, const struct Onnx__TensorProto *t, struct constant *out);
 
 #endif

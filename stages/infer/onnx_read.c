@@ -125,8 +125,11 @@ static enum cq_err read_inputs(struct build *b, const Onnx__GraphProto *p)
         enum cq_err err = read_io(b, p->input[i], &g->inputs[g->n_inputs]);
         if (err)
             return err;
-        if (g->inputs[g->n_inputs].type == DT_NONE)
-            return corrupt(b, "no known type given for input", g->values[v].name);
+        if (g->inputs[g->n_inputs].type == DT_NONE) {
+            cq_log_error(b->r.log, "%s: input '%s' holds strings, complex numbers or no known type", b->r.name,
+                         g->values[v].name);
+            return CQ_UNSUPPORTED;
+        }
         g->input_value[g->n_inputs++] = v;
     }
     return CQ_OK;

@@ -30,7 +30,6 @@ enum dtype onnx_dtype(int onnx_type)
         [ONNX__TENSOR_PROTO__DATA_TYPE__INT64] = DT_I64,    [ONNX__TENSOR_PROTO__DATA_TYPE__BOOL] = DT_BOOL,
         [ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16] = DT_F16,  [ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE] = DT_F64,
         [ONNX__TENSOR_PROTO__DATA_TYPE__UINT32] = DT_U32,   [ONNX__TENSOR_PROTO__DATA_TYPE__UINT64] = DT_U64,
-        [ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16] = DT_F16,
     };
     return onnx_type >= 0 && (size_t) onnx_type < sizeof types / sizeof *types ? types[onnx_type] : DT_NONE;
 }
@@ -48,7 +47,8 @@ static enum cq_err fail(struct onnx_reader *r, enum cq_err err, const tensor_pro
 
 static enum cq_err read_desc(struct onnx_reader *r, const tensor_proto *t, struct tensor_desc *d)
 {
-    *d = (struct tensor_desc){.type = onnx_dtype(t->data_type)};
+    bool brain = t->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16;   /* as wide as float16 */
+    *d = (struct tensor_desc){.type = brain ? DT_F16 : onnx_dtype(t->data_type)};
     if (d->type == DT_NONE)
         return fail(r, CQ_UNSUPPORTED, t, "holds strings, complex numbers or an unknown type");
     if (t->n_dims > TENSOR_MAX_RANK)

@@ -159,21 +159,29 @@ static enum cq_err lower_unsqueeze(struct lower *c)
     return emit_view(c, &y, false);
 }
 
+/* The mask that nobody dropped anything by. */
+static enum cq_err bind_full_mask(struct lower *c)
+{
+    struct tensor_desc d = lower_desc(c, 0);
+    d.type = DT_BOOL;
+    void *ones = desc_valid(&d) ? net_constant_room(c->net, tensor_bytes(&d)) : NULL;
+    int mask = ones ? net_tensor(c->net, c->node->name, &d) : -1;
+    if (mask < 0)
+        return CQ_NOMEM;
+    memset(ones, 1, tensor_bytes(&d));
+    c->net->tensors[mask].data = ones;
+    lower_bind(c, 1, mask);
+    return CQ_OK;
+}
+
 static enum cq_err lower_dropout(struct lower *c)
 {
-    if (lower_has_output(c, 1)) {
-        struct tensor_desc d = lower_desc(c, 0);
-        d.type = DT_BOOL;
-        int64_t n = tensor_elems(&d);
-        void *ones = n >= 0 && desc_valid(&d) ? net_constant_room(c->net, (size_t) n) : NULL;
-        int mask = ones ? net_tensor(c->net, c->node->name, &d) : -1;
-        if (mask < 0)
-            return CQ_NOMEM;
-        memset(ones, 1, (size_t) n);
-        c->net->tensors[mask].data = ones;
-        lower_bind(c, 1, mask);
-    }
-    return lower_identity(c);
+    int64_t training = 0;
+    int n;
+    if (lower_in(c, 2) >= 0 && (!lower_const_ints(c, 2, &training, 1, &n) || training))
+        return lower_fail(c, "training mode is not supported");
+    enum cq_err err = lower_has_output(c, 1) ? bind_full_mask(c) : CQ_OK;
+    return err ? err : lower_identity(c);
 }
 
 /* ---- constants ---- */
