@@ -1,0 +1,411 @@
+/* From graph to plan to session on small models: passes fuse what they should, tensors that live at once do
+ * not overlap, baked batch sizes grow, what cannot be batched is found out, memory is kept within limits.
+ */
+#include <math.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernels/base/log.h"
+#include "kernels/device.h"
+#include "stages/infer/lower.h"
+#include "stages/infer/model_graph.h"
+#include "stages/infer/pass.h"
+#include "stages/infer/session_impl.h"
+#include "tests/onnx_build.h"
+
+static void ignore(void *ctx, enum cq_level level, const char *text)
+{
+    (void) ctx, (void) level, (void) text;
+}
+
+static struct cq_log logger = {.level = CQ_INFO, .sink = ignore};
+static struct device *dev;
+
+static struct model *load_and_free(Onnx__ModelProto *p)
+{
+    size_t size;
+    struct model *m;
+    uint8_t *data = onnx_bytes(p, &size);
+    if (model_load_memory(&logger, "test", data, size, &m))
+        fail_msg("%s", logger.last_error);
+    free(data);
+    onnx_free(p);
+    return m;
+}
+
+static struct session *open_session(const struct model *m)
+{
+    struct session *s;
+    if (session_create(&logger, dev, m, &(struct session_params){0}, &s))
+        fail_msg("%s", logger.last_error);
+    return s;
+}
+
+static Onnx__ModelProto *image_model(void)
+{
+    Onnx__ModelProto *p = onnx_model(13);
+    onnx_input(p, "x", 4, (int64_t[]){1, 8, 6, 6});
+    return p;
+}
+
+static void add_conv(Onnx__ModelProto *p, const char *in, const char *out)
+{
+    char w[40], links[80];
+    snprintf(w, sizeof w, "w_%s", out);
+    snprintf(links, sizeof links, "%s,%s", in, w);
+    onnx_weights(p, w, 4, (int64_t[]){8, 8, 3, 3});
+    onnx_attr_ints(onnx_node(p, "Conv", links, out), "pads", 4, (int64_t[]){1, 1, 1, 1});
+}
+
+/* Lowers and simplifies at batch 1. */
+static void simplified(const struct model *m, struct net *net)
+{
+    struct tensor_desc in[4];
+    *net = (struct net){0};
+    assert_true(model_default_inputs(m, in));
+    assert_int_equal(lower_graph(&logger, model_graph(m), in, NULL, net, NULL), CQ_OK);
+    assert_int_equal(pass_run_all(&logger, net), CQ_OK);
+}
+
+static void test_everything_into_one_conv(void **state)
+{
+    (void) state;
+    struct net net;
+    Onnx__ModelProto *p = image_model();
+    onnx_ints(p, "pads", 8, (int64_t[]){0, 0, 1, 1, 0, 0, 1, 1});
+    onnx_weights(p, "k", 3, (int64_t[]){8, 1, 1});
+    for (int i = 0; i < 4; i++)
+        onnx_weights(p, (const char *[]){"scale", "bias", "mean", "var"}[i], 1, (int64_t[]){8});
+    for (int i = 0; i < 8; i++)     /* a variance is not negative */
+        ((float *) p->graph->initializer[5]->raw_data.data)[i] = 1 + (float) i;
+    onnx_weights(p, "w", 4, (int64_t[]){8, 8, 3, 3});
+    onnx_node(p, "Pad", "x,pads", "padded");
+    onnx_node(p, "Conv", "padded,w", "y");
+    onnx_node(p, "BatchNormalization", "y,scale,bias,mean,var", "n");
+    onnx_node(p, "Mul", "n,k", "scaled");
+    onnx_node(p, "Identity", "scaled", "same");
+    onnx_node(p, "Add", "same,x", "sum");
+    onnx_node(p, "Sigmoid", "sum", "gate");
+    onnx_node(p, "Mul", "sum,gate", "out");
+    onnx_output(p, "out");
+    struct model *m = load_and_free(p);
+    simplified(m, &net);
+    assert_int_equal(net.n_steps, 1);
+    assert_int_equal(net.steps[0].op.kind, OP_CONV);
+    assert_int_equal(net.steps[0].op.act, ACT_SILU);
+    assert_int_equal(net.steps[0].n_in, 4);
+    assert_int_equal(net.steps[0].op.u.conv.pad_begin[0], 1);
+    net_finish(&net);
+    model_destroy(&m);
+}
+
+static void test_hard_swish_spelling(void **state)
+{
+    (void) state;
+    struct net net;
+    Onnx__ModelProto *p = image_model();
+    onnx_float(p, "three", 3);
+    onnx_float(p, "zero", 0);
+    onnx_float(p, "six", 6);
+    add_conv(p, "x", "y");
+    onnx_node(p, "Add", "y,three", "a");
+    onnx_node(p, "Clip", "a,zero,six", "c");
+    onnx_node(p, "Mul", "y,c", "m");
+    onnx_node(p, "Div", "m,six", "out");
+    onnx_output(p, "out");
+    struct model *m = load_and_free(p);
+    simplified(m, &net);
+    assert_int_equal(net.n_steps, 1);
+    assert_int_equal(net.steps[0].op.act, ACT_HARD_SWISH);
+    net_finish(&net);
+    model_destroy(&m);
+}
+
+/* What another reader, or the caller, still needs must not be fused away. */
+static void test_shared_results_stay(void **state)
+{
+    (void) state;
+    struct net net;
+    Onnx__ModelProto *p = image_model();
+    add_conv(p, "x", "y");
+    onnx_node(p, "Relu", "y", "out");
+    onnx_output(p, "out");
+    onnx_output(p, "y");
+    struct model *m = load_and_free(p);
+    simplified(m, &net);
+    assert_int_equal(net.n_steps, 2);
+    assert_int_equal(net.steps[0].op.act, ACT_NONE);
+    net_finish(&net);
+    model_destroy(&m);
+}
+
+/* Runs x and returns the first output, for the caller to free. */
+static float *run_floats(struct session *s, int batch, const float *x, size_t *n)
+{
+    const struct session_output *out;
+    int n_out;
+    struct session_input in = {{DT_F32, .rank = 4, .dim = {batch, 8, 6, 6}}, x};
+    if (session_run_tensors(s, &in, 1, &out, &n_out))
+        fail_msg("%s", logger.last_error);
+    assert_int_equal(out[0].desc.type, DT_F32);
+    *n = (size_t) tensor_elems(&out[0].desc);
+    float *copy = malloc(*n * sizeof *copy + 1);
+    assert_non_null(copy);
+    memcpy(copy, out[0].data, *n * sizeof *copy);
+    return copy;
+}
+
+enum { IMAGE = 8 * 6 * 6 };
+
+static void fill(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = sinf((float) i * 0.37f);
+}
+
+/* Four images together against each alone. */
+static void check_batch(struct model *m, bool batchable)
+{
+    float x[4 * IMAGE];
+    size_t all, each;
+    struct session *s = open_session(m);
+    assert_int_equal(session_batchable(s), batchable);
+    fill(x, 4 * IMAGE);
+    float *together = run_floats(s, 4, x, &all);
+    for (size_t i = 0; i < 4; i++) {
+        float *alone = run_floats(s, 1, x + i * IMAGE, &each);
+        assert_int_equal(all, 4 * each);
+        for (size_t k = 0; k < each; k++)
+            assert_true(fabsf(alone[k] - together[i * each + k]) <= 1e-4f);
+        free(alone);
+    }
+    free(together);
+    session_destroy(&s);
+    model_destroy(&m);
+}
+
+/* A channel shuffle as exported at batch 1: the batch passes through a dimension of channels. */
+static void test_shuffle_grows(void **state)
+{
+    (void) state;
+    Onnx__ModelProto *p = image_model();
+    onnx_ints(p, "pairs", 3, (int64_t[]){4, 2, 36});
+    onnx_ints(p, "halves", 5, (int64_t[]){2, -1, 4, 6, 6});
+    onnx_ints(p, "first", 1, (int64_t[]){0});
+    add_conv(p, "x", "y");
+    onnx_node(p, "Reshape", "y,pairs", "r");
+    onnx_attr_ints(onnx_node(p, "Transpose", "r", "t"), "perm", 3, (int64_t[]){1, 0, 2});
+    onnx_node(p, "Reshape", "t,halves", "h");
+    onnx_attr_int(onnx_node(p, "Gather", "h,first", "g"), "axis", 0);
+    onnx_ints(p, "flat", 2, (int64_t[]){1, -1});
+    onnx_node(p, "Reshape", "g,flat", "out");
+    onnx_output(p, "out");
+    check_batch(load_and_free(p), true);
+}
+
+static void test_flatten_and_reduce_grow(void **state)
+{
+    (void) state;
+    Onnx__ModelProto *p = image_model();
+    add_conv(p, "x", "y");
+    onnx_attr_ints(onnx_node(p, "ReduceMean", "y", "mean"), "axes", 4, (int64_t[]){0, 1, 2, 3});
+    onnx_node(p, "Sub", "y,mean", "d");
+    onnx_attr_int(onnx_node(p, "Flatten", "d", "out"), "axis", 0);
+    onnx_output(p, "out");
+    check_batch(load_and_free(p), true);
+}
+
+/* A softmax across the batch dimension: each image's answer depends on its neighbours. */
+static void test_unbatchable_is_found(void **state)
+{
+    (void) state;
+    Onnx__ModelProto *p = image_model();
+    onnx_attr_int(onnx_node(p, "Softmax", "x", "s"), "axis", 0);
+    onnx_node(p, "Add", "s,x", "out");
+    onnx_output(p, "out");
+    check_batch(load_and_free(p), false);
+}
+
+static Onnx__ModelProto *tower(void)
+{
+    Onnx__ModelProto *p = image_model();
+    add_conv(p, "x", "a");
+    onnx_node(p, "Relu", "a", "b");
+    add_conv(p, "b", "c");
+    onnx_node(p, "Add", "b,c", "d");
+    add_conv(p, "d", "e");
+    onnx_attr_int(onnx_node(p, "Concat", "b,d,e", "out"), "axis", 1);
+    onnx_output(p, "out");
+    return p;
+}
+
+/* Every pair of tensors whose contents are needed at the same step lies apart. */
+static void test_places_do_not_overlap(void **state)
+{
+    (void) state;
+    struct net net;
+    struct placement places;
+    struct model *m = load_and_free(tower());
+    simplified(m, &net);
+    assert_int_equal(place_tensors(&net, 0, &places), CQ_OK);
+    for (int n = 0; n < net.n_steps; n++)
+        for (int i = 0; i < net.steps[n].n_in; i++) {
+            int x = net.steps[n].in[i], y = net.steps[n].out[0];
+            if (x < 0 || places.of[x].kind != PLACE_ARENA)
+                continue;
+            size_t x0 = places.of[x].offset, x1 = x0 + tensor_bytes(&net.tensors[x].desc);
+            size_t y0 = places.of[y].offset, y1 = y0 + tensor_bytes(&net.tensors[y].desc);
+            assert_true(x1 <= y0 || y1 <= x0);
+            assert_true(x0 % PLACE_ALIGN == 0 && x1 <= places.arena_bytes);
+        }
+    placement_finish(&places);
+
+    size_t segment = 8192;
+    assert_int_equal(place_tensors(&net, segment, &places), CQ_OK);
+    for (int n = 0; n < net.n_steps; n++) {
+        int y = net.steps[n].out[0];
+        size_t y0 = places.of[y].offset, bytes = tensor_bytes(&net.tensors[y].desc);
+        assert_int_equal(y0 / segment, (y0 + bytes - 1) / segment);
+    }
+    placement_finish(&places);
+    assert_int_equal(place_tensors(&net, 512, &places), CQ_OOM);
+    net_finish(&net);
+    model_destroy(&m);
+}
+
+static void test_memory_limit(void **state)
+{
+    (void) state;
+    struct model *m = load_and_free(tower());
+    struct session *s = open_session(m);
+    struct session_memory one, four;
+    assert_int_equal(session_plan_memory(s, 1, &one), CQ_OK);
+    assert_int_equal(session_plan_memory(s, 4, &four), CQ_OK);
+    assert_int_equal(one.weights, four.weights);
+    assert_true(four.activations >= 3 * one.activations);
+    assert_int_equal(session_max_batch(s, 16), 16);
+    s->memory_limit = four.weights + four.activations + four.scratch + four.staging;
+    assert_int_equal(session_max_batch(s, 16), 4);
+    s->memory_limit = 100;
+    assert_int_equal(session_max_batch(s, 16), 0);
+    session_destroy(&s);
+    model_destroy(&m);
+}
+
+/* Packed weights of the first plan serve the second: nothing new is uploaded. */
+static void test_weights_are_shared(void **state)
+{
+    (void) state;
+    float x[4 * IMAGE];
+    size_t n;
+    struct model *m = load_and_free(tower());
+    struct session *s = open_session(m);
+    fill(x, 4 * IMAGE);
+    free(run_floats(s, 1, x, &n));
+    int chunks = s->weights.n_chunks, entries = s->weights.n_entries;
+    assert_true(entries > 0);
+    free(run_floats(s, 4, x, &n));
+    assert_int_equal(s->weights.n_chunks, chunks);
+    assert_int_equal(s->weights.n_entries, entries);
+    session_destroy(&s);
+    model_destroy(&m);
+}
+
+/* The n-th allocation or enqueue fails, whichever it is: CQ_OOM, and after a trim the same images run. */
+static void test_out_of_memory_is_survived(void **state)
+{
+    (void) state;
+    float x[2 * IMAGE];
+    size_t n;
+    struct model *m = load_and_free(tower());
+    struct session *s = open_session(m);
+    struct session_input in = {{DT_F32, .rank = 4, .dim = {2, 8, 6, 6}}, x};
+    const struct session_output *out;
+    int n_out, failures = 0;
+    fill(x, 2 * IMAGE);
+    for (int kind = 0; kind < 2; kind++)
+        for (int nth = 1; nth < 40; nth++) {
+            session_trim(s);
+            device_fail_at(dev, kind == 0 ? nth : 0, kind == 1 ? nth : 0);
+            enum cq_err err = session_run_tensors(s, &in, 1, &out, &n_out);
+            device_fail_at(dev, 0, 0);
+            assert_true(err == CQ_OK || err == CQ_OOM);
+            failures += err == CQ_OOM;
+            session_trim(s);
+            free(run_floats(s, 2, x, &n));
+        }
+    assert_true(failures >= 4);
+    session_destroy(&s);
+    model_destroy(&m);
+}
+
+static void count_line(void *ctx, const char *text)
+{
+    int *lines = ctx;
+    assert_non_null(text);
+    (*lines)++;
+}
+
+static void test_images_are_normalised(void **state)
+{
+    (void) state;
+    int lines = 0, n_out;
+    struct session *s;
+    const struct session_output *out;
+    Onnx__ModelProto *p = onnx_model(13);
+    onnx_input(p, "x", 4, (int64_t[]){-1, 3, 4, 5});
+    onnx_node(p, "Relu", "x", "out");
+    onnx_output(p, "out");
+    struct model *m = load_and_free(p);
+    struct session_image image = {
+        .width = 5, .height = 4, .channels = 3, .mean = {10, 20, 30}, .scale = {1, 0.5f, 0.25f},
+    };
+    assert_int_equal(session_create(&logger, dev, m, &(struct session_params){.image = &image}, &s), CQ_OK);
+    uint8_t frames[3][60];
+    for (int i = 0; i < 180; i++)
+        frames[i / 60][i % 60] = (uint8_t) (i * 7);
+    const uint8_t *list[3] = {frames[0], frames[1], frames[2]};
+    assert_int_equal(session_run_images(s, list, 3, &out, &n_out), CQ_OK);
+    assert_int_equal(out[0].desc.dim[0], 3);
+    const float *y = out[0].data;
+    for (int n = 0; n < 3; n++)
+        for (int c = 0; c < 3; c++)
+            for (int i = 0; i < 20; i++) {
+                float want = ((float) frames[n][i * 3 + c] - image.mean[c]) * image.scale[c];
+                assert_true(fabsf(y[(n * 3 + c) * 20 + i] - (want > 0 ? want : 0)) < 1e-4f);
+            }
+    assert_int_equal(session_describe(s, 3, count_line, &lines), CQ_OK);
+    assert_int_equal(lines, 2);
+    assert_int_equal(session_host_ops(s, 3), 0);
+    session_destroy(&s);
+
+    image.width = 6;
+    assert_int_equal(session_create(&logger, dev, m, &(struct session_params){.image = &image}, &s), CQ_INVALID);
+    model_destroy(&m);
+}
+
+int main(void)
+{
+    struct device_info info;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_everything_into_one_conv), cmocka_unit_test(test_hard_swish_spelling),
+        cmocka_unit_test(test_shared_results_stay),      cmocka_unit_test(test_shuffle_grows),
+        cmocka_unit_test(test_flatten_and_reduce_grow),  cmocka_unit_test(test_unbatchable_is_found),
+        cmocka_unit_test(test_places_do_not_overlap),    cmocka_unit_test(test_memory_limit),
+        cmocka_unit_test(test_weights_are_shared),       cmocka_unit_test(test_out_of_memory_is_survived),
+        cmocka_unit_test(test_images_are_normalised),
+    };
+    device_setup_environment(0);
+    if (device_find(&logger, "auto", &info) || device_open(&logger, &info, &dev))
+        return 1;
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    device_close(&dev);
+    return failed;
+}
