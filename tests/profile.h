@@ -34,9 +34,10 @@ static inline void profile_print(struct session *s, struct device *dev, const st
         total += best[i];
         if (ps->inst->n_in)
             tensor_text(&ps->inst->in[0], x);
+        const char *residual = ps->inst->n_in > 3 && ps->step->op.kind == OP_CONV ? " +res" : "";
         printf("  %8.1f us %6.1f GFLOPS  %-16s %-20s %s -> %s act %d%s\n", (double) best[i] / 1e3,
                flops / (double) best[i], op_kind_name(ps->step->op.kind), ps->kernel->name, x,
-               tensor_text(&ps->inst->out[0], y), (int) ps->step->op.act, ps->inst->n_in > 3 && ps->step->op.kind == OP_CONV ? " +res" : "");
+               tensor_text(&ps->inst->out[0], y), (int) ps->step->op.act, residual);
     }
     printf("  sum %.2f ms, %d steps, %d on the host\n", (double) total / 1e6, sp->plan->n_steps, sp->plan->host_steps);
 }

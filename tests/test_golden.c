@@ -51,7 +51,8 @@ static double error_of(const float *got, const float *want, size_t n)
 
 static void golden_path(const char *model, const char *output, char *out, size_t size)
 {
-    int n = snprintf(out, size, "%s/golden/%s/%s%s", data_folder(), model, output ? "output_" : "input", output ? output : "");
+    const char *kind = output ? "output_" : "input";
+    int n = snprintf(out, size, "%s/golden/%s/%s%s", data_folder(), model, kind, output ? output : "");
     size_t name = strlen(out) - (output ? strlen(output) : 0);
     for (size_t i = name; output && i < strlen(out); i++)
         if (!((out[i] >= '0' && out[i] <= '9') || (out[i] >= 'A' && out[i] <= 'Z') || (out[i] >= 'a' && out[i] <= 'z')))

@@ -153,7 +153,8 @@ static bool is_right(struct onnx_reader *r, const struct session_output *got, co
     return true;
 }
 
-static enum cq_err feed(struct onnx_reader *r, const struct case_data *c, const struct model *m, struct session_input *in)
+static enum cq_err feed(struct onnx_reader *r, const struct case_data *c, const struct model *m,
+                        struct session_input *in)
 {
     if (model_input_count(m) != c->n_in)
         return CQ_UNSUPPORTED;

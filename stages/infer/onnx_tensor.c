@@ -90,7 +90,8 @@ static enum cq_err map_file(struct onnx_reader *r, const char *path, const uint8
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
-        cq_log_error(r->log, "%s: cannot read external data %s: %s", r->name, path, fd < 0 ? strerror(errno) : "not a file");
+        cq_log_error(r->log, "%s: cannot read external data %s: %s", r->name, path,
+                     fd < 0 ? strerror(errno) : "not a file");
         if (fd >= 0)
             close(fd);
         return CQ_IO;

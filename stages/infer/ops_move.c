@@ -136,7 +136,10 @@ static enum cq_err lower_split(struct lower *c)
 
 /* ---- Slice ---- */
 
-struct slice_args { int64_t start[TENSOR_MAX_RANK], end[TENSOR_MAX_RANK], axes[TENSOR_MAX_RANK], steps[TENSOR_MAX_RANK]; int n; };
+struct slice_args {
+    int n;
+    int64_t start[TENSOR_MAX_RANK], end[TENSOR_MAX_RANK], axes[TENSOR_MAX_RANK], steps[TENSOR_MAX_RANK];
+};
 
 static enum cq_err read_slice(struct lower *c, int rank, struct slice_args *s)
 {
@@ -151,7 +154,8 @@ static enum cq_err read_slice(struct lower *c, int rank, struct slice_args *s)
         err = lower_ints(c, "steps", old ? -1 : 4, s->steps, &n_steps);
     if (err)
         return err;
-    if (s->n < 0 || s->n > rank || n_end != s->n || (n_axes >= 0 && n_axes != s->n) || (n_steps >= 0 && n_steps != s->n))
+    if (s->n < 0 || s->n > rank || n_end != s->n || (n_axes >= 0 && n_axes != s->n) ||
+        (n_steps >= 0 && n_steps != s->n))
         return lower_fail(c, "starts, ends, axes and steps do not belong together");
     for (int i = 0; i < s->n; i++) {
         s->axes[i] = n_axes < 0 ? i : s->axes[i];

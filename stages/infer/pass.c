@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "kernels/base/log.h"
+
 static const struct pass *const passes[] = {
     &pass_view, &pass_affine, &pass_silu, &pass_pad, &pass_residual, &pass_activation,
 };
@@ -35,6 +37,7 @@ enum cq_err pass_run_all(struct cq_log *log, struct net *net)
             err = passes[i]->run(&r);
         if (!err)
             err = net_sweep(net);
+        cq_log_debug(log, "pass %s leaves %d steps", passes[i]->name, net->n_steps);
     }
     free(r.uses);
     free(r.makers);

@@ -30,7 +30,7 @@ extern const struct pass pass_view, pass_affine, pass_silu, pass_pad, pass_resid
 
 /* ---- for the passes ---- */
 
-/* The step that makes tensor t when that is `kind` and step number `reader` is the only one to read it. */
+/* The step that makes tensor t, when it is of that kind and t has exactly one reader; NULL otherwise. */
 struct step *rewrite_only_source(const struct rewrite *r, int t, enum op_kind kind);
 
 /* Data of a float32 constant, NULL for anything else. */

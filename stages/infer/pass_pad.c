@@ -4,7 +4,8 @@
 static bool pads_zeros_outside(const struct rewrite *r, const struct step *pad, int rank)
 {
     float value = 0;
-    if (pad->op.u.pad.mode != PAD_CONSTANT || (pad->n_in > 1 && pad->in[1] >= 0 && !rewrite_scalar(r, pad->in[1], &value)))
+    bool has_value = pad->n_in > 1 && pad->in[1] >= 0;
+    if (pad->op.u.pad.mode != PAD_CONSTANT || (has_value && !rewrite_scalar(r, pad->in[1], &value)))
         return false;
     for (int i = 0; i < rank; i++) {
         int64_t begin = pad->op.u.pad.begin[i], end = pad->op.u.pad.end[i];

@@ -53,7 +53,9 @@ static enum cq_err add_image_step(struct net *net, const struct session_image *i
 {
     int input = net->inputs[0];
     const struct tensor_desc *x = &net->tensors[input].desc;
-    struct tensor_desc frames = {.type = DT_U8, .rank = 4, .dim = {x->dim[0], image->height, image->width, image->channels}};
+    struct tensor_desc frames = {
+        .type = DT_U8, .rank = 4, .dim = {x->dim[0], image->height, image->width, image->channels},
+    };
     struct step s = {.op.kind = OP_IMAGE, .n_in = 1, .n_out = 1, .name = net->tensors[input].name, .type = "Image"};
     memcpy(s.op.u.image.mean, image->mean, sizeof image->mean);
     memcpy(s.op.u.image.scale, image->scale, sizeof image->scale);

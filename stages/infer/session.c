@@ -31,6 +31,11 @@ static enum cq_err check_image(const struct session *s)
         cq_log_error(s->log, "the model does not take images: it needs exactly one input of 4 float dimensions");
         return CQ_UNSUPPORTED;
     }
+    if (io->dim[0] > 1) {
+        cq_log_error(s->log, "the model was exported for %lld images at once: export it with batch 1 or a free batch",
+                     (long long) io->dim[0]);
+        return CQ_UNSUPPORTED;
+    }
     if (im->width < 1 || im->height < 1 || (im->channels != 1 && im->channels != 3)) {
         cq_log_error(s->log, "frames of %dx%d with %d channels cannot be fed", im->width, im->height, im->channels);
         return CQ_INVALID;
@@ -41,7 +46,8 @@ static enum cq_err check_image(const struct session *s)
     for (int d = 0; d < 3; d++)
         if (io->dim[1 + d] > 0 && io->dim[1 + d] != want[d]) {
             cq_log_error(s->log, "input '%s' has dimension %lld where frames of %dx%d with %d channels give %lld",
-                         io->name, (long long) io->dim[1 + d], im->width, im->height, im->channels, (long long) want[d]);
+                         io->name, (long long) io->dim[1 + d], im->width, im->height, im->channels,
+                         (long long) want[d]);
             return CQ_INVALID;
         }
     return CQ_OK;
@@ -61,10 +67,8 @@ enum cq_err session_image_inputs(const struct session *s, int batch, struct tens
                 d[i].dim[0] *= batch;
         return CQ_OK;
     }
-    int64_t exported = model_input(s->model, 0)->dim[0];
-    int64_t n = exported > 1 ? batch * exported : batch;
-    inputs[0] = im->nhwc ? (struct tensor_desc){DT_F32, .rank = 4, .dim = {n, im->height, im->width, im->channels}}
-                         : (struct tensor_desc){DT_F32, .rank = 4, .dim = {n, im->channels, im->height, im->width}};
+    inputs[0] = im->nhwc ? (struct tensor_desc){DT_F32, .rank = 4, .dim = {batch, im->height, im->width, im->channels}}
+                         : (struct tensor_desc){DT_F32, .rank = 4, .dim = {batch, im->channels, im->height, im->width}};
     return CQ_OK;
 }
 
@@ -145,12 +149,7 @@ static enum cq_err plan_for_batch(struct session *s, int batch, struct session_p
 
 static void free_buffers(struct session *s)
 {
-    for (int i = 0; i < s->n_arena; i++)
-        device_free(&s->arena[i]);
-    free(s->arena);
-    s->arena = NULL;
-    s->n_arena = 0;
-    s->arena_bytes = 0;
+    session_free_arena(s);
     device_free(&s->scratch);
     device_free(&s->staging);
     s->generation++;

@@ -66,6 +66,7 @@ enum cq_err session_get_plan(struct session *s, struct cq_log *log, const struct
 
 /* Allocates what the plan needs beyond what is there, and fills its kernels' buffers. */
 enum cq_err session_bind(struct session *s, struct session_plan *sp);
+void session_free_arena(struct session *s);
 struct mem_ref session_mem(const struct session *s, const struct plan *p, int tensor);
 
 /* Runs images together in one plan. Results go behind those of `done` earlier images out of `total`. */

@@ -9,7 +9,7 @@
 
 /* ---- buffers ---- */
 
-static void free_arena(struct session *s)
+void session_free_arena(struct session *s)
 {
     for (int i = 0; i < s->n_arena; i++)
         device_free(&s->arena[i]);
@@ -23,7 +23,7 @@ static enum cq_err grow_arena(struct session *s, size_t bytes)
 {
     if (bytes <= s->arena_bytes)
         return CQ_OK;
-    free_arena(s);
+    session_free_arena(s);
     s->generation++;
     size_t segments = (bytes + s->segment_bytes - 1) / s->segment_bytes;
     s->arena = calloc(segments, sizeof *s->arena);
@@ -33,7 +33,7 @@ static enum cq_err grow_arena(struct session *s, size_t bytes)
         size_t left = bytes - i * s->segment_bytes;
         enum cq_err err = device_alloc(s->dev, left < s->segment_bytes ? left : s->segment_bytes, &s->arena[i]);
         if (err) {
-            free_arena(s);
+            session_free_arena(s);
             return err;
         }
         s->n_arena++;
@@ -298,7 +298,8 @@ static enum cq_err check_input(const struct session *s, const struct session_inp
 enum cq_err session_run_tensors(struct session *s, const struct session_input *in, int n_in,
                                 const struct session_output **out, int *n_out)
 {
-    struct tensor_desc *inputs = calloc((size_t) n_in + 1, sizeof *inputs), *exported = calloc((size_t) n_in + 1, sizeof *exported);
+    struct tensor_desc *inputs = calloc((size_t) n_in + 1, sizeof *inputs);
+    struct tensor_desc *exported = calloc((size_t) n_in + 1, sizeof *exported);
     enum cq_err err = inputs && exported ? CQ_OK : CQ_NOMEM;
     if (!err && (n_in != model_input_count(s->model) || s->has_image)) {
         cq_log_error(s->log, "the model has %d inputs, %d were given", model_input_count(s->model), n_in);
@@ -310,7 +311,8 @@ enum cq_err session_run_tensors(struct session *s, const struct session_input *i
     }
     if (!err) {
         session_exported_inputs(s, inputs, exported);
-        int64_t batch = n_in && inputs[0].rank > 0 && exported[0].dim[0] > 0 ? inputs[0].dim[0] / exported[0].dim[0] : 1;
+        bool batched = n_in && inputs[0].rank > 0 && exported[0].dim[0] > 0;
+        int64_t batch = batched ? inputs[0].dim[0] / exported[0].dim[0] : 1;
         struct session_feed feed = {.in = in, .count = (int) batch};
         err = run(s, inputs, &feed, out, n_out);
     }

@@ -137,7 +137,8 @@ static bool is_missing(const struct weights *w, const struct weight_need *need)
 
 /* Bytes of the missing needs from *first on that one buffer of at most `limit` can hold; *end is behind the
  * last of them. */
-static size_t fill_chunk(const struct weights *w, const struct weight_need *needs, int n, int first, size_t limit, int *end)
+static size_t fill_chunk(const struct weights *w, const struct weight_need *needs, int n, int first, size_t limit,
+                         int *end)
 {
     size_t bytes = 0;
     int i = first;
