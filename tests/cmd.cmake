@@ -1,7 +1,11 @@
-# Checks of the tree, then end-to-end tests with the built program: tests/NAME.sh PROGRAM.
+# Checks of the tree, then end-to-end tests with the built program: tests/NAME.sh PROGRAM. Those run alone: they look at
+# speeds and wait for clocks.
 function(clipq_script name)
   add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/${name}.sh ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77)
+  if(name MATCHES "^e2e")
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+  endif()
 endfunction()
 
 clipq_script(check_layers)

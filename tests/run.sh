@@ -22,7 +22,7 @@ trap 'rm -rf "$results"' EXIT
 # Tests that sanitizers would make too slow: whole runs on real footage, and those that time things.
 slow='e2e_real|e2e_scene|e2e_submit_many|e2e_kill|test_work|test_store_crash|golden|check_kernels|conformance|headers|layers|longest'
 # What runs on more than one thread.
-threaded='test_writer|test_child|test_submit|test_store|test_arena|test_batcher|test_work'
+threaded='test_(writer|child|submit|arena|batcher|work)$'
 
 # What is known not to be ours: the OpenCL runtime's own allocations, which live until the process ends.
 export LSAN_OPTIONS="suppressions=$root/tests/lsan.supp:print_suppressions=0"
@@ -50,10 +50,10 @@ build_and_test() {   # build_and_test NAME CTEST_ARGUMENTS -- CMAKE_ARGUMENTS
 }
 
 # Warnings are errors only where no sanitizer makes the compiler see ghosts.
-build_and_test test -j1 -- -DCLIPQ_WERROR=ON
+build_and_test test -j"$jobs" -- -DCLIPQ_WERROR=ON
 if [ "$quick" != --quick ]; then
     build_and_test asan -j"$jobs" -E "$slow" -- "-DCLIPQ_SANITIZE=address;undefined"
-    build_and_test tsan -j1 -R "$threaded" -- -DCLIPQ_SANITIZE=thread
+    build_and_test tsan -j"$jobs" -R "$threaded" -- -DCLIPQ_SANITIZE=thread
 fi
 
 echo
