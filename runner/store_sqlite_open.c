@@ -3,8 +3,8 @@
  * A file is first looked at through a connection that takes no lock, reads no log and writes nothing
  * (immutable=1): a text file or another program's database is refused without a byte changed. This is enough
  * because application_id is written by the very transaction that makes the tables, in rollback-journal mode,
- * so it stands in the file itself and not only in a WAL. What the file says is read again under the write
- * lock before anything is changed.
+ * so it stands in the file itself and not only in a WAL. The real connection looks again before it changes
+ * anything.
  *
  * synchronous=NORMAL in WAL mode: a crash or a kill of clipq loses nothing that was committed, and a power
  * failure or a crash of the whole machine never damages the file, but may take back the commits since the
@@ -72,33 +72,52 @@ static enum cq_err foreign(struct store *s, const char *what)
     return CQ_FOREIGN;
 }
 
-/* Is it ours, or empty? Leaves no trace. */
+/* Ours, or empty: the tables are counted first, for who makes the database writes its id with them. */
+static int query_identity(sqlite3 *db, bool *ours_or_empty)
+{
+    int64_t things, id;
+    int rc = query_int(db, "SELECT count(*) FROM sqlite_schema", &things);
+    if (!rc)
+        rc = query_int(db, "PRAGMA application_id", &id);
+    if (!rc)
+        *ours_or_empty = id == STORE_APPLICATION_ID || (!id && !things);
+    return rc;
+}
+
+/* The look that leaves no trace. While another process copies its log into the file, or was killed doing so,
+ * the file without its log seems damaged: then the real connection decides. */
 static enum cq_err look_first(struct store *s)
 {
     char uri[3 * STORE_PATH + 64];
     if (!uri_of(s->path, "?immutable=1", uri, sizeof uri))
         return CQ_INVALID;
     sqlite3 *db = NULL;
-    int64_t id = 0, things = 0;
+    bool ours_or_empty = true;
     int rc = sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
     if (!rc)
-        rc = query_int(db, "PRAGMA application_id", &id);
-    if (!rc)
-        rc = query_int(db, "SELECT count(*) FROM sqlite_schema", &things);
+        rc = query_identity(db, &ours_or_empty);
     int system = db ? sqlite3_system_errno(db) : 0;
     sqlite3_close(db);
 
     if (rc == SQLITE_NOTADB)
         return foreign(s, "some other kind of file");
-    if (rc) {
+    if (rc && rc != SQLITE_CORRUPT) {
         enum cq_err err = sql_error_code(rc, system);
         cq_log_error(s->log, "database %s: %s%s%s", s->path, sqlite3_errstr(rc), system ? ": " : "",
                      system ? strerror(system) : "");
         return err;
     }
-    if (id != STORE_APPLICATION_ID && (id || things))
-        return foreign(s, "another program's SQLite file");
-    return CQ_OK;
+    return ours_or_empty ? CQ_OK : foreign(s, "another program's SQLite file");
+}
+
+/* The same through the real connection, before it changes anything. */
+static enum cq_err look_again(struct store *s)
+{
+    bool ours_or_empty;
+    int rc = query_identity(s->db, &ours_or_empty);
+    if (rc)
+        return sql_error(s, rc);
+    return ours_or_empty ? CQ_OK : foreign(s, "another program's SQLite file");
 }
 
 /* Can a file be made there? SQLite's own answer would be the errno of its second try, to open for reading. */
@@ -210,6 +229,8 @@ enum cq_err store_open(struct cq_log *log, const char *path, enum store_mode mod
         err = look_first(s);
     if (!err)
         err = connect_to(s);
+    if (!err)
+        err = look_again(s);
     if (!err)
         err = sql_script(s, "PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY;"
                             "PRAGMA journal_size_limit = 67108864");

@@ -183,6 +183,8 @@ static void killed_in_the_middle(void **state)
     int64_t done = 0;
     int kills = 0;
     for (; kills < 40; kills++) {
+        int ready[2];
+        assert_int_equal(pipe(ready), 0);
         pid_t pid = fork();
         if (!pid) {
             struct store *s;
@@ -191,13 +193,19 @@ static void killed_in_the_middle(void **state)
             store_begin(s);
             store_release(s, "worker", 0);               /* what the one before held */
             store_commit(s);
+            if (write(ready[1], "", 1) != 1)
+                _exit(1);
             while (fixture_work_one(s, "worker", 20))
                 ;
             _exit(0);
         }
-        struct timespec nap = {.tv_nsec = (3 + kills * 7 % 23) * 1000000L};
+        close(ready[1]);
+        char byte;
+        assert_int_equal(read(ready[0], &byte, 1), 1);
+        struct timespec nap = {.tv_nsec = (1 + kills * 7 % 23) * 1000000L};
         nanosleep(&nap, NULL);
         kill(pid, SIGKILL);
+        close(ready[0]);
         int status;
         assert_int_equal(waitpid(pid, &status, 0), pid);
         fixture_check_books(f);
