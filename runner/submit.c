@@ -22,11 +22,12 @@
 
 enum { GROUP = 128, GROUP_MS = 250, PROGRESS_MS = 250 };
 
-struct settled {                   /* waits for its commit */
+struct settled {                   /* waits to be written */
     char *path;                    /* owned */
     int64_t job_id;
     const char *outcome;
     struct probe probe;
+    int64_t probe_ns;
 };
 
 struct submit {
@@ -40,7 +41,7 @@ struct submit {
     uv_timer_t timer;
     uv_signal_t on_int, on_term;
     int64_t began_ns, group_since_ns;
-    bool walked, in_group;
+    bool walked;
     int signal;
     bool store_failed;
     enum cq_err err;               /* the first one; ends the loop */
@@ -75,31 +76,6 @@ static enum cq_err put_pipeline(struct submit *s)
     return err;
 }
 
-/* A dry run asks the same questions and then takes everything back. */
-static enum cq_err end_group(struct submit *s)
-{
-    if (!s->in_group)
-        return CQ_OK;
-    s->in_group = false;
-    if (!s->params->dry_run)
-        return store_commit(s->store);
-    store_rollback(s->store);
-    return CQ_OK;
-}
-
-static enum cq_err begin_group(struct submit *s)
-{
-    if (s->n_group == 1)
-        s->group_since_ns = cq_now_ns();
-    if (s->in_group || !s->store)
-        return CQ_OK;
-    enum cq_err err = store_begin(s->store);
-    s->in_group = !err;
-    if (!err && (s->params->dry_run || !s->pipeline_id))
-        err = put_pipeline(s);
-    return err;
-}
-
 static const char *outcome_of(struct submit *s, const struct probe *probe, enum store_put put)
 {
     if (put == STORE_KNOWN || put == STORE_SAME_CONTENT) {
@@ -113,6 +89,40 @@ static const char *outcome_of(struct submit *s, const struct probe *probe, enum 
     s->totals.queued++;
     s->totals.media_s += probe->duration_s;
     return "queued";
+}
+
+/* The rows of the group. A dry run asks the same questions and then takes everything back. */
+static enum cq_err write_rows(struct submit *s)
+{
+    enum cq_err err = CQ_OK;
+    if (s->store && (s->params->dry_run || !s->pipeline_id))
+        err = put_pipeline(s);
+    for (int i = 0; !err && i < s->n_group; i++) {
+        struct settled *g = &s->group[i];
+        enum store_put put = STORE_NEW;
+        if (s->store)
+            err = store_put_clip_job(s->store, g->path, &g->probe, g->probe_ns, s->pipeline_id, s->params->priority,
+                                     &g->job_id, &put);
+        if (!err)
+            g->outcome = outcome_of(s, &g->probe, put);
+    }
+    return err;
+}
+
+/* The write lock is held for no longer than the writing takes: `clipq work` may be waiting for it. */
+static enum cq_err write_group(struct submit *s)
+{
+    if (!s->store)
+        return write_rows(s);
+    enum cq_err err = store_begin(s->store);
+    if (err)
+        return err;
+    err = write_rows(s);
+    if (!err && !s->params->dry_run)
+        err = store_commit(s->store);
+    else
+        store_rollback(s->store);
+    return err;
 }
 
 static void announce_group(struct submit *s)
@@ -142,24 +152,20 @@ static void stop(struct submit *s, enum cq_err err, bool in_store)
 
 static void flush_group(struct submit *s)
 {
-    stop(s, end_group(s), true);
+    if (s->n_group && !s->err)
+        stop(s, write_group(s), true);
     announce_group(s);
 }
 
-static enum cq_err record(struct submit *s, const char *path, const struct probe *probe, int64_t ns)
+static enum cq_err keep(struct submit *s, const char *path, const struct probe *probe, int64_t ns)
 {
-    enum store_put put = STORE_NEW;
     struct settled *g = &s->group[s->n_group];
-    *g = (struct settled) {.path = strdup(path), .probe = *probe};
+    *g = (struct settled) {.path = strdup(path), .probe = *probe, .probe_ns = ns};
     if (!g->path)
         return CQ_NOMEM;
-    s->n_group++;
-    enum cq_err err = begin_group(s);
-    if (!err && s->store)
-        err = store_put_clip_job(s->store, path, probe, ns, s->pipeline_id, s->params->priority, &g->job_id, &put);
-    if (!err)
-        g->outcome = outcome_of(s, probe, put);
-    return err;
+    if (!s->n_group++)
+        s->group_since_ns = cq_now_ns();
+    return CQ_OK;
 }
 
 /* ---- the loop ---- */
@@ -188,7 +194,7 @@ static void on_settled(void *ctx, const char *path, const struct probe *probe, i
     if (s->err)
         return;
     s->totals.settled++;
-    stop(s, record(s, path, probe, ns), true);
+    stop(s, keep(s, path, probe, ns), false);
     if (s->n_group == GROUP)
         flush_group(s);
     feed(s);
@@ -286,8 +292,6 @@ enum cq_err submit_run(const struct submit_params *p, struct submit_result *out)
     s->store_failed = err != CQ_OK;
     if (!err)
         err = run_loop(s);
-    if (s->in_group)
-        store_rollback(s->store);
     out->totals = s->totals;
     out->missing = s->walk ? walk_missing(s->walk) : 0;
     out->signal = s->signal;
