@@ -242,8 +242,9 @@ static void end_loop(struct submit *s)
     uv_close((uv_handle_t *) &s->on_int, NULL);
     uv_close((uv_handle_t *) &s->on_term, NULL);
     probe_pool_destroy(&s->pool);
-    uv_run(&s->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&s->loop);
+    /* More than once, because an earlier uv_stop() may end the first at once. */
+    while (uv_loop_close(&s->loop) == UV_EBUSY)
+        uv_run(&s->loop, UV_RUN_DEFAULT);
 }
 
 /* A dry run looks into a database that is there and makes none. */
