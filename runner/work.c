@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "kernels/base/clock.h"
 #include "runner/arena.h"
@@ -160,17 +159,11 @@ static void on_signal(uv_signal_t *handle, int signal)
 
 /* ---- start ---- */
 
-static int usable_cpus(void)
-{
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return n > 0 ? (int) n : 1;
-}
-
 static enum cq_err fill_defaults(struct work *w, const struct work_params *p)
 {
     w->p = *p;
     w->p.devices = p->devices && p->devices[0] ? p->devices : "auto";
-    w->p.workers = p->workers > 0 ? p->workers : usable_cpus();
+    w->p.workers = p->workers > 0 ? p->workers : (int) uv_available_parallelism();
     w->p.drain_timeout_s = p->drain_timeout_s > 0 ? p->drain_timeout_s : 60;
     w->p.max_attempts = p->max_attempts > 0 ? p->max_attempts : 3;
     w->p.lease_ms = p->lease_ms > 0 ? p->lease_ms : 60000;
