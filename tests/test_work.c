@@ -123,7 +123,7 @@ static void an_engine_that_dies_costs_a_batch(void **state)
 {
     (void) state;
     struct work_result r;
-    assert_int_equal(fake_run(&fx, "kill@3", &(struct work_params) {0}, &r), CQ_OK);
+    assert_int_equal(fake_run(&fx, "kill@20", &(struct work_params) {0}, &r), CQ_OK);
     assert_int_equal(r.done, ALL);
     check_rows(ALL);
     assert_true(fixture_int(&fx, "SELECT engine_restarts FROM runs") > 0);
