@@ -75,7 +75,7 @@ static enum cq_err foreign(struct store *s, const char *what)
 /* Ours, or empty: the tables are counted first, for who makes the database writes its id with them. */
 static int query_identity(sqlite3 *db, bool *ours_or_empty)
 {
-    int64_t things, id;
+    int64_t things = 0, id = 0;
     int rc = query_int(db, "SELECT count(*) FROM sqlite_schema", &things);
     if (!rc)
         rc = query_int(db, "PRAGMA application_id", &id);
