@@ -10,6 +10,7 @@ extern const unsigned char cl_conv[];     /* geometry of convolutions, tile size
 extern const unsigned char cl_conv_tile[];
 extern const unsigned char cl_conv_pointwise[];
 extern const unsigned char cl_conv_depthwise[];
+extern const unsigned char cl_conv_rows[];
 extern const unsigned char cl_conv_generic[];
 extern const unsigned char cl_image[];
 extern const unsigned char cl_reorder[];

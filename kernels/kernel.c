@@ -11,6 +11,7 @@ const struct kernel_class *const kernel_classes[] = {
     &kernel_conv_depthwise,
     &kernel_conv_tile,
     &kernel_conv_plain_in,
+    &kernel_conv_rows,
     &kernel_conv_generic,
     &kernel_conv_transpose,
     &kernel_image,
