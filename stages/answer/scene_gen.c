@@ -10,7 +10,7 @@
  *   Sharpness: energy of the Laplacian over the variance of luma (J. Pech-Pacheco et al., ICPR 2000).
  *
  *   image [N,3,256,256] RGB 0..1
- *     embedding [N,160]: 48 colour layout | 3 octaves x 8 orientations x 2x2 cells | 16 second order
+ *     embedding [N,160]: 48 colour layout | 3 octaves x 8 orientations x 2x2 cells | 8 + 8 second order
  *     quality   [N,5]: mean Laplacian^2, mean luma, mean luma^2, share of dark and of bright pixels
  */
 #include <math.h>
@@ -18,7 +18,7 @@
 
 #include "stages/answer/onnx_writer.h"
 
-enum { SIZE = 256, ORIENTATIONS = 8, OCTAVES = 3, TAPS = 7, RELATIVE = 2, EMBEDDING = 160, QUALITY = 5 };
+enum { SIZE = 256, ORIENTATIONS = 8, TAPS = 7, EMBEDDING = 160, QUALITY = 5 };
 
 static const double PI = 3.14159265358979323846;
 
@@ -51,18 +51,16 @@ static void morlet(double angle, int imaginary, float out[TAPS * TAPS])
         out[i] = (float) (2 * wave[i] / magnitude);
 }
 
-static void wavelets(struct onnx_writer *w)
+/* Both parts of one wavelet per orientation, turned by `turn`, as NAME_re and NAME_im. */
+static void wavelets(struct onnx_writer *w, const char *name, double turn)
 {
-    float bank[ORIENTATIONS * RELATIVE][TAPS * TAPS];
+    float bank[ORIENTATIONS][TAPS * TAPS];
+    char part_name[32];
     for (int part = 0; part < 2; part++) {
         for (int o = 0; o < ORIENTATIONS; o++)
-            morlet(PI * o / ORIENTATIONS, part, bank[o]);
-        onnx_floats(w, part ? "psi_im" : "psi_re", DIMS(ORIENTATIONS, 1, TAPS, TAPS), 4, bank[0]);
-
-        /* Second layer: each first-layer orientation seen along itself and across. */
-        for (int o = 0; o < ORIENTATIONS * RELATIVE; o++)
-            morlet(PI * (o / RELATIVE) / ORIENTATIONS + PI / RELATIVE * (o % RELATIVE), part, bank[o]);
-        onnx_floats(w, part ? "psi2_im" : "psi2_re", DIMS(ORIENTATIONS * RELATIVE, 1, TAPS, TAPS), 4, bank[0]);
+            morlet(PI * o / ORIENTATIONS + turn, part, bank[o]);
+        snprintf(part_name, sizeof part_name, "%s_%s", name, part ? "im" : "re");
+        onnx_floats(w, part_name, DIMS(ORIENTATIONS, 1, TAPS, TAPS), 4, bank[0]);
     }
 }
 
@@ -72,10 +70,12 @@ static void halve(struct onnx_writer *w, const char *in, const char *out)
               (const struct onnx_attr[]) {{"kernel_shape", DIMS(2, 2), 2}, {"strides", DIMS(2, 2), 2}, {0}});
 }
 
-/* out = |in * psi|, smoothed at zero. */
-static void modulus(struct onnx_writer *w, const char *in, const char *re, const char *im, int group, int stride,
-                    const char *out)
+/* out = |in * psi|, smoothed at zero; group: channels of `in`, each with wavelets of its own. */
+static void modulus(struct onnx_writer *w, const char *in, const char *psi, int group, int stride, const char *out)
 {
+    char re[32], im[32];
+    snprintf(re, sizeof re, "%s_re", psi);
+    snprintf(im, sizeof im, "%s_im", psi);
     char name[6][64];
     static const char *const suffix[6] = {"re", "im", "re2", "im2", "energy", "energy_eps"};
     for (int i = 0; i < 6; i++)
@@ -138,16 +138,19 @@ static void scattering(struct onnx_writer *w)
     halve(w, "luma", "luma_128");
     halve(w, "luma_128", "luma_64");
     halve(w, "luma_64", "luma_32");
-    modulus(w, "luma_128", "psi_re", "psi_im", 1, 2, "first_0");   /* 64x64 */
-    modulus(w, "luma_64", "psi_re", "psi_im", 1, 1, "first_1");    /* 64x64 */
-    modulus(w, "luma_32", "psi_re", "psi_im", 1, 1, "first_2");    /* 32x32 */
+    modulus(w, "luma_128", "psi", 1, 2, "first_0");   /* 64x64 */
+    modulus(w, "luma_64", "psi", 1, 1, "first_1");    /* 64x64 */
+    modulus(w, "luma_32", "psi", 1, 1, "first_2");    /* 32x32 */
     compressed_cells(w, "first_0", 32, "fine_log_scale", "scatter_0");
     compressed_cells(w, "first_1", 32, "log_scale", "scatter_1");
     compressed_cells(w, "first_2", 16, "log_scale", "scatter_2");
 
     halve(w, "first_0", "first_0_half");
-    modulus(w, "first_0_half", "psi2_re", "psi2_im", ORIENTATIONS, 1, "second");  /* 16 x 32x32 */
-    compressed_cells(w, "second", 32, "fine_log_scale", "scatter_second");
+    /* Second order: each orientation seen along itself and across; 32x32. */
+    modulus(w, "first_0_half", "psi", ORIENTATIONS, 1, "second_along");
+    modulus(w, "first_0_half", "psi_across", ORIENTATIONS, 1, "second_across");
+    compressed_cells(w, "second_along", 32, "fine_log_scale", "scatter_along");
+    compressed_cells(w, "second_across", 32, "fine_log_scale", "scatter_across");
 }
 
 /* Share of pixels past a limit: a steep ramp, clipped to 0..1 and averaged. */
@@ -191,11 +194,12 @@ static void network(struct onnx_writer *w)
     onnx_scalar(w, "inverse_floor", 1 / FLOOR);
     onnx_scalar(w, "log_scale", LOG_SCALE);
     onnx_scalar(w, "fine_log_scale", FINE_LOG_SCALE);
-    wavelets(w);
+    wavelets(w, "psi", 0);
+    wavelets(w, "psi_across", PI / 2);
     colour(w);
     scattering(w);
     statistics(w);
-    onnx_node(w, "Concat", "embedding", INPUTS("colour_layout", "scatter_0", "scatter_1", "scatter_2", "scatter_second"),
+    onnx_node(w, "Concat", "embedding", INPUTS("colour_layout", "scatter_0", "scatter_1", "scatter_2", "scatter_along", "scatter_across"),
               (const struct onnx_attr[]) {{"axis", NULL, 0, 1}, {0}});
     onnx_output(w, "embedding", DIMS(0, EMBEDDING), 2);
     onnx_output(w, "quality", DIMS(0, QUALITY), 2);

@@ -1,7 +1,8 @@
 /* A walk in running order: each step takes the cheapest combination of layouts that some kernel serves.
  *
  * A step may take its inputs as they lie, all PLAIN or all BLOCKED, and give either layout. What it costs is
- * the elements that must be reordered for it, plus a large penalty where only the host would serve it; so
+ * the elements that must be reordered for it and the lanes that it fills for nothing, plus a large penalty where
+ * only the host would serve it; so
  * operators that do not care follow their inputs, and reorders stand only where the layouts meet. A
  * reordered copy is kept for later readers.
  */
@@ -71,7 +72,13 @@ static bool outputs_allow(const struct layouts *l, const struct step *s, enum la
     return layout == LAYOUT_PLAIN || (s->op.kind != OP_TRANSPOSE && s->op.kind != OP_COPY);
 }
 
-/* Fills l->inst for the candidate; the cost of the reorders it needs. */
+/* Lanes that are written and read for nothing: seven of eight for a picture of one channel. */
+static double padding(const struct tensor_desc *d)
+{
+    return (double) tensor_bytes(d) / (double) dtype_size(d->type) - (double) tensor_elems(d);
+}
+
+/* Fills l->inst for the candidate; the cost of the reorders it needs and of the room it wastes. */
 static double arrange(struct layouts *l, const struct step *s, const struct candidate *c)
 {
     double cost = 0;
@@ -85,8 +92,10 @@ static double arrange(struct layouts *l, const struct step *s, const struct cand
         if (layout != t->desc.layout && l->copy[s->in[i]] < 0 && !is_free(l, &t->desc))
             cost += 2 * (double) tensor_elems(&t->desc);
     }
-    for (int i = 0; i < s->n_out; i++)
+    for (int i = 0; i < s->n_out; i++) {
         set_layout(&l->inst->out[i], c->out, l->block);
+        cost += padding(&l->inst->out[i]);
+    }
     return cost;
 }
 
