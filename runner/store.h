@@ -165,7 +165,8 @@ struct store_run_end {
 };
 enum cq_err store_end_run(struct store *s, int64_t run_id, const struct store_run_end *e);
 
-/* Largest batch known to be safe; 0 when nothing is known. */
+/* Batch to begin with: the largest known to be safe, twice that for each full day since the limit was put, so that
+ * larger ones are tried again after a while; 0 when nothing is known. */
 enum cq_err store_get_device_limit(struct store *s, const char *device, const char *model_hash, const char *shape, int *batch);
 enum cq_err store_put_device_limit(struct store *s, const char *device, const char *model_hash, const char *shape, int batch);
 

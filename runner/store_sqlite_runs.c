@@ -9,6 +9,9 @@
 /* Until the first heartbeat says how long this run's leases are. */
 enum { FIRST_SIGN_MS = 60000 };
 
+/* A limit met long ago may be gone (other programs used the memory then); forgotten by and by, not at once. */
+enum { LIMIT_DOUBLES_MS = 24 * 3600 * 1000, LIMIT_DOUBLINGS_MAX = 12 };
+
 static const char *or_empty(const char *text) { return text ? text : ""; }
 
 enum cq_err store_start_run(struct store *s, const struct store_run *r, int64_t *run_id)
@@ -52,8 +55,10 @@ enum cq_err store_end_run(struct store *s, int64_t run_id, const struct store_ru
 enum cq_err store_get_device_limit(struct store *s, const char *device, const char *model_hash, const char *shape, int *batch)
 {
     int64_t known = 0;
-    enum cq_err err = sql_int(s, &known, "SELECT batch FROM device_limits WHERE device = ? AND model_hash = ? AND shape = ?",
-                              "ttt", device, model_hash, shape);
+    enum cq_err err = sql_int(s, &known,
+        "SELECT batch << max(0, min((?4 - updated_ms) / ?5, ?6)) FROM device_limits "
+        "WHERE device = ?1 AND model_hash = ?2 AND shape = ?3", "tttIii", device, model_hash, shape, cq_utc_ms(),
+        LIMIT_DOUBLES_MS, LIMIT_DOUBLINGS_MAX);
     if (err && err != CQ_EOF)
         return err;
     *batch = (int) known;

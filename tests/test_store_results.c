@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "kernels/base/clock.h"
 #include "tests/store_fixture.h"
 
 static int setup(void **state)
@@ -294,6 +295,31 @@ static void limits_are_remembered(void **state)
     assert_int_equal(batch, 8);
 }
 
+/* What the store gives for a limit of 8 that was put `hours` ago. */
+static int limit_after(struct fixture *f, double hours)
+{
+    char sql[128];
+    int batch = -1;
+    snprintf(sql, sizeof sql, "UPDATE device_limits SET batch = 8, updated_ms = %lld",
+             (long long) cq_utc_ms() - (long long) (hours * 3600 * 1000));
+    fixture_change(f, sql);
+    assert_int_equal(store_get_device_limit(f->store, "d", "h", "s", &batch), CQ_OK);
+    return batch;
+}
+
+static void old_limits_grow(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(store_begin(f->store), CQ_OK);
+    assert_int_equal(store_put_device_limit(f->store, "d", "h", "s", 8), CQ_OK);
+    assert_int_equal(store_commit(f->store), CQ_OK);
+    assert_int_equal(limit_after(f, 23.9), 8);
+    assert_int_equal(limit_after(f, 24.1), 16);
+    assert_int_equal(limit_after(f, 48.1), 32);
+    assert_int_equal(limit_after(f, 24 * 1000), 8 << 12);   /* no overflow */
+    assert_int_equal(limit_after(f, -100), 8);              /* the clock was set back */
+}
+
 static enum cq_err keep_class(void *ctx, const struct store_failure_class *c)
 {
     *(struct store_failure_class *) ctx = *c;
@@ -364,6 +390,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(shots_beyond_the_frames_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_run_from_start_to_end, setup, teardown),
         cmocka_unit_test_setup_teardown(limits_are_remembered, setup, teardown),
+        cmocka_unit_test_setup_teardown(old_limits_grow, setup, teardown),
         cmocka_unit_test_setup_teardown(what_status_and_report_ask, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
