@@ -160,6 +160,9 @@ enum cq_err store_start_run(struct store *s, const struct store_run *r, int64_t 
 struct store_run_end {
     int64_t frames_decoded, frames_sampled, frames_inferred, batches, oom_halvings, worker_restarts, engine_restarts;
     double media_s;                   /* seconds of video worked off */
+    double prepare_s;                 /* of an engine, on average, until its models were ready */
+    int engines;
+    const char *devices;              /* names of the engines; NULL or "": not known, what was asked for stays */
     const char *end_reason;           /* "finished", "drained", "aborted" */
     struct histogram stages[METRIC_COUNT];
 };
@@ -196,7 +199,9 @@ struct store_run_row {
     int workers;
     char devices[256], end_reason[32];
     int64_t jobs, frames_decoded, frames_sampled, frames_inferred, batches, oom_halvings, worker_restarts, engine_restarts;
-    double media_s;
+    double media_s, prepare_s;
+    int engines;
+    double decode_s, infer_s;         /* busy time of all workers, of all engines; 0 before the end */
     bool active;                      /* heartbeat is fresh */
 };
 enum cq_err store_each_run(struct store *s, int newest, enum cq_err (*fn)(void *ctx, const struct store_run_row *r), void *ctx);

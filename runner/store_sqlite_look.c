@@ -96,16 +96,23 @@ static void read_run(sqlite3_stmt *row, struct store_run_row *r)
     r->worker_restarts = sqlite3_column_int64(row, c++);
     r->engine_restarts = sqlite3_column_int64(row, c++);
     r->media_s = sqlite3_column_double(row, c++);
+    r->prepare_s = sqlite3_column_double(row, c++);
+    r->engines = sqlite3_column_int(row, c++);
+    r->decode_s = sqlite3_column_double(row, c++);
+    r->infer_s = sqlite3_column_double(row, c++);
     r->active = sqlite3_column_int(row, c);
 }
 
 enum cq_err store_each_run(struct store *s, int newest, enum cq_err (*fn)(void *ctx, const struct store_run_row *r), void *ctx)
 {
+#define BUSY_S(stages) "(SELECT total(count * mean_ms) / 1e3 FROM run_stages WHERE run_id = runs.id AND stage IN " stages "), "
     sqlite3_stmt *row;
     enum cq_err err = sql_query(s, &row,
         "SELECT id, started_ms, coalesce(ended_ms, 0), workers, devices, end_reason, jobs, frames_decoded, frames_sampled, "
-        "frames_inferred, batches, oom_halvings, worker_restarts, engine_restarts, media_s, "
+        "frames_inferred, batches, oom_halvings, worker_restarts, engine_restarts, media_s, prepare_s, engines, "
+        BUSY_S("(1, 2)") BUSY_S("(4, 5)")
         "ended_ms IS NULL AND alive_until_ms >= ? FROM runs ORDER BY id DESC LIMIT ?", "Ii", cq_utc_ms(), newest);
+#undef BUSY_S
     for (; !err; err = sql_next(s, row)) {
         struct store_run_row r;
         read_run(row, &r);

@@ -44,9 +44,11 @@ enum cq_err store_end_run(struct store *s, int64_t run_id, const struct store_ru
 {
     enum cq_err err = sql_exec(s,
         "UPDATE runs SET ended_ms = ?, end_reason = ?, frames_decoded = ?, frames_sampled = ?, frames_inferred = ?, "
-        "batches = ?, oom_halvings = ?, worker_restarts = ?, engine_restarts = ?, media_s = ? WHERE id = ?", "ItIIIIIIIdI",
+        "batches = ?, oom_halvings = ?, worker_restarts = ?, engine_restarts = ?, media_s = ?, prepare_s = ?, engines = ?, "
+        "devices = coalesce(nullif(?, ''), devices) WHERE id = ?", "ItIIIIIIIddItI",
         cq_utc_ms(), or_empty(e->end_reason), e->frames_decoded, e->frames_sampled, e->frames_inferred, e->batches,
-        e->oom_halvings, e->worker_restarts, e->engine_restarts, e->media_s, run_id);
+        e->oom_halvings, e->worker_restarts, e->engine_restarts, e->media_s, e->prepare_s, (int64_t) e->engines,
+        or_empty(e->devices), run_id);
     for (int i = 0; i < METRIC_COUNT && !err; i++)
         err = put_run_stage(s, run_id, i, &e->stages[i]);
     return err;

@@ -112,6 +112,22 @@ static void limit_got(void *arg, enum cq_err err)
 
 /* ---- models ---- */
 
+static bool is_loading(const struct engine *e)
+{
+    for (int lane = 0; lane < work_models_lanes(e->w); lane++)
+        if (e->lanes[lane].sent && e->lanes[lane].state == MODEL_LOADING)
+            return true;
+    return false;
+}
+
+/* A step of its preparation is over: it started, or has loaded a model. */
+static void count_preparation(struct engine *e)
+{
+    int64_t now = cq_now_ns();
+    e->w->tally.prepare_ns += now - e->preparing_ns;
+    e->preparing_ns = now;
+}
+
 static void send_model(struct engine *e, int lane)
 {
     const struct work_lane *l = work_models_lane(e->w, lane);
@@ -120,6 +136,8 @@ static void send_model(struct engine *e, int lane)
     };
     struct cq_buf body = {0};
     msg_put_model(&body, &m);
+    if (!is_loading(e))
+        e->preparing_ns = cq_now_ns();
     e->lanes[lane].sent = true;
     e->lanes[lane].state = MODEL_LOADING;
     child_send(e->child, MSG_MODEL, &body);      /* an error is followed by on_exit */
@@ -184,6 +202,7 @@ static enum cq_err on_hello(struct engine *e, struct cq_rd *body)
     struct msg_hello m;
     if (msg_get_hello(body, &m) || e->state != ENGINE_STARTING)
         return CQ_PROTOCOL;
+    count_preparation(e);
     e->err = m.err;
     if (m.err) {
         e->state = ENGINE_OUT;
@@ -207,6 +226,7 @@ static enum cq_err on_ready(struct engine *e, struct cq_rd *body)
     if (msg_get_ready(body, &m) || (int) m.lane >= work_models_lanes(e->w) || !e->lanes[m.lane].sent ||
         (!m.err && !m.max_batch))
         return CQ_PROTOCOL;
+    count_preparation(e);
     struct engine_lane *l = &e->lanes[m.lane];
     if (m.err) {
         fail_lane(e, (int) m.lane, m.err, m.message);
@@ -317,6 +337,7 @@ static void start(struct engine *e)
         .on_exit = on_exit_seen, .ctx = e,
     };
     e->state = ENGINE_STARTING;
+    e->preparing_ns = cq_now_ns();
     if (child_spawn(&e->w->loop, &params, &e->child))
         start_later(e);
     else

@@ -56,6 +56,7 @@ struct work_tally {
     int64_t frames_decoded, frames_sampled, frames_inferred;
     int64_t batches, oom_halvings, worker_restarts, engine_restarts;
     double media_s;             /* of settled clips */
+    int64_t prepare_ns;         /* of all engines: starting, loading models, compiling kernels */
     struct histogram stages[METRIC_COUNT];
 };
 
@@ -275,6 +276,7 @@ struct engine {
     bool is_cpu;
     enum cq_err err;            /* of OUT */
     int deaths;                 /* in a row, without a result between */
+    int64_t preparing_ns;       /* since when it starts or loads what it was last sent */
     uv_timer_t restart;
     struct engine_lane lanes[BATCHER_LANES];
     struct batch *flight[ENGINE_FLIGHT];  /* oldest first */

@@ -317,7 +317,7 @@ CREATE TABLE runs (
     pid             INTEGER NOT NULL,
     workers         INTEGER NOT NULL,
     batch           INTEGER NOT NULL,   -- 0: chosen by the plan
-    devices         TEXT NOT NULL,
+    devices         TEXT NOT NULL,      -- as asked for; at the end the names of what was used
     options         TEXT NOT NULL,
     jobs            INTEGER NOT NULL DEFAULT 0,
     frames_decoded  INTEGER NOT NULL DEFAULT 0,
@@ -327,7 +327,9 @@ CREATE TABLE runs (
     oom_halvings    INTEGER NOT NULL DEFAULT 0,
     worker_restarts INTEGER NOT NULL DEFAULT 0,
     engine_restarts INTEGER NOT NULL DEFAULT 0,
-    media_s         REAL NOT NULL DEFAULT 0
+    media_s         REAL NOT NULL DEFAULT 0,
+    engines         INTEGER NOT NULL DEFAULT 0,
+    prepare_s       REAL NOT NULL DEFAULT 0  -- of an engine, on average, until its models were ready
 );
 
 CREATE TABLE run_stages (

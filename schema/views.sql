@@ -170,9 +170,12 @@ SELECT id AS run_id,
        strftime('%Y-%m-%dT%H:%M:%fZ', ended_ms / 1000.0, 'unixepoch') AS ended,
        CASE WHEN ended_ms IS NOT NULL THEN end_reason
             WHEN alive_until_ms < strftime('%s', 'now') * 1000 THEN 'killed' ELSE 'running' END AS end_reason,
-       host, pid, workers, batch, devices, options, jobs, frames_decoded, frames_sampled, frames_inferred, batches,
+       host, pid, workers, batch,
+       devices,                        -- names; while it runs, what was asked for
+       options, jobs, frames_decoded, frames_sampled, frames_inferred, batches,
        CASE WHEN batches > 0 THEN frames_inferred * 1.0 / batches END AS mean_batch,
-       oom_halvings, worker_restarts, engine_restarts, media_s,
+       oom_halvings, worker_restarts, engine_restarts, media_s, engines,
+       prepare_s,                      -- of wall_s: engines starting, models loading, kernels compiling
        (ended_ms - started_ms) / 1000.0 AS wall_s,
        CASE WHEN ended_ms > started_ms THEN frames_inferred * 1000.0 / (ended_ms - started_ms) END AS frames_per_s,
        CASE WHEN ended_ms > started_ms THEN media_s * 1000.0 / (ended_ms - started_ms) END AS times_real_time

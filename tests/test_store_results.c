@@ -268,8 +268,10 @@ static void a_run_from_start_to_end(void **state)
     assert_false(r.active);
 
     struct store_run_end *e = calloc(1, sizeof *e);
-    *e = (struct store_run_end) {.frames_inferred = 77, .batches = 11, .worker_restarts = 1, .media_s = 5, .end_reason = "drained"};
-    histogram_add(&e->stages[METRIC_INFER], 5000000);
+    *e = (struct store_run_end) {.frames_inferred = 77, .batches = 11, .worker_restarts = 1, .media_s = 5, .end_reason = "drained",
+                                  .engines = 2, .prepare_s = 1.5, .devices = "one, two"};
+    for (int i = METRIC_DECODE; i <= METRIC_POSTPROCESS; i++)
+        histogram_add(&e->stages[i], (int64_t) 1000000 << i);
     assert_int_equal(store_begin(f->store), CQ_OK);
     assert_int_equal(store_end_run(f->store, id, e), CQ_OK);
     assert_int_equal(store_commit(f->store), CQ_OK);
@@ -277,8 +279,12 @@ static void a_run_from_start_to_end(void **state)
     assert_int_equal(store_each_run(f->store, 1, keep_run, &r), CQ_OK);
     assert_true(!r.active && r.ended_ms >= r.started_ms && r.frames_inferred == 77 && r.worker_restarts == 1 && r.media_s == 5);
     assert_string_equal(r.end_reason, "drained");
-    expect(f, "SELECT end_reason || ' ' || mean_batch FROM v_runs", "drained 7.0");
-    assert_int_equal(fixture_int(f, "SELECT count FROM run_stages"), 1);
+    assert_true(r.engines == 2 && r.prepare_s == 1.5);
+    assert_float_equal(r.decode_s, 0.002 + 0.004, 1e-9);     /* decode and scale */
+    assert_float_equal(r.infer_s, 0.016 + 0.032, 1e-9);      /* infer and postprocess */
+    assert_string_equal(r.devices, "one, two");
+    expect(f, "SELECT end_reason || ' ' || mean_batch || ' ' || devices FROM v_runs", "drained 7.0 one, two");
+    assert_int_equal(fixture_int(f, "SELECT sum(count) FROM run_stages"), 5);
 }
 
 static void limits_are_remembered(void **state)
