@@ -43,6 +43,12 @@ static void print_classes(const struct report *r)
     }
 }
 
+/* Of many frames at once, so that the sum is no amount of work. */
+static bool is_latency(enum metric_stage stage)
+{
+    return stage == METRIC_WAIT || stage == METRIC_WRITE;
+}
+
 static void print_stages(const struct report *r)
 {
     bool any = false;
@@ -60,21 +66,25 @@ static void print_stages(const struct report *r)
         printf(STAGE_ROW, metric_name((enum metric_stage) i), text_count(h->count, f[0]),
                text_ms(histogram_mean_ms(h), f[1]), text_ms(histogram_percentile_ms(h, 0.5), f[2]),
                text_ms(histogram_percentile_ms(h, 0.95), f[3]), text_ms((double) h->max_ns / 1e6, f[4]),
-               i == METRIC_WAIT ? "-" : text_seconds((double) h->sum_ns / 1e9, f[5]));   /* frames wait side by side */
+               is_latency((enum metric_stage) i) ? "latency" : text_seconds((double) h->sum_ns / 1e9, f[5]));
     }
 }
 
 static void print_bottleneck(const struct report *r)
 {
-    if (r->bottleneck < 0)
+    const struct load *bottleneck = report_bottleneck(r);
+    char prepare[FIGURE_SIZE];
+    if (r->busiest < 0)
         return;
-    printf("\nBottleneck: %s\n", r->loads[r->bottleneck].name);
+    printf("\nBottleneck: %s\n", bottleneck ? bottleneck->name : "none, nothing was busy for half of the time");
     for (int i = 0; i < RESOURCE_COUNT; i++) {
         const struct load *l = &r->loads[i];
         char busy[FIGURE_SIZE], capacity[FIGURE_SIZE];
         printf("  %-12s busy %s of %s (%.0f %%)\n", l->name, text_seconds(l->busy_s, busy),
                text_seconds(l->capacity_s, capacity), l->share * 100);
     }
+    printf("  not counted: %s of preparing engines (kernels are compiled once and kept for the next run)\n",
+           text_seconds(r->prepare_s, prepare));
 }
 
 static void print_run(const struct store_run_row *run)
@@ -103,6 +113,7 @@ static void print_runs(const struct report *r)
         printf("  and %d more\n", r->n_runs - RUNS_SHOWN);
     if (r->wall_s <= 0)
         return;
+    const struct store_run_row *last = report_last_run(r);
     char f[5][FIGURE_SIZE];
     printf("  all ended runs: %.1f frames/s, %.2f times real time in %s\n", r->frames_per_s, r->times_real_time,
            text_seconds(r->wall_s, f[0]));
@@ -111,7 +122,7 @@ static void print_runs(const struct report *r)
            text_count(r->batches, f[4]), r->mean_batch);
     printf("  accidents: %" PRId64 " out-of-memory halvings, %" PRId64 " worker restarts, %" PRId64
            " engine restarts\n", r->halvings, r->worker_restarts, r->engine_restarts);
-    printf("  --device %s\n", r->runs[0].devices);
+    printf("  devices of run %" PRId64 ": %s\n", last->id, last->devices);
 }
 
 static void print_models(const struct report *r)

@@ -4,6 +4,8 @@
 #include "cmd/report_facts.h"
 #include "stages/failure.h"
 
+enum { SLOW_WRITE_MS = 1000 };
+
 struct teller {
     void (*say)(void *ctx, const char *text);
     void *ctx;
@@ -63,9 +65,16 @@ static void about_queue(const struct report *r, const struct teller *t)
             (long long) (r->counts.pending + r->counts.running));
 }
 
+/* Did the last run have fewer clips than workers? One worker decodes one clip, so more would have done nothing. */
+static bool few_clips(const struct report *r)
+{
+    const struct store_run_row *run = report_last_run(r);
+    return run && run->jobs < run->workers;
+}
+
 static void about_inference(const struct report *r, const struct teller *t)
 {
-    if (r->mean_batch > 0 && r->mean_batch < 3)
+    if (r->mean_batch > 0 && r->mean_batch < 3 && !few_clips(r))
         say(t, "batches hold %.1f frames on average: more --workers would fill them", r->mean_batch);
     say(t, "inference sets the pace (%.0f %% busy): a faster --device, a smaller model, or fewer frames "
            "(submit --fps 5, --every 5) would shorten the run", r->loads[RESOURCE_INFER].share * 100);
@@ -73,26 +82,50 @@ static void about_inference(const struct report *r, const struct teller *t)
 
 static void about_decoding(const struct report *r, const struct teller *t)
 {
-    int workers = r->n_runs ? r->runs[0].workers : 0;
-    say(t, "decoding sets the pace (%.0f %% busy): more --workers than %d where there are cores for them, or "
-           "submit --keyframes where they are enough", r->loads[RESOURCE_DECODE].share * 100, workers);
+    const struct store_run_row *run = report_last_run(r);
+    double percent = r->loads[RESOURCE_DECODE].share * 100;
+    if (few_clips(r))
+        say(t, "decoding sets the pace (%.0f %% busy), and one worker decodes one clip, so that more --workers "
+               "do not help: submit --keyframes does, where they are enough", percent);
+    else
+        say(t, "decoding sets the pace (%.0f %% busy): more --workers than %d where there are cores for them, or "
+               "submit --keyframes where they are enough", percent, run ? run->workers : 0);
+}
+
+/* The latency of a row is not work, but when it is long the disk cannot follow. */
+static void about_recording(const struct report *r, const struct teller *t)
+{
+    double p95 = histogram_percentile_ms(&r->stages[METRIC_WRITE], 0.95);
+    if (p95 >= SLOW_WRITE_MS)
+        say(t, "answers took %.1f s until they were recorded (p95): put the database on a faster disk, or raise "
+               "--threshold, so that fewer rows are written", p95 / 1000);
+}
+
+static void about_idleness(const struct report *r, const struct teller *t)
+{
+    double share = r->loads[r->busiest].share * 100;
+    if (few_clips(r))
+        say(t, "nothing was busy more than %.0f %% of the time, with fewer clips than workers: the machine has room "
+               "for more clips at once", share);
+    else
+        say(t, "nothing was busy more than %.0f %% of the time: more --workers, unless there was nothing to do or one "
+               "long clip was left at the end", share);
 }
 
 static void about_pace(const struct report *r, const struct teller *t)
 {
-    if (r->bottleneck < 0)
+    if (r->busiest < 0)
         return;
-    double share = r->loads[r->bottleneck].share;
-    if (share < 0.5)
-        say(t, "nothing was busy more than %.0f %% of the time: more --workers, or the runs were short and mostly "
-               "starting up", share * 100);
-    else if (r->bottleneck == RESOURCE_INFER)
+    if (r->prepare_s > r->wall_s / 2)
+        say(t, "%.0f %% of the time went into preparing engines: the more clips a run has, the less that matters",
+            r->prepare_s / r->wall_s * 100);
+    if (!report_bottleneck(r))
+        about_idleness(r, t);
+    else if (r->busiest == RESOURCE_INFER)
         about_inference(r, t);
-    else if (r->bottleneck == RESOURCE_DECODE)
-        about_decoding(r, t);
     else
-        say(t, "recording sets the pace (%.0f %% busy): put the database on a faster disk, or raise --threshold, so "
-               "that fewer rows are written", share * 100);
+        about_decoding(r, t);
+    about_recording(r, t);
 }
 
 static void about_accidents(const struct report *r, const struct teller *t)

@@ -1,8 +1,10 @@
 /* Gathering, summing, and finding what limits.
  *
  * A resource's load is its busy time over what its workers could have given: decode and scale run in the decode
- * workers, infer and postprocess in the engines, write in the one writer. The largest share is the bottleneck;
- * stages such as wait are a symptom of it and are not compared.
+ * workers, infer and postprocess in the engines. Only runs that ended count, for they alone know both, and only
+ * their time after the engines were prepared, for nothing could be done before. A clip is decoded by one
+ * worker, so no more workers count than there were clips. The steps wait and write are latencies, in which
+ * nobody need be busy; they are not compared.
  */
 #include "cmd/report_facts.h"
 
@@ -36,12 +38,10 @@ static enum cq_err add_model(void *ctx, const struct store_model_row *m)
     return CQ_OK;
 }
 
-static int engines_of(const struct store_run_row *run)
+static void add_load(struct load *l, double busy_s, double s, int64_t n)
 {
-    int n = 1;
-    for (const char *c = run->devices; *c; c++)
-        n += *c == ',';
-    return n;
+    l->busy_s += busy_s;
+    l->capacity_s += s * (double) n;
 }
 
 static void sum_runs(struct report *r)
@@ -60,9 +60,11 @@ static void sum_runs(struct report *r)
         r->halvings += run->oom_halvings;
         r->worker_restarts += run->worker_restarts;
         r->engine_restarts += run->engine_restarts;
-        r->loads[RESOURCE_DECODE].capacity_s += wall * run->workers;
-        r->loads[RESOURCE_INFER].capacity_s += wall * engines_of(run);
-        r->loads[RESOURCE_WRITE].capacity_s += wall;
+        double prepare = run->prepare_s < wall ? run->prepare_s : wall;
+        r->prepare_s += prepare;
+        add_load(&r->loads[RESOURCE_DECODE], run->decode_s, wall - prepare,
+                 run->jobs < run->workers ? run->jobs : run->workers);
+        add_load(&r->loads[RESOURCE_INFER], run->infer_s, wall - prepare, run->engines);
     }
     if (r->wall_s > 0) {
         r->frames_per_s = (double) r->inferred / r->wall_s;
@@ -72,25 +74,16 @@ static void sum_runs(struct report *r)
         r->mean_batch = (double) r->inferred / (double) r->batches;
 }
 
-static double sum_s(const struct report *r, enum metric_stage a)
-{
-    return (double) r->stages[a].sum_ns / 1e9;
-}
-
 static void judge(struct report *r)
 {
-    static const char *const names[] = {[RESOURCE_DECODE] = "decoding", [RESOURCE_INFER] = "inference",
-                                        [RESOURCE_WRITE] = "recording"};
-    r->loads[RESOURCE_DECODE].busy_s = sum_s(r, METRIC_DECODE) + sum_s(r, METRIC_SCALE);
-    r->loads[RESOURCE_INFER].busy_s = sum_s(r, METRIC_INFER) + sum_s(r, METRIC_POSTPROCESS);
-    r->loads[RESOURCE_WRITE].busy_s = sum_s(r, METRIC_WRITE);
-    r->bottleneck = -1;
+    static const char *const names[] = {[RESOURCE_DECODE] = "decoding", [RESOURCE_INFER] = "inference"};
+    r->busiest = -1;
     for (int i = 0; i < RESOURCE_COUNT; i++) {
         struct load *l = &r->loads[i];
         l->name = names[i];
         l->share = l->capacity_s > 0 ? l->busy_s / l->capacity_s : 0;
-        if (l->share > 0 && (r->bottleneck < 0 || l->share > r->loads[r->bottleneck].share))
-            r->bottleneck = i;
+        if (l->share > 0 && (r->busiest < 0 || l->share > r->loads[r->busiest].share))
+            r->busiest = i;
     }
 }
 
@@ -115,6 +108,20 @@ enum cq_err report_gather(struct store *s, struct report *out)
     sum_runs(out);
     judge(out);
     return CQ_OK;
+}
+
+const struct store_run_row *report_last_run(const struct report *r)
+{
+    for (int i = 0; i < r->n_runs; i++)
+        if (r->runs[i].ended_ms && r->runs[i].jobs)
+            return &r->runs[i];
+    return r->n_runs ? &r->runs[0] : NULL;
+}
+
+const struct load *report_bottleneck(const struct report *r)
+{
+    const struct load *l = r->busiest < 0 ? NULL : &r->loads[r->busiest];
+    return l && l->share >= BUSY_SHARE ? l : NULL;
 }
 
 void report_finish(struct report *r)

@@ -15,14 +15,17 @@
 enum { REPORT_RUNS = 100, REPORT_MODELS = 64 };
 
 /* Things that work at the same time as each other; the busiest one limits the whole. */
-enum resource { RESOURCE_DECODE, RESOURCE_INFER, RESOURCE_WRITE, RESOURCE_COUNT };
+enum resource { RESOURCE_DECODE, RESOURCE_INFER, RESOURCE_COUNT };
 
 struct load {
     const char *name;          /* "decoding" */
     double busy_s;             /* summed over its workers */
-    double capacity_s;         /* what they could have been busy: wall time times their number */
+    double capacity_s;         /* what they could have been busy: time after preparing, times their number */
     double share;              /* busy/capacity, 0..1 */
 };
+
+/* Below it, nothing is a bottleneck: the run waited for something else. */
+#define BUSY_SHARE 0.5
 
 struct report {
     struct store_counts counts;
@@ -36,15 +39,19 @@ struct report {
     int n_models;
 
     /* Over the runs that have ended. */
-    double wall_s, media_s;
+    double wall_s, media_s, prepare_s;
     int64_t inferred, sampled, decoded, batches, halvings, worker_restarts, engine_restarts;
     double frames_per_s, times_real_time, mean_batch;
     struct load loads[RESOURCE_COUNT];
-    int bottleneck;            /* a resource, or -1 when there is nothing to judge by */
+    int busiest;               /* a resource, or -1 when there is nothing to judge by */
 };
 
 enum cq_err report_gather(struct store *s, struct report *out);
 void report_finish(struct report *r);
+/* The newest ended run that settled a clip, else the newest; NULL when there is none. */
+const struct store_run_row *report_last_run(const struct report *r);
+/* What limits the whole; NULL when nothing was busy for BUSY_SHARE of its time. */
+const struct load *report_bottleneck(const struct report *r);
 
 /* Calls `say` with one line of advice after the other; each follows from a number in `r`, which it names. */
 void report_advise(const struct report *r, void (*say)(void *ctx, const char *text), void *ctx);

@@ -6,6 +6,7 @@
 static void emit_totals(const struct report *r)
 {
     const struct store_counts *c = &r->counts;
+    const struct load *bottleneck = report_bottleneck(r);
     json_t *j = json_object();
     field_time(j, "time", cq_utc_ms());
     field_int(j, "submitted", c->submitted);
@@ -21,6 +22,7 @@ static void emit_totals(const struct report *r)
     field_figure(j, "media_s_total", c->media_s_total);
     field_figure(j, "media_s_left", c->media_s_left);
     field_figure(j, "wall_s", r->wall_s);
+    field_figure(j, "prepare_s", r->prepare_s);
     field_figure(j, "frames_per_s", r->frames_per_s);
     field_figure(j, "times_real_time", r->times_real_time);
     field_int(j, "frames_decoded", r->decoded);
@@ -31,7 +33,7 @@ static void emit_totals(const struct report *r)
     field_int(j, "oom_halvings", r->halvings);
     field_int(j, "worker_restarts", r->worker_restarts);
     field_int(j, "engine_restarts", r->engine_restarts);
-    field_text(j, "bottleneck", r->bottleneck < 0 ? "" : r->loads[r->bottleneck].name);
+    field_text(j, "bottleneck", bottleneck ? bottleneck->name : "");
     json_emit("report", j);
 }
 
@@ -87,6 +89,8 @@ static void emit_run(const struct store_run_row *run)
     field_int(j, "worker_restarts", run->worker_restarts);
     field_int(j, "engine_restarts", run->engine_restarts);
     field_figure(j, "media_s", run->media_s);
+    field_int(j, "engines", run->engines);
+    field_figure(j, "prepare_s", run->prepare_s);
     json_emit("run", j);
 }
 

@@ -15,7 +15,8 @@ clipq_script(longest_functions)
 
 if(TARGET clipq)
   clipq_test(test_cmd clipq_runner PkgConfig::JANSSON)
-  target_sources(test_cmd PRIVATE ${PROJECT_SOURCE_DIR}/cmd/common.c ${PROJECT_SOURCE_DIR}/cmd/report_advice.c)
+  target_sources(test_cmd PRIVATE ${PROJECT_SOURCE_DIR}/cmd/common.c ${PROJECT_SOURCE_DIR}/cmd/report_advice.c
+                 ${PROJECT_SOURCE_DIR}/cmd/report_facts.c)
 
   foreach(name e2e_usage e2e_submit e2e_submit_many e2e_run e2e_kill e2e_scene e2e_real_footage)
     clipq_script(${name} $<TARGET_FILE:clipq>)

@@ -96,9 +96,9 @@ static void assert_advice(const struct report *r, const char *part, bool expecte
 
 static struct report report_with(enum resource busiest, double share)
 {
-    struct report r = {.bottleneck = (int) busiest, .mean_batch = 8};
+    struct report r = {.busiest = (int) busiest, .mean_batch = 8, .wall_s = 10};
     r.loads[busiest].share = share;
-    r.runs[r.n_runs++].workers = 3;
+    r.runs[r.n_runs++] = (struct store_run_row) {.workers = 3, .jobs = 9, .ended_ms = 1};
     return r;
 }
 
@@ -113,11 +113,23 @@ static void the_slowest_resource_is_named(void **state)
     r = report_with(RESOURCE_DECODE, 0.9);
     assert_advice(&r, "more --workers than 3", true);
     assert_advice(&r, "inference sets", false);
-    r = report_with(RESOURCE_WRITE, 0.8);
-    assert_advice(&r, "recording sets the pace", true);
-    r = report_with(RESOURCE_WRITE, 0.3);
+    r.runs[0].jobs = 1;
+    assert_advice(&r, "more --workers do not help", true);
+    assert_advice(&r, "more --workers than", false);
+    r.runs[r.n_runs++] = r.runs[0];
+    r.runs[0].jobs = 0;                  /* what found nothing to do says nothing about the workers */
+    r.runs[1].jobs = 9;
+    assert_advice(&r, "more --workers than 3", true);
+    r = report_with(RESOURCE_DECODE, 0.3);
     assert_advice(&r, "nothing was busy more than 30 %", true);
-    r.bottleneck = -1;
+    assert_advice(&r, "sets the pace", false);
+    assert_advice(&r, "preparing engines", false);
+    r.prepare_s = 8;
+    assert_advice(&r, "80 % of the time went into preparing engines", true);
+    assert_advice(&r, "recorded", false);
+    histogram_add(&r.stages[METRIC_WRITE], 2000000000);
+    assert_advice(&r, "until they were recorded (p95)", true);
+    r.busiest = -1;
     assert_advice(&r, "busy", false);
 }
 
@@ -144,7 +156,7 @@ static void every_failure_has_a_remedy(void **state)
     (void) state;
     for (int f = FAIL_NONE + 1; f < FAIL_COUNT; f++) {
         struct store_failure_class class = {.count = 7};
-        struct report r = {.bottleneck = -1, .classes = &class, .n_classes = 1};
+        struct report r = {.busiest = -1, .classes = &class, .n_classes = 1};
         char start[64];
         snprintf(class.name, sizeof class.name, "%s", failure_name((enum failure) f));
         snprintf(start, sizeof start, "7 %s: ", class.name);
