@@ -71,6 +71,19 @@ int common_usage(const struct command *self, const char *fmt, ...)
     return EXIT_USAGE;
 }
 
+bool common_is_device(const char *text, size_t length)
+{
+    static const char *const kinds[] = {"auto", "cpu", "gpu"}, *const digits = "0123456789";
+    size_t platform = strspn(text, digits);
+    size_t device = platform && text[platform] == ':' ? strspn(text + platform + 1, digits) : 0;
+    if (device)
+        return platform + 1 + device == length;
+    for (int i = 0; i < 3; i++)
+        if (strlen(kinds[i]) == length && !strncmp(text, kinds[i], length))
+            return true;
+    return false;
+}
+
 int common_exit(enum cq_err err, bool from_store)
 {
     switch (err) {

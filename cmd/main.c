@@ -68,7 +68,7 @@ static int unknown_command(const char *name)
     if (best)
         fprintf(stderr, ": did you mean '%s'?\n", best);
     else
-        fprintf(stderr, "; see: clipq help\n");
+        fprintf(stderr, "%s; see: clipq help\n", *name == '-' ? ": options go after the command" : "");
     return EXIT_USAGE;
 }
 

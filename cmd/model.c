@@ -246,6 +246,9 @@ static int run(const struct command *self, int argc, char **argv)
         return rc;
     if (n_rest != 1)
         return common_usage(self, "name one model: a file, or builtin:scene");
+    if (!common_is_device(a.device, strlen(a.device)))
+        return common_usage(self, "--device: '%s' is none: say auto, cpu, gpu or P:D as `clipq devices` lists them",
+                            a.device);
     const struct pipeline_flags flags = {.decoder = a.decoder, .labels = a.labels, .threshold = NAN, .nms = NAN,
                                          .width = a.size.width, .height = a.size.height};
     enum cq_err err = pipeline_load_model(&a.common.log, argv[0], &flags, &m, &card);

@@ -201,7 +201,7 @@ static int exit_code(enum cq_err err, const struct submit_result *r)
         return common_exit(err, r->in_store);
     if (r->signal)
         return 128 + r->signal;
-    if (r->missing && !r->totals.found)
+    if (!r->totals.found)
         return EXIT_FATAL;
     return r->totals.failed || r->missing ? EXIT_SOME_FAILED : EXIT_FINE;
 }
@@ -215,6 +215,9 @@ static int submit(struct submit_args *a, const struct pipeline *p, char **paths,
     };
     struct submit_result result;
     enum cq_err err = submit_run(&params, &result);
+    if (!err && !result.signal && !result.totals.found && !result.missing)
+        cq_log_error(&a->common.log, "no clip was found: in directories only known video suffixes count; name a file "
+                                     "to have it tried");
     if (!err && a->common.json)
         emit_result(a, &result);
     else if (!err && !a->common.quiet)

@@ -127,6 +127,16 @@ static int exit_code(const struct work_result *r)
     return r->failed || r->dead || r->partial ? EXIT_SOME_FAILED : EXIT_FINE;
 }
 
+static bool is_device_list(const char *text)
+{
+    size_t length = strcspn(text, ",");
+    while (common_is_device(text, length) && text[length]) {
+        text += length + 1;
+        length = strcspn(text, ",");
+    }
+    return common_is_device(text, length);
+}
+
 static int run(const struct command *self, int argc, char **argv)
 {
     static struct work_args a;        /* progress and log point into it */
@@ -135,6 +145,9 @@ static int run(const struct command *self, int argc, char **argv)
         return rc;
     if (n_rest)
         return common_usage(self, "'%s': work takes no names; clips come in with clipq submit", argv[0]);
+    if (!is_device_list(a.device))
+        return common_usage(self, "--device: '%s' is none: say auto, cpu, gpu or P:D[,P:D...]; see `clipq devices`",
+                            a.device);
     progress_init(&a.show, (enum progress_mode) a.progress, a.common.quiet, common_color(&a.common, stderr));
     a.common.log.sink = progress_log;
     a.common.log.ctx = &a.show;

@@ -39,6 +39,12 @@ check_code 2 env CLIPQ_WORKERS=many "$clipq" work
 check_says "CLIPQ_WORKERS"
 check_code 2 "$clipq" work clip.mp4
 check_says "clipq submit"
+check_code 2 "$clipq" work --device nonsense
+check_says "P:D"
+check_code 2 "$clipq" work --device cpu,
+check_code 2 "$clipq" model --device 0:0,1:0 builtin:scene
+check_code 2 "$clipq" --db x.db work
+check_says "after the command"
 check_code 2 "$clipq" work --progress=loud
 check_says "auto|bar|plain|json|none"
 
@@ -58,6 +64,9 @@ check_code 1 "$clipq" submit --from-file nowhere.txt
 check_says "nowhere.txt"
 check_code 1 "$clipq" submit nowhere.mp4
 check_says "nowhere.mp4"
+mkdir nothing
+check_code 1 "$clipq" submit nothing
+check_says "no clip was found"
 rm -f clipq.db
 check_code 2 "$clipq" submit --model builtin:scene --model builtin:scene clip.y4m
 check_says "give it once"

@@ -75,6 +75,20 @@ static void codes(void **state)
     assert_int_equal(common_exit(CQ_IO, false), EXIT_FATAL);
 }
 
+static void devices_are_told_from_other_text(void **state)
+{
+    (void) state;
+    static const char *const good[] = {"auto", "cpu", "gpu", "0:0", "12:3"};
+    static const char *const bad[] = {"", "aut", "autox", "0", "0:", ":0", "0:0:0", "0:0x", "cpu ", "-1:0"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_true(common_is_device(good[i], strlen(good[i])));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(common_is_device(bad[i], strlen(bad[i])));
+    assert_true(common_is_device("0:1,cpu", 3));
+    assert_false(common_is_device("0:1,cpu", 4));
+    assert_true(common_is_device("cpu,0:1", 3));
+}
+
 /* ---- advice ---- */
 
 static char said[4096];
@@ -171,6 +185,7 @@ int main(void)
         cmocka_unit_test(amounts),
         cmocka_unit_test(names_that_are_no_text),
         cmocka_unit_test(codes),
+        cmocka_unit_test(devices_are_told_from_other_text),
         cmocka_unit_test(the_slowest_resource_is_named),
         cmocka_unit_test(accidents_and_leftovers_are_named),
         cmocka_unit_test(every_failure_has_a_remedy),
