@@ -125,10 +125,11 @@ static enum cq_err check_folder(struct store *s)
 {
     char folder[STORE_PATH];
     snprintf(folder, sizeof folder, "%s", s->path);
-    if (!faccessat(AT_FDCWD, dirname(folder), W_OK | X_OK, AT_EACCESS))
+    const char *parent = dirname(folder);        /* "." is not in `folder` */
+    if (!faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS))
         return CQ_OK;
     enum cq_err err = cq_err_errno(errno);
-    cq_log_error(s->log, "database %s cannot be made: folder %s: %s", s->path, folder, strerror(errno));
+    cq_log_error(s->log, "database %s cannot be made: folder %s: %s", s->path, parent, strerror(errno));
     return err;
 }
 
@@ -148,6 +149,12 @@ static enum cq_err check_path(struct store *s, bool *exists)
     return err;
 }
 
+static enum cq_err read_only(struct store *s)
+{
+    cq_log_error(s->log, "database %s: the file and its folder must be writable; choose another place with --db", s->path);
+    return CQ_DENIED;
+}
+
 static enum cq_err connect_to(struct store *s)
 {
     int flags = s->mode == STORE_READ ? SQLITE_OPEN_READONLY
@@ -159,7 +166,7 @@ static enum cq_err connect_to(struct store *s)
     sqlite3_extended_result_codes(s->db, 1);
     sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
     if (s->mode != STORE_READ && sqlite3_db_readonly(s->db, "main") == 1)
-        return sql_error(s, SQLITE_READONLY);    /* SQLite falls back to reading by itself */
+        return read_only(s);                     /* SQLite falls back to reading by itself */
     return CQ_OK;
 }
 
