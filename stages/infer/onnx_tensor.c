@@ -129,9 +129,12 @@ static enum cq_err external_bytes(struct onnx_reader *r, const tensor_proto *t, 
     char path[PATH_MAX];
     const char *location = external_entry(t, "location");
     if (!location || !r->folder)
-        return fail(r, CQ_UNSUPPORTED, t, "keeps its data in another file, which cannot be found");
-    if (!inside_folder(r->folder, location, path))
-        return fail(r, CQ_CORRUPT, t, "keeps its data in a file that is missing or outside the model's folder");
+        return fail(r, CQ_UNSUPPORTED, t, "keeps its data in another file, but does not say where");
+    if (!inside_folder(r->folder, location, path)) {
+        cq_log_error(r->log, "%s: tensor '%s' keeps its data in '%s', which is missing or outside of the model's "
+                     "folder: put it beside the model", r->name, tensor_name(t), location);
+        return CQ_CORRUPT;
+    }
 
     const uint8_t *file;
     size_t file_size, offset, length;
@@ -167,8 +170,13 @@ static enum cq_err find_bytes(struct onnx_reader *r, const tensor_proto *t, cons
 }
 
 /* Small types travel one per int32_data entry, uint32 one per uint64_data entry. */
-static enum cq_err widen_fields(struct onnx_reader *r, const tensor_proto *t, const struct tensor_desc *d,
-                                const uint8_t **data, size_t *size)
+static bool travels_wide(enum dtype type)
+{
+    return dtype_size(type) < sizeof(int32_t) || type == DT_U32;
+}
+
+static enum cq_err narrow_fields(struct onnx_reader *r, const tensor_proto *t, const struct tensor_desc *d,
+                                 const uint8_t **data, size_t *size)
 {
     size_t item = dtype_size(d->type), n = d->type == DT_U32 ? t->n_uint64_data : t->n_int32_data;
     uint8_t *out = pool_alloc(&r->graph->pool, n, item);
@@ -245,8 +253,8 @@ enum cq_err onnx_tensor(struct onnx_reader *r, const tensor_proto *t, struct con
     enum cq_err err = read_desc(r, t, &c.desc);
     if (!err)
         err = find_bytes(r, t, &data, &size);
-    if (!err && !data && (t->n_int32_data || t->n_uint64_data))
-        err = widen_fields(r, t, &c.desc, &data, &size);
+    if (!err && !data && travels_wide(c.desc.type))
+        err = narrow_fields(r, t, &c.desc, &data, &size);
     if (err)
         return err;
     if (size != tensor_bytes(&c.desc))
