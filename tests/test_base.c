@@ -137,6 +137,9 @@ static void log_keeps_the_last_error_and_drops_what_is_too_fine(void **state)
     cq_log_error(&log, "%s", wide);
     assert_int_equal(strlen(seen.text), sizeof log.last_error - 1);
 
+    cq_log_error(&log, "node '%s'", "a\033[2J\nb\x7f");
+    assert_string_equal(log.last_error, "node 'a?[2J?b?'");
+
     cq_log_error(NULL, "to nobody");
     assert_string_equal(cq_log_reason(NULL, "nothing"), "nothing");
 }

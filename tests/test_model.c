@@ -108,7 +108,7 @@ static void test_quantised_is_named(void **state)
     Onnx__ModelProto *p = small_model();
     free(p->graph->node[2]->op_type);
     p->graph->node[2]->op_type = strdup("QLinearConv");
-    expect_failure(p, CQ_UNSUPPORTED, "QLinearConv", "'r'");
+    expect_failure(p, CQ_UNSUPPORTED, "test: operator QLinearConv (node 'r')", "float version");
 }
 
 static void test_wrong_weights(void **state)
@@ -151,6 +151,23 @@ static void test_wrong_size(void **state)
     (void) state;
     Onnx__ModelProto *p = small_model();
     p->graph->initializer[0]->raw_data.len -= 4;
+    expect_failure(p, CQ_CORRUPT, "'w'", "values");
+}
+
+/* Eight-byte values that stand in the field of four-byte ones. */
+static void test_values_in_the_wrong_field(void **state)
+{
+    (void) state;
+    Onnx__ModelProto *p = small_model();
+    Onnx__TensorProto *w = p->graph->initializer[0];
+    free(w->raw_data.data);
+    w->raw_data.data = NULL;
+    w->raw_data.len = 0;
+    w->has_raw_data = 0;
+    w->data_type = ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE;
+    w->n_int32_data = 108;
+    w->int32_data = calloc(108, sizeof *w->int32_data);
+    assert_non_null(w->int32_data);
     expect_failure(p, CQ_CORRUPT, "'w'", "values");
 }
 
@@ -258,7 +275,19 @@ static void test_missing_file(void **state)
     struct model *m;
     assert_int_equal(model_load(&logger, "/nonexistent/model.onnx", &m), CQ_NOT_FOUND);
     assert_null(m);
+    assert_non_null(strstr(logger.last_error, "/nonexistent/model.onnx"));
     assert_int_equal(model_load(&logger, "/", &m), CQ_CORRUPT);
+    assert_non_null(strstr(logger.last_error, "folder"));
+}
+
+static void test_text_file(void **state)
+{
+    (void) state;
+    static const char text[] = "version https://git-lfs.github.com/spec/v1\nsize 1\n";
+    struct model *m;
+    assert_int_equal(model_load_memory(&logger, "m.onnx", text, sizeof text - 1, &m), CQ_CORRUPT);
+    assert_null(m);
+    assert_non_null(strstr(logger.last_error, "m.onnx: a text file"));
 }
 
 static void write_file(const char *path, const void *data, size_t size)
@@ -310,6 +339,8 @@ static void test_external_data(void **state)
     assert_int_equal(load_external("w.bin", 432), CQ_OK);
     assert_int_equal(load_external("w.bin", 400), CQ_CORRUPT);
     assert_int_equal(load_external("../w.bin", 432), CQ_CORRUPT);
+    assert_int_equal(load_external("gone.bin", 432), CQ_CORRUPT);
+    assert_non_null(strstr(logger.last_error, "gone.bin"));
     assert_int_equal(load_external("/etc/hostname", 432), CQ_CORRUPT);
 }
 
@@ -341,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_deep_nesting),     cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_bit_flips),        cmocka_unit_test(test_missing_file),
         cmocka_unit_test(test_external_data),    cmocka_unit_test(test_half_weights),
+        cmocka_unit_test(test_text_file),        cmocka_unit_test(test_values_in_the_wrong_field),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,14 @@
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
+/* Names in messages come from files: no byte of them may steer a terminal or start a line. */
+static void make_printable(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char) *text < 0x20 || *text == 0x7f)
+            *text = '?';
+}
+
 void cq_log_at(struct cq_log *log, enum cq_level level, const char *fmt, ...)
 {
     if (!log || (level > log->level && level != CQ_ERROR))
@@ -16,6 +24,7 @@ void cq_log_at(struct cq_log *log, enum cq_level level, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    make_printable(text);
 
     if (level == CQ_ERROR)
         snprintf(log->last_error, sizeof log->last_error, "%s", text);

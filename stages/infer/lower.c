@@ -24,14 +24,34 @@ static const struct lower_op *find_op(const struct node *n)
     return NULL;
 }
 
+/* What the user of a model with such an operator can do; a type that contains `word`. */
+static const char *advice_on(const struct node *n)
+{
+    static const struct { const char *word, *advice; } known[] = {
+        {"Quantize", "take the float version of the model"},
+        {"QLinear", "take the float version of the model"},
+        {"Integer", "take the float version of the model"},
+        {"NonMaxSuppression", "export the model without it, clipq drops overlapping boxes itself"},
+        {"NMS", "export the model without it, clipq drops overlapping boxes itself"},
+        {"If", "export the model for fixed sizes, which folds branches and loops away"},
+        {"Loop", "export the model for fixed sizes, which folds branches and loops away"},
+        {"Scan", "export the model for fixed sizes, which folds branches and loops away"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strstr(n->type, known[i].word))
+            return known[i].advice;
+    return *n->domain ? "export the model with operators of ONNX itself only"
+                      : "export the model without it, or without its post-processing";
+}
+
 enum cq_err lower_check_ops(struct cq_log *log, const struct graph *g)
 {
     for (int i = 0; i < g->n_nodes; i++) {
         const struct node *n = &g->nodes[i];
         if (find_op(n))
             continue;
-        cq_log_error(log, "operator %s%s%s (node '%s') is not supported", n->domain, *n->domain ? "." : "", n->type,
-                     n->name);
+        cq_log_error(log, "operator %s%s%s (node '%s') is not supported: %s", n->domain, *n->domain ? "." : "",
+                     n->type, n->name, advice_on(n));
         return CQ_UNSUPPORTED;
     }
     return CQ_OK;

@@ -110,20 +110,31 @@ static void write_hash(struct model *m, const void *data, size_t size)
     snprintf(m->hash, sizeof m->hash, "%016llx%016llx", (unsigned long long) h.high64, (unsigned long long) h.low64);
 }
 
+/* Lowering knows nodes, not files: their messages get the file's name here. */
+struct named_log { struct cq_log *to; const char *file; };
+
+static void log_named(void *ctx, enum cq_level level, const char *message)
+{
+    const struct named_log *n = ctx;
+    cq_log_at(n->to, level, "%s: %s", n->file, message);
+}
+
 static enum cq_err load(struct cq_log *log, const char *name, const char *folder, const void *data, size_t size,
                         struct model **out)
 {
     *out = NULL;
+    struct named_log to = {log, name};
+    struct cq_log named = {.level = log ? log->level : CQ_ERROR, .sink = log_named, .ctx = &to};
     struct model *m = calloc(1, sizeof *m);
     if (!m)
         return CQ_NOMEM;
     enum cq_err err = onnx_read(log, name, folder, data, size, &m->graph);
     if (!err)
-        err = lower_check_ops(log, &m->graph);
+        err = lower_check_ops(&named, &m->graph);
     if (!err)
         err = count_ops(m);
     if (!err)
-        err = try_lowering(log, m);
+        err = try_lowering(&named, m);
     if (err) {
         model_destroy(&m);
         return err;
@@ -160,12 +171,14 @@ static enum cq_err read_file(struct cq_log *log, const char *path, uint8_t **dat
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0) {
         err = cq_err_errno(errno);
-        cq_log_error(log, "%s: %s", path, strerror(errno));
+        cq_log_error(log, "cannot read the model %s: %s: check the path", path, strerror(errno));
         goto done;
     }
     if (!S_ISREG(st.st_mode) || st.st_size == 0) {
         err = CQ_CORRUPT;
-        cq_log_error(log, "%s: %s", path, S_ISREG(st.st_mode) ? "the file is empty" : "not a file");
+        cq_log_error(log, "%s: %s", path, S_ISDIR(st.st_mode) ? "a folder: name the .onnx file in it"
+                     : S_ISREG(st.st_mode) ? "the file is empty: export or copy it again"
+                     : "neither a file nor a link to one");
         goto done;
     }
     *size = (size_t) st.st_size;

@@ -321,13 +321,25 @@ static enum cq_err read_meta(struct build *b, const Onnx__ModelProto *m)
     return CQ_OK;
 }
 
+/* Models that are kept elsewhere leave a few lines of text, or a web page, where the file should be. */
+static bool is_text(const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < size && i < 512; i++)
+        if (data[i] < ' ' && data[i] != '\n' && data[i] != '\r' && data[i] != '\t')
+            return false;
+    return size > 0;
+}
+
 enum cq_err onnx_read(struct cq_log *log, const char *name, const char *folder, const void *data, size_t size,
                       struct graph *g)
 {
     struct build b = {.r = {log, name, folder, g}};
     Onnx__ModelProto *m = onnx_wire_ok(data, size) ? onnx__model_proto__unpack(NULL, size, data) : NULL;
     if (!m || !m->graph) {
-        cq_log_error(log, "%s: not an ONNX model, or damaged", name);
+        cq_log_error(log, "%s: %s", name,
+                     is_text(data, size) ? "a text file, no ONNX model (a saved web page, or a Git LFS pointer?): "
+                                           "download the model itself"
+                                         : "not an ONNX model, or one cut short or damaged: export or copy it again");
         if (m)
             onnx__model_proto__free_unpacked(m, NULL);
         return CQ_CORRUPT;
