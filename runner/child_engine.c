@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "kernels/base/log.h"
 #include "kernels/device.h"
@@ -115,6 +116,11 @@ static enum cq_err load(struct engine_child *e, struct cq_rd *body)
     };
     struct msg_ready ready = {.lane = m.lane, .message = ""};
     ready.err = engine_model_create(e->log, e->dev, &params, slot);
+    if (ready.err == CQ_OOM) {
+        cq_log_warn(e->log, "%s: out of memory while loading, trying once more", m.path);
+        sleep(1);               /* what was let go, here or in another program, may come back a little later */
+        ready.err = engine_model_create(e->log, e->dev, &params, slot);
+    }
     if (ready.err) {
         ready.message = cq_log_reason(e->log, cq_err_text(ready.err));
     } else {
