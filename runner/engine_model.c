@@ -10,6 +10,7 @@
 
 #include "kernels/base/clock.h"
 #include "kernels/base/log.h"
+#include "runner/files.h"
 #include "stages/answer/answer.h"
 #include "stages/answer/card.h"
 #include "stages/answer/decoder.h"
@@ -151,8 +152,7 @@ static enum cq_err decode_frame(struct engine_model *m, const struct msg_batch_i
 {
     struct answer answer = {0};
     char stem[96];
-    snprintf(stem, sizeof stem, "%lld-%d-%d-%lld", (long long) item->job_id, item->attempt, item->model,
-             (long long) item->seq);
+    files_stem(stem, sizeof stem, item->job_id, item->attempt, item->model, item->seq);
     f->geometry = &item->geometry;
     f->card = &m->card;
     f->folder = m->folder;
@@ -195,9 +195,16 @@ static void settle_blobs(struct engine_model *m, struct msg_result *out)
         out->answers[i].blob = m->blobs.data + (uintptr_t) out->answers[i].blob;
 }
 
-static int halve(struct engine_model *m, int ran, struct msg_result *out)
+/* What to run the same frames with after an OOM at batch `ran`; 0: nothing is left to try. One frame alone gets
+ * a second try: the trimming, or another program, may have made room. */
+static int smaller_batch(struct engine_model *m, int ran, bool *tried_alone, struct msg_result *out)
 {
     session_trim(m->session);
+    if (ran == 1) {
+        bool again = !*tried_alone;
+        *tried_alone = true;
+        return again;
+    }
     cq_log_warn(m->log, "out of memory at batch %d, trying %d", ran, ran / 2);
     out->halvings++;
     m->max_batch = ran / 2;
@@ -215,16 +222,16 @@ enum cq_err engine_model_run(struct engine_model *m, const struct msg_batch *bat
     cq_buf_clear(&m->blobs);
 
     int size = batch->n;
+    bool tried_alone = false;
     for (int at = 0; at < batch->n;) {
         const struct session_output *outputs;
         int n_outputs, n = size < batch->n - at ? size : batch->n - at;
         int64_t start = cq_now_ns();
         enum cq_err err = session_run_images(m->session, pixels + at, n, &outputs, &n_outputs);
-        if (err == CQ_OOM && n > 1) {
-            size = halve(m, n, out);
-            continue;
-        }
         if (err == CQ_OOM) {
+            size = smaller_batch(m, n, &tried_alone, out);
+            if (size)
+                continue;
             out->err = err;
             out->message = cq_log_reason(m->log, "not even one frame fits");
             out->n = 0;

@@ -132,6 +132,9 @@ struct store_completion {
     int host_pid;                /* worker */
 };
 
+/* Is (job, attempt) known, over, and not what its job's results are? */
+enum cq_err store_attempt_is_void(struct store *s, int64_t job_id, int attempt, bool *is_void);
+
 /* Accepts the attempt: results visible, state set, lease gone, attempt recorded. CQ_STALE: not ours any more. */
 enum cq_err store_complete(struct store *s, const struct store_completion *c);
 

@@ -177,6 +177,15 @@ enum cq_err store_add_shots(struct store *s, int64_t job_id, int attempt, int mo
 
 /* ---- sweeping ---- */
 
+enum cq_err store_attempt_is_void(struct store *s, int64_t job_id, int attempt, bool *is_void)
+{
+    int64_t found = 0;
+    enum cq_err err = sql_int(s, &found, "SELECT 1 FROM attempts WHERE job_id = ? AND attempt = ? "
+                                         "AND outcome NOT IN ('running', 'done', 'partial')", "Ii", job_id, attempt);
+    *is_void = found;
+    return err == CQ_EOF ? CQ_OK : err;
+}
+
 static enum cq_err sweep_attempt(struct store *s, int64_t id, int *budget)
 {
 #define KEYED(table, key) \

@@ -12,6 +12,8 @@
 
 #include "kernels/base/clock.h"
 #include "runner/arena.h"
+#include "runner/files.h"
+#include "runner/log_relay.h"
 #include "runner/owner.h"
 #include "runner/work_private.h"
 
@@ -40,6 +42,7 @@ bool work_post_failed(struct work *w, enum cq_err err, const char *what)
 {
     if (!err)
         return false;
+    log_relay_deliver(w->store_log);    /* the reason first */
     if (!w->fatal)
         cq_log_error(w->log, "%s: %s: the run stops; what was done stays done", what, cq_err_text(err));
     work_fail(w, err);
@@ -79,6 +82,7 @@ static void work_turn(uv_prepare_t *handle)
 {
     struct life *l = handle->data;
     struct work *w = &l->work;
+    log_relay_deliver(w->store_log);
     if (w->phase != WORK_STOPPED) {
         work_claim(w);
         work_workers_turn(w);
@@ -170,7 +174,6 @@ static enum cq_err fill_defaults(struct work *w, const struct work_params *p)
     w->p.stall_timeout_s = p->stall_timeout_s > 0 ? p->stall_timeout_s : 60;
     w->p.arena_bytes = p->arena_bytes > 0 ? p->arena_bytes : (int64_t) 256 << 20;
     w->log = p->log;
-    w->store_log = p->log ? *p->log : (struct cq_log) {.level = CQ_ERROR};
     w->batcher.max_wait_ns = batch_wait_ns;
     return owner_name(w->owner, sizeof w->owner) ? CQ_OK : CQ_INTERNAL;
 }
@@ -203,12 +206,14 @@ static enum cq_err start_loop(struct life *l)
 static enum cq_err open_store(struct work *w)
 {
     struct store *s;
-    enum cq_err err = store_open(&w->store_log, w->p.db_path, STORE_WRITE, &s);
+    enum cq_err err = log_relay_create(w->log, &w->store_log);
+    if (!err)
+        err = store_open(log_relay_log(w->store_log), w->p.db_path, STORE_WRITE, &s);
     if (err)
         return err;
     err = work_claims_create(w, s);
     if (!err)
-        return writer_create(&w->loop, &w->store_log, s, &w->writer);
+        return writer_create(&w->loop, log_relay_log(w->store_log), s, &w->writer);
     store_close(&s);
     return err;
 }
@@ -236,6 +241,8 @@ struct farewell {
     int64_t run_id;
     struct store_run_end end;
     struct store_counts counts;
+    struct cq_log *log;         /* the writer's */
+    const char *folder;         /* NULL: the engines were never made */
 };
 
 static enum cq_err write_farewell(struct store *s, void *arg)
@@ -245,6 +252,12 @@ static enum cq_err write_farewell(struct store *s, void *arg)
     if (!err)
         err = store_end_run(s, f->run_id, &f->end);
     return err ? err : store_get_counts(s, &f->counts);
+}
+
+static enum cq_err sweep_files(struct store *s, void *arg)
+{
+    struct farewell *f = arg;
+    return files_sweep(f->log, s, f->folder);
 }
 
 static const char *reason_of(const struct work *w)
@@ -266,7 +279,11 @@ static void say_farewell(struct work *w, struct farewell *f)
         .devices = w->engines ? work_engines_text(w) : "",
     };
     memcpy(f->end.stages, t->stages, sizeof f->end.stages);
+    f->log = log_relay_log(w->store_log);
+    f->folder = w->engines ? work_engines_folder(w) : NULL;
     writer_post(w->writer, &(struct writer_post) {.work = write_farewell, .arg = f});
+    if (f->folder)
+        writer_post(w->writer, &(struct writer_post) {.work = sweep_files, .arg = f});
 }
 
 static void close_handles(struct life *l)
@@ -291,6 +308,7 @@ static void stop(struct life *l, struct farewell *f)
     if (w->writer)
         say_farewell(w, f);
     writer_destroy(&w->writer);
+    log_relay_destroy(&w->store_log);
     if (l->loop_open) {
         close_handles(l);
         uv_run(&w->loop, UV_RUN_DEFAULT);

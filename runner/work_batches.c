@@ -96,9 +96,7 @@ static enum failure failure_of(enum cq_err err)
     case CQ_INVALID:  return FAIL_MODEL;
     case CQ_OOM:      return FAIL_OUT_OF_MEMORY;
     case CQ_DEVICE:   return FAIL_DEVICE;
-    case CQ_FULL:
-    case CQ_IO:
-    case CQ_DENIED:   return FAIL_IO;
+    case CQ_IO:       return FAIL_IO;
     default:          return FAIL_INTERNAL;
     }
 }
@@ -122,12 +120,25 @@ static void count_for_job(struct job *j, const struct frame_input *in, const str
         snprintf(j->device, sizeof j->device, "%s", device);
 }
 
+/* A place where no file can be written fails every clip alike: that is no fault of theirs. */
+static void fail_frame(struct job *j, enum cq_err err, const char *message)
+{
+    if (err != CQ_FULL && err != CQ_DENIED && err != CQ_NOT_FOUND) {
+        job_fail(j, failure_of(err), message);
+        return;
+    }
+    if (!j->w->fatal)
+        cq_log_error(j->w->log, "%s: the run stops; what was done stays done", message);
+    job_release(j);
+    work_fail(j->w, err);
+}
+
 static void fail_frames(const struct batch *b, const struct msg_result *m)
 {
     for (int i = 0; i < b->n; i++) {
         enum cq_err err = m->err ? m->err : m->answers[i].err;
         if (err)
-            job_fail(b->inputs[i]->frame->job, failure_of(err), m->err ? m->message : m->answers[i].message);
+            fail_frame(b->inputs[i]->frame->job, err, m->err ? m->message : m->answers[i].message);
     }
 }
 

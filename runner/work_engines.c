@@ -352,6 +352,8 @@ static void name_folder(struct work *w)
     snprintf(w->engines->folder_label, sizeof w->engines->folder_label, "%s.files", slash ? slash + 1 : w->p.db_path);
 }
 
+const char *work_engines_folder(const struct work *w) { return w->engines->folder; }
+
 static enum cq_err add_engine(struct work *w, const char *spec, size_t length)
 {
     struct work_engines *es = w->engines;

@@ -36,6 +36,7 @@
 #include "runner/writer.h"
 
 struct arena;
+struct log_relay;
 struct work_claims;
 struct work_engines;
 struct work_jobs;
@@ -63,7 +64,7 @@ struct work_tally {
 struct work {
     struct work_params p;       /* defaults filled in */
     struct cq_log *log;
-    struct cq_log store_log;    /* the writer's thread has one of its own */
+    struct log_relay *store_log; /* what the writer's thread says, on its way to `log` */
     uv_loop_t loop;
     char owner[256];            /* of our leases */
     int64_t run_id;
@@ -293,6 +294,7 @@ int work_engines_appetite(const struct work *w);   /* frames that they can use a
 /* State of a lane over all engines; `*why` is an engine's lane that failed. */
 enum model_state work_engines_lane_state(const struct work *w, int lane, const struct engine_lane **why);
 const char *work_engines_text(const struct work *w);   /* names, for progress and the run's row */
+const char *work_engines_folder(const struct work *w); /* of the files that they write */
 void engine_set_limit(struct engine *e, int lane, int limit, bool remember);
 
 /* ---- work_batches.c ---- */

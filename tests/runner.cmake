@@ -4,6 +4,7 @@ clipq_test(test_messages clipq_runner)
 clipq_test(test_balancer clipq_runner)
 clipq_test(test_batcher clipq_runner)
 clipq_test(test_arena clipq_runner)
+clipq_test(test_log_relay clipq_runner)
 clipq_test(test_walk clipq_runner)
 clipq_test(test_submit clipq_runner)
 

@@ -3,8 +3,10 @@
 #include "stages/answer/artifact.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "kernels/base/log.h"
 
@@ -20,6 +22,11 @@ enum cq_err artifact_name(const struct decode_frame *f, int i, const char *kind,
                           char path[ARTIFACT_PATH_MAX])
 {
     *row = (struct artifact) {0};
+    if (mkdir(f->folder, 0777) && errno != EEXIST) {
+        int reason = errno;
+        cq_log_error(f->log, "folder %s for pictures and tensors: %s", f->folder, strerror(reason));
+        return cq_err_errno(reason);
+    }
     char output[48], file[256];
     plain_name(f->names[i], output, sizeof output);
     int n = snprintf(file, sizeof file, "%s-%d-%s.%s", f->stem, i, output, kind);
