@@ -29,6 +29,12 @@ check_code 0 "$clipq" report --json
 check "the report's lines" "1 1 1" "$(sqlite3 -separator ' ' :memory: "SELECT sum(json_extract(value, '\$.message_type') = 'report' AND json_extract(value, '\$.reconciles') = 1),
     sum(json_extract(value, '\$.message_type') = 'failure_class'), sum(json_extract(value, '\$.stage') = 'infer' AND json_extract(value, '\$.count') > 0)
     FROM json_each('[' || replace(trim(readfile('out.txt'), char(10)), char(10), ',') || ']')")"
+check "engines take time to be prepared, which no step is charged with" "1 1" "$(sqlite3 -separator ' ' :memory: "WITH line AS (SELECT value
+    FROM json_each('[' || replace(trim(readfile('out.txt'), char(10)), char(10), ',') || ']')), total AS (SELECT value ->> 'wall_s' AS wall_s,
+    value ->> 'prepare_s' AS prepare_s FROM line WHERE value ->> 'message_type' = 'report'), load AS (SELECT value ->> 'capacity_s' AS capacity_s,
+    value ->> 'busy_s' AS busy_s FROM line WHERE value ->> 'resource' = 'inference')
+    SELECT prepare_s > 0, busy_s > 0 AND abs(capacity_s - (wall_s - prepare_s)) < 0.1 FROM total, load")"
+check "the device is named" 1 "$(sql clipq.db "SELECT devices <> 'auto' AND engines = 1 AND prepare_s < wall_s FROM v_runs WHERE jobs > 0")"
 check_code 0 "$clipq" status
 check_says "submitted"
 
