@@ -68,7 +68,7 @@ static void progress_text(const struct work_progress *p, char *out, size_t size)
 {
     int64_t settled = p->clips_done + p->clips_failed, left = p->clips_left + p->clips_running;
     char done[FIGURE_SIZE], all[FIGURE_SIZE], eta[FIGURE_SIZE];
-    char failed[48] = "", when[48] = "", note[160] = "", speed[64] = "  starting";
+    char failed[48] = "", when[48] = "", note[160] = "", speed[64] = "  preparing engines";
     if (p->clips_failed)
         snprintf(failed, sizeof failed, ", %lld failed", (long long) p->clips_failed);
     if (p->eta_s >= 0 && left)

@@ -163,7 +163,7 @@ enum cq_err store_start_run(struct store *s, const struct store_run *r, int64_t 
 struct store_run_end {
     int64_t frames_decoded, frames_sampled, frames_inferred, batches, oom_halvings, worker_restarts, engine_restarts;
     double media_s;                   /* seconds of video worked off */
-    double prepare_s;                 /* of an engine, on average, until its models were ready */
+    double prepare_s;                 /* until an engine was ready; nothing could be done before */
     int engines;
     const char *devices;              /* names of the engines; NULL or "": not known, what was asked for stays */
     const char *end_reason;           /* "finished", "drained", "aborted" */

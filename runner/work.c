@@ -268,14 +268,13 @@ static const char *reason_of(const struct work *w)
 static void say_farewell(struct work *w, struct farewell *f)
 {
     const struct work_tally *t = &w->tally;
-    int engines = work_engines_alive(w);
     snprintf(f->owner, sizeof f->owner, "%s", w->owner);
     f->run_id = w->run_id;
     f->end = (struct store_run_end) {
         .frames_decoded = t->frames_decoded, .frames_sampled = t->frames_sampled, .frames_inferred = t->frames_inferred,
         .batches = t->batches, .oom_halvings = t->oom_halvings, .worker_restarts = t->worker_restarts,
         .engine_restarts = t->engine_restarts, .media_s = t->media_s, .end_reason = reason_of(w),
-        .engines = engines, .prepare_s = engines ? (double) t->prepare_ns / 1e9 / engines : 0,
+        .engines = work_engines_alive(w), .prepare_s = work_engines_prepare_s(w),
         .devices = w->engines ? work_engines_text(w) : "",
     };
     memcpy(f->end.stages, t->stages, sizeof f->end.stages);

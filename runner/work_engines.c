@@ -124,7 +124,7 @@ static bool is_loading(const struct engine *e)
 static void count_preparation(struct engine *e)
 {
     int64_t now = cq_now_ns();
-    e->w->tally.prepare_ns += now - e->preparing_ns;
+    e->prepare_ns += now - e->preparing_ns;
     e->preparing_ns = now;
 }
 
@@ -236,6 +236,7 @@ static enum cq_err on_ready(struct engine *e, struct cq_rd *body)
     cq_log_info(e->w->log, "%s on %s: up to %d frames a batch, %.3g GFLOP a frame%s", lane->name, e->name, m.max_batch,
                 m.flops / 1e9, m.batchable ? "" : "; run one by one, for its answers depend on the batch");
     l->limit = m.max_batch;
+    e->was_ready = true;
     struct limit_post *p = new_limit_post(e, (int) m.lane, 0);
     if (!p || writer_post(e->w->writer, &(struct writer_post) {get_limit, limit_got, p})) {
         free(p);
@@ -404,6 +405,17 @@ void work_engines_destroy(struct work *w)
             free(w->engines->list[i].flight[k]);
     free(w->engines);
     w->engines = NULL;
+}
+
+double work_engines_prepare_s(const struct work *w)
+{
+    int64_t least = 0;
+    for (int i = 0; w->engines && i < w->engines->n; i++) {
+        const struct engine *e = &w->engines->list[i];
+        if (e->was_ready && (!least || e->prepare_ns < least))
+            least = e->prepare_ns;
+    }
+    return (double) least / 1e9;
 }
 
 const char *work_engines_text(const struct work *w)

@@ -57,7 +57,6 @@ struct work_tally {
     int64_t frames_decoded, frames_sampled, frames_inferred;
     int64_t batches, oom_halvings, worker_restarts, engine_restarts;
     double media_s;             /* of settled clips */
-    int64_t prepare_ns;         /* of all engines: starting, loading models, compiling kernels */
     struct histogram stages[METRIC_COUNT];
 };
 
@@ -278,6 +277,8 @@ struct engine {
     enum cq_err err;            /* of OUT */
     int deaths;                 /* in a row, without a result between */
     int64_t preparing_ns;       /* since when it starts or loads what it was last sent */
+    int64_t prepare_ns;         /* starting, loading models, compiling kernels so far */
+    bool was_ready;             /* with one model at least */
     uv_timer_t restart;
     struct engine_lane lanes[BATCHER_LANES];
     struct batch *flight[ENGINE_FLIGHT];  /* oldest first */
@@ -293,6 +294,7 @@ void work_engines_load(struct work *w);            /* sends models that an engin
 int work_engines_appetite(const struct work *w);   /* frames that they can use at once */
 /* State of a lane over all engines; `*why` is an engine's lane that failed. */
 enum model_state work_engines_lane_state(const struct work *w, int lane, const struct engine_lane **why);
+double work_engines_prepare_s(const struct work *w);   /* of the one that had least; before that nothing can be done */
 const char *work_engines_text(const struct work *w);   /* names, for progress and the run's row */
 const char *work_engines_folder(const struct work *w); /* of the files that they write */
 void engine_set_limit(struct engine *e, int lane, int limit, bool remember);

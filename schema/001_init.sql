@@ -329,7 +329,7 @@ CREATE TABLE runs (
     engine_restarts INTEGER NOT NULL DEFAULT 0,
     media_s         REAL NOT NULL DEFAULT 0,
     engines         INTEGER NOT NULL DEFAULT 0,
-    prepare_s       REAL NOT NULL DEFAULT 0  -- of an engine, on average, until its models were ready
+    prepare_s       REAL NOT NULL DEFAULT 0  -- until an engine was ready; nothing could be done before
 );
 
 CREATE TABLE run_stages (
