@@ -391,6 +391,96 @@ static void test_images_are_normalised(void **state)
     model_destroy(&m);
 }
 
+/* Height and width left open: each size gets a plan of its own, and none can be made before one is known. */
+static void test_free_size(void **state)
+{
+    (void) state;
+    static const int sizes[][2] = {{12, 8}, {33, 17}};
+    Onnx__ModelProto *p = onnx_model(13);
+    onnx_input(p, "x", 4, (int64_t[]){1, 3, -1, -1});
+    onnx_weights(p, "w", 4, (int64_t[]){8, 3, 3, 3});
+    onnx_node(p, "Conv", "x,w", "out");
+    onnx_output(p, "out");
+    struct model *m = load_and_free(p);
+    uint8_t *frame = calloc(33 * 17, 3);
+    assert_non_null(frame);
+    for (int i = 0; i < 2; i++) {
+        struct session *s;
+        const struct session_output *out;
+        int n_out;
+        struct session_image image = {.width = sizes[i][0], .height = sizes[i][1], .channels = 3, .scale = {1, 1, 1}};
+        assert_int_equal(session_create(&logger, dev, m, &(struct session_params){.image = &image}, &s), CQ_OK);
+        assert_int_equal(session_run_images(s, (const uint8_t *[]){frame, frame}, 2, &out, &n_out), CQ_OK);
+        assert_int_equal(out[0].desc.dim[0], 2);
+        assert_int_equal(out[0].desc.dim[2], image.height - 2);
+        assert_int_equal(out[0].desc.dim[3], image.width - 2);
+        session_destroy(&s);
+    }
+    struct session *s = open_session(m);
+    struct session_memory memory;
+    assert_int_equal(session_plan_memory(s, 1, &memory), CQ_INVALID);
+    assert_non_null(strstr(logger.last_error, "size"));
+    session_destroy(&s);
+    model_destroy(&m);
+    free(frame);
+}
+
+static void to_half(const float *from, _Float16 *to, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = (_Float16) from[i];
+}
+
+/* The same network with weights and input of half precision; the one input keeps its name. */
+static void make_half(Onnx__ModelProto *p)
+{
+    for (size_t i = 0; i < p->graph->n_initializer; i++) {
+        Onnx__TensorProto *t = p->graph->initializer[i];
+        float *wide = (float *) t->raw_data.data;
+        size_t n = t->raw_data.len / sizeof *wide;
+        _Float16 *half = malloc(n * sizeof *half);
+        assert_non_null(half);
+        to_half(wide, half, n);
+        t->data_type = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16;
+        onnx_raw(t, half, n * sizeof *half);
+        free(wide);
+        free(half);
+    }
+    p->graph->input[0]->type->tensor_type->elem_type = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16;
+}
+
+static void test_half_model(void **state)
+{
+    (void) state;
+    float x[IMAGE];
+    _Float16 half[IMAGE];
+    size_t n;
+    int n_out;
+    const struct session_output *out;
+    Onnx__ModelProto *p = image_model(), *p_half = image_model();
+    add_conv(p, "x", "out");
+    add_conv(p_half, "x", "out");
+    onnx_output(p, "out");
+    onnx_output(p_half, "out");
+    make_half(p_half);
+    struct model *m = load_and_free(p), *m_half = load_and_free(p_half);
+    struct session *s = open_session(m), *s_half = open_session(m_half);
+    fill(x, IMAGE);
+    to_half(x, half, IMAGE);
+    float *want = run_floats(s, 1, x, &n);
+    struct session_input in = {{DT_F16, .rank = 4, .dim = {1, 8, 6, 6}}, half};
+    assert_int_equal(session_run_tensors(s_half, &in, 1, &out, &n_out), CQ_OK);
+    assert_int_equal(out[0].desc.type, DT_F32);
+    assert_int_equal(tensor_elems(&out[0].desc), n);
+    for (size_t i = 0; i < n; i++)
+        assert_true(fabsf(((const float *) out[0].data)[i] - want[i]) < 1e-2f);
+    free(want);
+    session_destroy(&s_half);
+    session_destroy(&s);
+    model_destroy(&m_half);
+    model_destroy(&m);
+}
+
 int main(void)
 {
     struct device_info info;
@@ -400,7 +490,8 @@ int main(void)
         cmocka_unit_test(test_flatten_and_reduce_grow),  cmocka_unit_test(test_unbatchable_is_found),
         cmocka_unit_test(test_places_do_not_overlap),    cmocka_unit_test(test_memory_limit),
         cmocka_unit_test(test_weights_are_shared),       cmocka_unit_test(test_out_of_memory_is_survived),
-        cmocka_unit_test(test_images_are_normalised),
+        cmocka_unit_test(test_images_are_normalised),    cmocka_unit_test(test_free_size),
+        cmocka_unit_test(test_half_model),
     };
     device_setup_environment(0);
     if (device_find(&logger, "auto", &info) || device_open(&logger, &info, &dev))
