@@ -27,12 +27,16 @@ struct check_case {
     void *data[OP_MAX_INPUTS];      /* malloc'ed by the generator where it wants values of its own; freed by
                                        the harness */
     float tolerance;                /* 0: the variant's; else instead of it */
+    /* Size of what is rounded on the way, where outputs are smaller (a sum that an activation then bounds):
+     * errors are relative to the larger of both. */
+    float scale;
     char text[240];                 /* what it is, for messages and --bench */
 };
 
 struct check_tolerance {
     const char *kernel;             /* kernel_class.name */
-    float max_error;                /* of a float output, relative to its largest magnitude; integers are exact */
+    float max_error;                /* of a float output, relative to its largest magnitude, or to check_case.scale
+                                       where that is larger; integers are exact */
 };
 
 struct check_rng { uint64_t state; };

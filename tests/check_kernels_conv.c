@@ -1,4 +1,5 @@
 /* Convolutions, images and reorders for check_kernels. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,8 +72,20 @@ static void describe(struct check_case *c)
     tensor_text(&c->inst.in[0], x);
     int s = a->spatial - 1;
     snprintf(c->text, sizeof c->text, "%.60s m%d k%dx%d s%d d%d p%d,%d g%d act%d%s%s", x + strlen("float32"),
-             (int) c->inst.out[0].dim[1], s ? a->kernel[s - 1] : 1, a->kernel[s], a->stride[s], a->dilation[s], a->pad_begin[s], a->pad_end[s],
-             a->group, (int) c->op.act, c->inst.in[2].type ? " bias" : "", c->inst.in[3].type ? " residual" : "");
+             (int) c->inst.out[0].dim[1], s ? a->kernel[s - 1] : 1, a->kernel[s], a->stride[s], a->dilation[s],
+             a->pad_begin[s], a->pad_end[s], a->group, (int) c->op.act, c->inst.in[2].type ? " bias" : "",
+             c->inst.in[3].type ? " residual" : "");
+}
+
+/* Sums of n products of numbers in [-1, 1] spread like sqrt(n); what rounds them is not undone by an activation
+ * that bounds the result. */
+static float scale_of(const struct op *op, int channels)
+{
+    bool bounded = op->act == ACT_SIGMOID || op->act == ACT_HARD_SIGMOID || op->act == ACT_CLIP || op->act == ACT_TANH;
+    float products = (float) (channels / op->u.conv.group);
+    for (int i = 0; i < op->u.conv.spatial; i++)
+        products *= (float) op->u.conv.kernel[i];
+    return bounded ? sqrtf(products) : 0;
 }
 
 /* Fills in weights, bias, residual and output from x and the attributes. */
@@ -102,6 +115,7 @@ static void complete(struct check_case *c, int m, bool bias, bool residual, int 
         inst->in[3] = inst->out[0];
         inst->n_in = 4;
     }
+    c->scale = scale_of(&c->op, channels);
     describe(c);
 }
 

@@ -120,12 +120,12 @@ static void arena_set_mem(struct arena *a, struct device_mem *mem)
     a->at.scratch.mem = a->at.scratch.offset ? mem : NULL;
 }
 
-/* Largest error of one output relative to the reference's largest magnitude; INFINITY for a mismatch that no
- * tolerance excuses. */
-static float output_error(const struct tensor_desc *d, const void *want, const void *got, int64_t *where)
+/* Largest error of one output relative to the reference's largest magnitude, or to `scale` where that is larger;
+ * INFINITY for a mismatch that no tolerance excuses. */
+static float output_error(const struct tensor_desc *d, const void *want, const void *got, float scale, int64_t *where)
 {
     int64_t n = tensor_elems(d);
-    double largest = 0, worst = 0;
+    double largest = (double) scale, worst = 0;
     for (int64_t i = 0; i < n; i++) {
         double v = fabs(check_value_at(want, i, d->type));
         if (isfinite(v) && v > largest)
@@ -198,7 +198,7 @@ static float compare(const struct arena *a, const struct check_case *c, void *co
         const struct tensor_desc *d = &c->inst.out[i];
         const void *got = a->after + a->at.out[i].offset;
         int64_t where;
-        float e = output_error(d, want[i], got, &where);
+        float e = output_error(d, want[i], got, c->scale, &where);
         if (e <= worst)
             continue;
         worst = e;

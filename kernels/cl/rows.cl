@@ -206,9 +206,10 @@ kernel void norm_blocks(global float *x, ulong x_at, global float *scale, ulong 
         }
         VF s = rsqrt(squares / (float) r.n + epsilon);
         s *= nest_load(AT(float, scale, scale_at) + first, 1, channels - first);
-        VF b = nest_load(AT(float, bias, bias_at) + first, 1, channels - first) - mean * s;
+        VF b = nest_load(AT(float, bias, bias_at) + first, 1, channels - first);
+        /* The mean is taken away first: a factor of 1/sqrt(epsilon) would blow up what mean * s rounds off. */
         for (int i = 0; i < r.n; i++)
-            STOREV(fma(LOADV(i, from), s, b), i, to);
+            STOREV(fma(LOADV(i, from) - mean, s, b), i, to);
     }
 }
 

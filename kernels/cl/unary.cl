@@ -38,8 +38,9 @@ inline VF unary_v(VF x, int fn, float a, float b)
     case UN_SOFTPLUS: return softplus_v(x);
     case UN_SOFTSIGN: return x / (1.0f + fabs(x));
     case UN_MISH: return x * tanh_v(softplus_v(x));
-    case UN_GELU: return 0.5f * x * (1.0f + erf(x * 0.70710678f));
-    case UN_GELU_TANH: return 0.5f * x * (1.0f + tanh_v(0.79788456f * fma(0.044715f * x, x * x, x)));
+    /* As in kernels/ref/unary.c, without 1 + erf or 1 + tanh: those lose everything where x is far below 0. */
+    case UN_GELU: return 0.5f * x * erfc(x * -0.70710678f);
+    case UN_GELU_TANH: return x / (1.0f + exp_v(-1.59576912f * fma(0.044715f * x, x * x, x)));
     case UN_THRESHOLDED_RELU: return select(zero, x, x > a);
     case UN_SHRINK: return select(select(zero, x - b, x > a), x + b, x < -a);
     default: return x;

@@ -19,9 +19,16 @@ static double sigmoid(double x)
     return 1 / (1 + exp(-x));
 }
 
+/* x * normal distribution function; erfc(-z) is 1 + erf(z) without the cancellation. */
+static double gelu(double x)
+{
+    return 0.5 * x * erfc(-x / M_SQRT2);
+}
+
+/* 1 + tanh(u) is 2 sigmoid(2u), which does not cancel. */
 static double gelu_tanh(double x)
 {
-    return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    return x * sigmoid(2 * sqrt(2 / M_PI) * (x + 0.044715 * x * x * x));
 }
 
 /* Elementary functions, without parameters. */
@@ -73,7 +80,7 @@ double ref_unary_of(enum unary fn, float a, float b, double x)
     case UN_SOFTPLUS: return softplus(x);
     case UN_SOFTSIGN: return x / (1 + fabs(x));
     case UN_MISH: return x * tanh(softplus(x));
-    case UN_GELU: return 0.5 * x * (1 + erf(x / M_SQRT2));
+    case UN_GELU: return gelu(x);
     case UN_GELU_TANH: return gelu_tanh(x);
     case UN_THRESHOLDED_RELU: return x > a ? x : 0;
     case UN_ISINF: return (a != 0 && x == -INFINITY) || (b != 0 && x == INFINITY);
