@@ -145,7 +145,8 @@ static void drain(struct life *l, int signal)
     w->phase = WORK_DRAINING;
     l->drain_until_ns = cq_now_ns() + (int64_t) (w->p.drain_timeout_s * 1e9);
     release_waiting(w);
-    snprintf(note, sizeof note, "finishing %d clips; press Ctrl-C again to abort", work_jobs_active(w));
+    int clips = work_jobs_active(w);
+    snprintf(note, sizeof note, "finishing %d clip%s; press Ctrl-C again to abort", clips, clips == 1 ? "" : "s");
     work_note(w, note);
     cq_log_warn(w->log, "%s", note);
 }
@@ -313,6 +314,7 @@ static void stop(struct life *l, struct farewell *f)
         uv_run(&w->loop, UV_RUN_DEFAULT);
         uv_loop_close(&w->loop);
     }
+    work_jobs_abandon(w);
     work_workers_destroy(w);
     work_engines_destroy(w);
     work_jobs_destroy(w);

@@ -398,11 +398,18 @@ void work_engines_stop(struct work *w)
     }
 }
 
+static void drop_batch(struct batch *b)
+{
+    for (int i = 0; i < b->n; i++)
+        frame_input_done(b->inputs[i]);
+    free(b);
+}
+
 void work_engines_destroy(struct work *w)
 {
     for (int i = 0; w->engines && i < w->engines->n; i++)
         for (int k = 0; k < w->engines->list[i].n_flight; k++)
-            free(w->engines->list[i].flight[k]);
+            drop_batch(w->engines->list[i].flight[k]);
     free(w->engines);
     w->engines = NULL;
 }

@@ -27,6 +27,16 @@ enum cq_err work_jobs_create(struct work *w)
     return w->jobs ? CQ_OK : CQ_NOMEM;
 }
 
+void work_jobs_abandon(struct work *w)
+{
+    for (struct job *j = w->jobs ? w->jobs->first : NULL; j; j = j->next) {
+        j->settled = true;
+        j->posts++;             /* keeps it while its frames are dropped */
+        work_batches_forget(j);
+        j->posts--;
+    }
+}
+
 void work_jobs_destroy(struct work *w)
 {
     if (!w->jobs)

@@ -195,6 +195,7 @@ struct frame {
 };
 
 enum cq_err work_jobs_create(struct work *w);
+void work_jobs_abandon(struct work *w);            /* the run is over: lets go of frames that wait for a batch */
 void work_jobs_destroy(struct work *w);
 /* A claimed job; copied. */
 enum cq_err work_jobs_add(struct work *w, const struct store_job *claim);
