@@ -62,17 +62,22 @@ inline void row_store(const float *sums, int count, float bias, global const flo
     for (int i = 0; i < count; i += V) {
         VF v = LOADV(0, sums + i) + bias;
         int whole = i + V <= count;
+        float tail[V];
         if (r && whole)
             v += LOADV(0, r + i);
-        else if (r)
-            for (int l = 0; i + l < count; l++)
-                ((float *) &v)[l] += r[i + l];
+        else if (r) {
+            for (int l = 0; l < V; l++)
+                tail[l] = i + l < count ? r[i + l] : 0.0f;
+            v += LOADV(0, tail);
+        }
         v = act_v(v, g->act, g->act_a, g->act_b);
-        if (whole)
+        if (whole) {
             STOREV(v, 0, y + i);
-        else
+        } else {
+            STOREV(v, 0, tail);
             for (int l = 0; i + l < count; l++)
-                y[i + l] = ((float *) &v)[l];
+                y[i + l] = tail[l];
+        }
     }
 }
 
