@@ -42,7 +42,7 @@ static bool make_dirs(const char *path)
     return access(path, W_OK | X_OK) == 0;
 }
 
-static bool cache_dir(char out[PATH_SIZE])
+static bool home_cache(char out[PATH_SIZE])
 {
     const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     int n;
@@ -53,6 +53,17 @@ static bool cache_dir(char out[PATH_SIZE])
     else
         return false;
     return n < PATH_SIZE && make_dirs(out);
+}
+
+/* For accounts without a home. PoCL loads code from there, so it must be ours and nobody else's to write. */
+static bool private_cache(char out[PATH_SIZE])
+{
+    const char *tmp = getenv("TMPDIR");
+    struct stat st;
+    int n = snprintf(out, PATH_SIZE, "%s/clipq-pocl-%u", tmp && *tmp == '/' ? tmp : "/tmp", (unsigned) geteuid());
+    if (n >= PATH_SIZE || (mkdir(out, 0700) && errno != EEXIST))
+        return false;
+    return !lstat(out, &st) && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022);
 }
 
 void device_setup_environment(int threads)
@@ -66,6 +77,6 @@ void device_setup_environment(int threads)
         setenv("POCL_CPU_MAX_CU_COUNT", text, 0);   /* the name from PoCL 4 on */
     }
     setenv("POCL_SIGFPE_HANDLER", "0", 0);
-    if (!getenv("POCL_CACHE_DIR") && cache_dir(text))
+    if (!getenv("POCL_CACHE_DIR") && (home_cache(text) || private_cache(text)))
         setenv("POCL_CACHE_DIR", text, 0);
 }

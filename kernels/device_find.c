@@ -168,8 +168,8 @@ enum cq_err device_find(struct cq_log *log, const char *spec, struct device_info
         if (fits(&all[i], spec) && (!best || all[i].score > best->score))
             best = &all[i];
     if (!best) {
-        cq_log_error(log, "no OpenCL device of kind \"%s\" (%d devices in all); for the CPU install pocl-opencl-icd",
-                     spec, n);
+        cq_log_error(log, "no OpenCL device of kind \"%s\" (%d devices in all); %s", spec, n,
+                     n ? "`clipq devices` lists what there is" : "for the CPU install pocl-opencl-icd");
         return CQ_NO_DEVICE;
     }
     *out = *best;
