@@ -180,9 +180,9 @@ static void print_result(const struct submit_args *a, const struct pipeline *p, 
 {
     const struct submit_progress *t = &r->totals;
     char n[4][FIGURE_SIZE], media[FIGURE_SIZE];
-    printf("%s candidates: %s %s (%s of video), %s known already, %s failed\n", text_count(t->settled, n[0]),
-           text_count(t->queued, n[1]), a->dry_run ? "would be queued" : "queued", text_seconds(t->media_s, media),
-           text_count(t->known, n[2]), text_count(t->failed, n[3]));
+    printf("%s candidate%s: %s %s (%s of video), %s known already, %s failed\n", text_count(t->settled, n[0]),
+           t->settled == 1 ? "" : "s", text_count(t->queued, n[1]), a->dry_run ? "would be queued" : "queued",
+           text_seconds(t->media_s, media), text_count(t->known, n[2]), text_count(t->failed, n[3]));
     for (int i = 0; i < p->n_models; i++) {
         const struct card *c = &p->models[i].card;
         printf("model %s: %s, input %dx%d (%s)\n", p->models[i].name, c->decoder, c->image.width, c->image.height,

@@ -155,12 +155,25 @@ static enum cq_err read_only(struct store *s)
     return CQ_DENIED;
 }
 
+/* An archived database: no log beside it, and none can be made. Reading in WAL mode would want one, unless
+ * SQLite is told that nobody writes. */
+static bool is_archived(const struct store *s)
+{
+    char folder[STORE_PATH], log[STORE_PATH + 8];
+    snprintf(folder, sizeof folder, "%s", s->path);
+    snprintf(log, sizeof log, "%s-wal", s->path);
+    return faccessat(AT_FDCWD, dirname(folder), W_OK, AT_EACCESS) && access(log, F_OK);
+}
+
 static enum cq_err connect_to(struct store *s)
 {
     int flags = s->mode == STORE_READ ? SQLITE_OPEN_READONLY
               : s->mode == STORE_WRITE ? SQLITE_OPEN_READWRITE
               : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    int rc = sqlite3_open_v2(s->path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    char uri[3 * STORE_PATH + 64];
+    bool archived = s->mode == STORE_READ && is_archived(s) && uri_of(s->path, "?immutable=1", uri, sizeof uri);
+    flags |= SQLITE_OPEN_NOMUTEX | (archived ? SQLITE_OPEN_URI : 0);
+    int rc = sqlite3_open_v2(archived ? uri : s->path, &s->db, flags, NULL);
     if (rc)
         return sql_error(s, rc);
     sqlite3_extended_result_codes(s->db, 1);

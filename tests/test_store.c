@@ -162,8 +162,9 @@ static int open_as_nobody(const struct fixture *f, const char *path, enum store_
         if (geteuid() == 0 && (setgid(65534) || setuid(65534)))
             _exit(99);
         int err = store_open(&log, path, mode, &s);
+        struct store_counts counts;
         if (!err)
-            err = store_begin(s);
+            err = mode == STORE_READ ? store_get_counts(s, &counts) : store_begin(s);
         _exit(err);
     }
     int status;
@@ -186,6 +187,16 @@ static void denied_where_it_may_not_write(void **state)
     assert_int_equal(open_as_nobody(f, f->db, STORE_WRITE), CQ_DENIED);
     assert_int_equal(chmod(f->db, 0), 0);
     assert_int_equal(open_as_nobody(f, f->db, STORE_READ), CQ_DENIED);
+}
+
+static void an_archived_database_is_read(void **state)
+{
+    struct fixture *f = *state;
+    fixture_close(f);
+    assert_int_equal(chmod(f->db, 0444), 0);
+    assert_int_equal(chmod(f->folder, 0555), 0);
+    assert_int_equal(open_as_nobody(f, f->db, STORE_READ), CQ_OK);
+    assert_int_equal(chmod(f->folder, 0777), 0);
 }
 
 static void busy_while_another_writes(void **state)
@@ -426,6 +437,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(too_long_a_path, setup, teardown),
         cmocka_unit_test_setup_teardown(takes_an_empty_file, setup, teardown),
         cmocka_unit_test_setup_teardown(denied_where_it_may_not_write, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_archived_database_is_read, setup, teardown),
         cmocka_unit_test_setup_teardown(busy_while_another_writes, setup, teardown),
         cmocka_unit_test_setup_teardown(readers_cannot_write, setup, teardown),
         cmocka_unit_test_setup_teardown(several_may_create_at_once, setup, teardown),
