@@ -21,6 +21,28 @@ const float *output_floats(const struct decode_frame *f, int i, int rank, const 
     return f->outputs[i].data;
 }
 
+const float *output_vector(const struct decode_frame *f, int *n)
+{
+    static const int64_t flat[] = {1, ANY}, planes[] = {1, ANY, 1, 1};
+    if (f->n_outputs != 1)
+        return NULL;
+    const float *v = output_floats(f, 0, 2, flat);
+    if (!v)
+        v = output_floats(f, 0, 4, planes);
+    if (!v || f->outputs[0].desc.dim[1] > INT32_MAX)
+        return NULL;
+    *n = (int) f->outputs[0].desc.dim[1];
+    return v;
+}
+
+bool floats_finite(const float *v, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!isfinite(v[i]))
+            return false;
+    return true;
+}
+
 int output_index(const struct decode_frame *f, const char *name)
 {
     for (int i = 0; i < f->n_outputs; i++)

@@ -10,6 +10,7 @@
 #ifndef CLIPQ_STAGES_ANSWER_BOXES_H
 #define CLIPQ_STAGES_ANSWER_BOXES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "stages/answer/decoder.h"
@@ -18,6 +19,11 @@ enum { ANY = -1 };
 
 /* Output `i` as floats when it is float32 with exactly these dimensions (ANY fits all), else NULL. */
 const float *output_floats(const struct decode_frame *f, int i, int rank, const int64_t *dim);
+
+/* The only output, [1,n] or [1,n,1,1], as *n floats (at most INT32_MAX); NULL when it is something else. */
+const float *output_vector(const struct decode_frame *f, int *n);
+
+bool floats_finite(const float *v, int n);
 
 /* Index of the output with that name, -1 when there is none. */
 int output_index(const struct decode_frame *f, const char *name);

@@ -111,21 +111,18 @@ static enum cq_err add_best(const struct decode_frame *f, const float *v, int64_
 
 static enum cq_err decode(const struct decode_frame *f, struct answer *out)
 {
-    static const int64_t flat[] = {1, ANY}, planes[] = {1, ANY, 1, 1};
-    const float *v = f->n_outputs == 1 ? output_floats(f, 0, 2, flat) : NULL;
-    if (!v && f->n_outputs == 1)
-        v = output_floats(f, 0, 4, planes);
-    int64_t n = f->outputs[0].desc.dim[1];
-    if (!v || n > INT32_MAX)
+    int n;
+    const float *v = output_vector(f, &n);
+    if (!v)
         return output_mismatch(f, "one output [1,classes] or [1,classes,1,1]");
 
     struct ranked *order = malloc((size_t) n * sizeof *order);
     if (!order)
         return CQ_NOMEM;
     int n_finite = 0;
-    for (int64_t i = 0; i < n; i++)
+    for (int i = 0; i < n; i++)
         if (isfinite(v[i]))
-            order[n_finite++] = (struct ranked) {(int) i, v[i]};
+            order[n_finite++] = (struct ranked) {i, v[i]};
     qsort(order, (size_t) n_finite, sizeof *order, better_first);
     enum cq_err err = add_best(f, v, n, order, n_finite, out);
     free(order);

@@ -4,7 +4,6 @@
  * is a power of two from 64 up (class counts hardly ever are), or the output's name speaks of it; --decoder
  * settles it where this guesses wrong.
  */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,21 +59,16 @@ static enum cq_err defaults(struct cq_log *log, const struct model *m, struct ca
 
 static enum cq_err decode(const struct decode_frame *f, struct answer *out)
 {
-    static const int64_t flat[] = {1, ANY}, planes[] = {1, ANY, 1, 1};
-    const float *v = f->n_outputs == 1 ? output_floats(f, 0, 2, flat) : NULL;
-    if (!v && f->n_outputs == 1)
-        v = output_floats(f, 0, 4, planes);
-    int64_t n = f->outputs[0].desc.dim[1];
-    if (!v || n > INT32_MAX)
+    int n;
+    const float *v = output_vector(f, &n);
+    if (!v)
         return output_mismatch(f, "one output [1,length] or [1,length,1,1]");
 
-    for (int64_t i = 0; i < n; i++) {
-        if (!isfinite(v[i])) {
-            cq_log_debug(f->log, "embedding: dropped, value %lld is not finite", (long long) i);
-            return CQ_OK;
-        }
+    if (!floats_finite(v, n)) {
+        cq_log_debug(f->log, "embedding: dropped, a value is not finite");
+        return CQ_OK;
     }
-    return answer_set_embedding(out, v, (int) n);
+    return answer_set_embedding(out, v, n);
 }
 
 const struct decoder_class decoder_embedding = {

@@ -5,7 +5,6 @@
  * exposure is the mean of luma, contrast its standard deviation, both in 0..1.
  */
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,14 +49,6 @@ static void fill_quality(const float *q, struct quality *out)
     out->clipped_bright = q[Q_BRIGHT];
 }
 
-static bool all_finite(const float *v, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        if (!isfinite(v[i]))
-            return false;
-    return true;
-}
-
 static enum cq_err decode(const struct decode_frame *f, struct answer *out)
 {
     static const int64_t vector[] = {1, ANY}, statistics[] = {1, Q_COUNT};
@@ -65,14 +56,14 @@ static enum cq_err decode(const struct decode_frame *f, struct answer *out)
     const float *q = v ? output_floats(f, 1, 2, statistics) : NULL;
     if (!q)
         return output_mismatch(f, "an embedding [1,length] and picture statistics [1,5]");
-    int64_t n = f->outputs[0].desc.dim[1];
-    if (!all_finite(v, n) || !all_finite(q, Q_COUNT)) {
+    int n = (int) f->outputs[0].desc.dim[1];
+    if (!floats_finite(v, n) || !floats_finite(q, Q_COUNT)) {
         cq_log_debug(f->log, "scene: dropped, a value is not finite");
         return CQ_OK;
     }
     fill_quality(q, &out->quality);
     out->has_quality = 1;
-    return answer_set_embedding(out, v, (int) n);
+    return answer_set_embedding(out, v, n);
 }
 
 const struct decoder_class decoder_scene = {
