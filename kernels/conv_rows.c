@@ -2,22 +2,16 @@
  * kernel in cl/conv_rows.cl. Nothing is packed, so weights may be computed. */
 #include "kernels/classes.h"
 #include "kernels/conv.h"
+#include "kernels/serves.h"
 
 enum { FEW = 3 };   /* output channels a group; from four on the general kernel keeps its sums busy */
-
-static bool is_plain(const struct tensor_desc *d)
-{
-    return d->type == DT_NONE || (d->type == DT_F32 && d->layout == LAYOUT_PLAIN);
-}
 
 static bool serves(const struct device *dev, const struct op_inst *inst)
 {
     struct conv_geom g;
     (void) dev;
-    for (int i = 0; i < inst->n_in; i++)
-        if (!is_plain(&inst->in[i]))
-            return false;
-    return is_plain(&inst->out[0]) && conv_geom_of(inst, &g) && g.sw == 1 && g.m / inst->op->u.conv.group <= FEW;
+    return serves_type(inst, DT_F32) && serves_plain(inst) && conv_geom_of(inst, &g) && g.sw == 1 &&
+           g.m / inst->op->u.conv.group <= FEW;
 }
 
 static enum cq_err enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)

@@ -76,5 +76,5 @@ const struct kernel_class *kernel_by_name(const char *name)
 
 bool kernel_is_host(const struct kernel_class *k)
 {
-    return !strcmp(k->name, "host");
+    return k == &kernel_host;
 }
