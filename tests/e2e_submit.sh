@@ -26,7 +26,7 @@ check_says "7 known already"
 check_code 3 "$clipq" submit in nowhere.mp4
 check_code 0 "$clipq" submit plain
 check_code 0 "$clipq" submit --every 2 'in/o*.y4m'
-check_says "1 candidates: 1 queued"
+check_says "1 candidate: 1 queued"
 check "a different sampling is another job" 2 "$(sql clipq.db "SELECT count(*) FROM v_jobs WHERE path LIKE '%/one.y4m'")"
 check_code 0 "$clipq" submit -- in/-rf.y4m
 
