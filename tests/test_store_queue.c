@@ -96,20 +96,28 @@ static void no_job_is_claimed_twice(void **state)
     fixture_submit_all(f, JOBS);
     fixture_close(f);
     pid_t pids[PROCESSES];
+    int start[2];
+    assert_int_equal(pipe(start), 0);
     for (int i = 0; i < PROCESSES; i++) {
         pids[i] = fork();
         if (pids[i])
             continue;
-        char owner[16];
+        char owner[16], none;
         snprintf(owner, sizeof owner, "p%d", i);
         struct store *s;
         if (store_open(&f->log, f->db, STORE_WRITE, &s))
             _exit(1);
+        /* All begin together and let go of the lock between jobs, or the first may have them all. */
+        close(start[1]);
+        if (read(start[0], &none, 1) != 0)
+            _exit(2);
         while (fixture_work_one(s, owner, 1))
-            ;
+            usleep(500);
         store_close(&s);
         _exit(0);
     }
+    close(start[0]);
+    close(start[1]);
     for (int i = 0; i < PROCESSES; i++) {
         int status;
         assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
