@@ -137,17 +137,6 @@ int64_t engine_model_frame_bytes(const struct engine_model *m)
     return (int64_t) im->width * im->height * im->channels;
 }
 
-/* Frame `i` of `batch` in output `o`; an output without a batch dimension belongs to every frame. */
-static struct session_output slice(const struct session_output *o, int i, int batch)
-{
-    struct session_output s = *o;
-    if (o->desc.rank < 1 || o->desc.dim[0] != batch)
-        return s;
-    s.desc.dim[0] = 1;
-    s.data = (const uint8_t *) o->data + (size_t) i * (size_t) tensor_elems(&s.desc) * dtype_size(o->desc.type);
-    return s;
-}
-
 static enum cq_err decode_frame(struct engine_model *m, const struct msg_batch_item *item, struct decode_frame *f)
 {
     struct answer answer = {0};
@@ -173,7 +162,7 @@ static void decode_part(struct engine_model *m, const struct msg_batch *batch, i
     for (int i = 0; i < n; i++) {
         struct decode_frame f = {.n_outputs = n_outputs < DECODE_MAX_OUTPUTS ? n_outputs : DECODE_MAX_OUTPUTS};
         for (int o = 0; o < f.n_outputs; o++) {
-            f.outputs[o] = slice(&outputs[o], i, n);
+            f.outputs[o] = session_output_image(&outputs[o], i, n);
             f.names[o] = model_output(m->model, o)->name;
         }
         struct msg_answer *a = &out->answers[first + i];

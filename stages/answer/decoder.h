@@ -17,7 +17,7 @@ struct model;
 enum { DECODE_MAX_OUTPUTS = 32 };
 
 struct decode_frame {
-    struct session_output outputs[DECODE_MAX_OUTPUTS];  /* this frame's slice: dim[0] is 1; in the model's order */
+    struct session_output outputs[DECODE_MAX_OUTPUTS];  /* this frame's part (session_output_image); in the model's order */
     const char *names[DECODE_MAX_OUTPUTS];              /* of the outputs */
     int n_outputs;
     const struct geometry *geometry;

@@ -63,12 +63,22 @@ double session_flops(struct session *s, int batch);
 int session_host_ops(struct session *s, int batch);
 
 /* Host copies of the outputs of the newest run, in the model's order, owned by the session and valid until
- * the next call. Integer outputs keep their type, float16 comes as float32. desc.dim[0] is the batch, unless
- * the model's output has none. */
+ * the next call. Integer outputs keep their type, float16 comes as float32.
+ *
+ * An ordinary output has desc.dim[0] = the batch, unless the model's output has none. An output whose size
+ * depends on what is in the image (boxes that NonMaxSuppression kept) has `each`: image i's part has the shape
+ * each[i], of which any dimension may be 0, and the parts lie one after another in `data` without gaps. Its
+ * desc.dim[0] is then the sum of the parts' first dimensions, where the others agree; where they do not, desc
+ * is a vector of all elements. */
 struct session_output {
     struct tensor_desc desc;
     const void *data;
+    const struct tensor_desc *each;   /* NULL: an ordinary output; else one per image of the batch */
 };
+
+/* The part of image i of `batch`: an ordinary output's dim[0] becomes 1, one without a batch dimension belongs to
+ * every image as it is; one with `each` gives each[i]. The result's `each` is NULL. */
+struct session_output session_output_image(const struct session_output *o, int i, int batch);
 
 /* images[i]: width*height*channels bytes each. CQ_OOM: see above. */
 enum cq_err session_run_images(struct session *s, const uint8_t *const *images, int batch,

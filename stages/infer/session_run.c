@@ -246,6 +246,25 @@ enum cq_err session_run_alone(struct session *s, const struct tensor_desc *input
     return err;
 }
 
+/* ---- results ---- */
+
+struct session_output session_output_image(const struct session_output *o, int i, int batch)
+{
+    struct session_output part = *o;
+    const uint8_t *data = o->data;
+    part.each = NULL;
+    if (o->each) {
+        part.desc = o->each[i];
+        for (int before = 0; before < i; before++)
+            data += tensor_bytes(&o->each[before]);
+    } else if (o->desc.rank > 0 && o->desc.dim[0] == batch) {
+        part.desc.dim[0] = 1;
+        data += (size_t) i * tensor_bytes(&part.desc);
+    }
+    part.data = data;
+    return part;
+}
+
 /* ---- the two ways in ---- */
 
 static enum cq_err run(struct session *s, const struct tensor_desc *inputs, const struct session_feed *feed,
@@ -262,7 +281,7 @@ static enum cq_err run(struct session *s, const struct tensor_desc *inputs, cons
         return err;
     *n_out = model_output_count(s->model);
     for (int i = 0; i < *n_out; i++)
-        s->outputs[i] = (struct session_output){s->results[i].desc, s->results[i].data};
+        s->outputs[i] = (struct session_output){.desc = s->results[i].desc, .data = s->results[i].data};
     *out = s->outputs;
     return CQ_OK;
 }
