@@ -1,5 +1,6 @@
 clipq_test(test_golden clipq_infer)
 clipq_test(test_onnx_conformance clipq_infer clipq_onnx_proto)
+target_sources(test_onnx_conformance PRIVATE conformance_case.c)
 find_path(ONNX_TESTDATA node/test_relu/model.onnx PATH_SUFFIXES libonnx-testdata/data PATHS /usr/share)
 target_compile_definitions(test_onnx_conformance PRIVATE ONNX_TESTDATA="${ONNX_TESTDATA}")
 clipq_test(test_model clipq_infer clipq_onnx_proto)

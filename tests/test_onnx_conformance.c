@@ -1,279 +1,222 @@
-/* ONNX's own backend tests (Debian's libonnx-testdata) through the engine: every answer that clipq gives must
- * be right; what it declines is counted.
+/* ONNX's own backend tests (Debian's libonnx-testdata) through the engine and its device: every answer that
+ * clipq gives must be right, and no fewer than the recorded number may pass; what it declines is listed by
+ * reason. CLIPQ_ONNX_TESTS names another folder of cases, a newer suite for instance; CLIPQ_VERBOSE=1 prints
+ * each case.
  *
- * Many of these models take shapes and axes as inputs, which real models hold as constants. A model that is
- * declined as it stands is tried again with all inputs but the first made constants, then with all.
+ * A case is run as it stands and with what real models hold as constants made constant, and all that runs must
+ * be right. Where neither is possible it may still be folded while the model is loaded; such a pass is counted
+ * apart, for it shows only that the C reference is right.
+ *
+ * What is declined, and why:
+ *   - sequences, optionals, maps, strings and complex numbers: the engine computes on tensors of numbers;
+ *   - training (gradients, optimisers, dropout that drops) and random numbers: there is no right answer;
+ *   - recurrent networks and loops: they do not occur in models of single images;
+ *   - bfloat16 cases, which this version of the suite writes as uint16 (left out below).
  */
 #include <dirent.h>
-#include <math.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
-#include <onnx.pb-c.h>
 
 #include "kernels/base/log.h"
 #include "kernels/device.h"
-#include "stages/infer/graph.h"
-#include "stages/infer/model.h"
-#include "stages/infer/onnx.h"
-#include "stages/infer/session.h"
+#include "tests/conformance_case.h"
 
-enum { MAX_IO = 64 };
-/* Fewer than these pass only when something that worked is broken. */
-enum { LEAST_NODE = 580, LEAST_PYTORCH = 80 };
+enum { MAX_REASONS = 256, REASON_SIZE = 120 };
 
-struct case_data {
-    Onnx__ModelProto *model;
-    Onnx__TensorProto *in[MAX_IO], *want[MAX_IO];
-    int n_in, n_want;
+/* Fewer right ones than these mean that something that worked is broken. */
+static const struct suite { const char *folder; int least; } suites[] = {
+    {"node", 598}, {"simple", 0}, {"pytorch-converted", 82}, {"pytorch-operator", 35},
+};
+
+/* How the best way of a case that passed was computed. */
+enum passed { ON_DEVICE, PARTLY_ON_HOST, FOLDED, PASSED_COUNT };
+
+struct reason {
+    char text[REASON_SIZE];
+    int count;
+};
+
+struct tally {
+    int cases, wrong, declined, left_out, passed[PASSED_COUNT];
+    struct reason reasons[MAX_REASONS];
+    int n_reasons;
 };
 
 static struct device *dev;
-static struct cq_log logger = {.level = CQ_ERROR, .name = "conformance"};
+static struct tally total;
+
+static bool verbose(void)
+{
+    return getenv("CLIPQ_VERBOSE") != NULL;
+}
 
 static void ignore(void *ctx, enum cq_level level, const char *text)
 {
     (void) ctx, (void) level, (void) text;
 }
 
-static uint8_t *read_file(const char *path, size_t *size)
-{
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        return NULL;
-    fseek(f, 0, SEEK_END);
-    *size = (size_t) ftell(f);
-    rewind(f);
-    uint8_t *data = malloc(*size + 1);
-    assert_non_null(data);
-    assert_int_equal(fread(data, 1, *size, f), *size);
-    fclose(f);
-    return data;
-}
-
-static int read_tensors(const char *dir, const char *kind, Onnx__TensorProto **out)
-{
-    int n = 0;
-    for (; n < MAX_IO; n++) {
-        char path[600];
-        size_t size;
-        snprintf(path, sizeof path, "%s/test_data_set_0/%s_%d.pb", dir, kind, n);
-        uint8_t *data = read_file(path, &size);
-        if (!data)
-            break;
-        out[n] = onnx__tensor_proto__unpack(NULL, size, data);
-        free(data);
-        if (!out[n])
-            break;
-    }
-    return n;
-}
-
-static bool read_case(const char *dir, struct case_data *c)
-{
-    char path[600];
-    size_t size;
-    snprintf(path, sizeof path, "%s/model.onnx", dir);
-    uint8_t *data = read_file(path, &size);
-    *c = (struct case_data){0};
-    if (!data)
-        return false;
-    c->model = onnx__model_proto__unpack(NULL, size, data);
-    free(data);
-    c->n_in = read_tensors(dir, "input", c->in);
-    c->n_want = read_tensors(dir, "output", c->want);
-    return c->model && c->model->graph;
-}
-
-static void free_case(struct case_data *c)
-{
-    if (c->model)
-        onnx__model_proto__free_unpacked(c->model, NULL);
-    for (int i = 0; i < c->n_in; i++)
-        onnx__tensor_proto__free_unpacked(c->in[i], NULL);
-    for (int i = 0; i < c->n_want; i++)
-        onnx__tensor_proto__free_unpacked(c->want[i], NULL);
-}
-
-/* Gives inputs from `first` on to the model as initialisers. */
-static void make_constants(struct case_data *c, int first)
-{
-    Onnx__GraphProto *g = c->model->graph;
-    g->initializer = realloc(g->initializer, (g->n_initializer + MAX_IO) * sizeof *g->initializer);
-    assert_non_null(g->initializer);
-    for (int i = first; i < c->n_in && (size_t) i < g->n_input; i++) {
-        free(c->in[i]->name);
-        c->in[i]->name = strdup(g->input[i]->name);
-        g->initializer[g->n_initializer++] = c->in[i];
-    }
-    c->n_in = c->n_in > first ? first : c->n_in;
-}
-
-/* Elements as doubles, whatever the type. */
-static double element(const struct tensor_desc *d, const void *data, int64_t i)
-{
-    switch (d->type) {
-    case DT_F32: return (double) ((const float *) data)[i];
-    case DT_F64: return ((const double *) data)[i];
-    case DT_I64: return (double) ((const int64_t *) data)[i];
-    case DT_I32: return ((const int32_t *) data)[i];
-    case DT_I16: return ((const int16_t *) data)[i];
-    case DT_U16: return ((const uint16_t *) data)[i];
-    case DT_I8:  return ((const int8_t *) data)[i];
-    case DT_U8: case DT_BOOL: return ((const uint8_t *) data)[i];
-    case DT_U32: return ((const uint32_t *) data)[i];
-    case DT_U64: return (double) ((const uint64_t *) data)[i];
-    default: return NAN;
-    }
-}
-
-static bool close_to(double got, double want)
-{
-    if (isnan(want) || isinf(want))
-        return isnan(want) ? isnan(got) : got == want;
-    return fabs(got - want) <= 1e-5 + 1e-3 * fabs(want);
-}
-
-static bool is_right(struct onnx_reader *r, const struct session_output *got, const Onnx__TensorProto *want)
-{
-    struct constant c;
-    if (onnx_tensor(r, want, &c))
-        return false;
-    if (!tensor_same_shape(&c.desc, &got->desc))
-        return false;
-    for (int64_t i = 0; i < tensor_elems(&c.desc); i++)
-        if (!close_to(element(&got->desc, got->data, i), element(&c.desc, c.data, i)))
-            return false;
-    return true;
-}
-
-static enum cq_err feed(struct onnx_reader *r, const struct case_data *c, const struct model *m,
-                        struct session_input *in)
-{
-    if (model_input_count(m) != c->n_in)
-        return CQ_UNSUPPORTED;
-    for (int i = 0; i < c->n_in; i++) {
-        struct constant k;
-        enum cq_err err = onnx_tensor(r, c->in[i], &k);
-        if (err)
-            return err;
-        in[i] = (struct session_input){k.desc, k.data};
-        if (model_input(m, i)->type == DT_F16) {       /* read as float32, must be fed as it is declared */
-            in[i].desc.type = DT_F16;
-            in[i].data = c->in[i]->has_raw_data ? c->in[i]->raw_data.data : NULL;
-            if (!in[i].data)
-                return CQ_UNSUPPORTED;
-        }
-    }
-    return CQ_OK;
-}
-
-static enum cq_err run_case(const struct case_data *c, struct cq_log *log, bool *right)
-{
-    size_t size = onnx__model_proto__get_packed_size(c->model);
-    uint8_t *data = malloc(size + 1);
-    struct model *m = NULL;
-    struct session *s = NULL;
-    struct graph scratch = {0};
-    struct onnx_reader r = {.log = log, .name = "case", .graph = &scratch};
-    struct session_input in[MAX_IO];
-    const struct session_output *out;
-    int n_out = 0;
-    assert_non_null(data);
-    onnx__model_proto__pack(c->model, data);
-    enum cq_err err = model_load_memory(log, "case", data, size, &m);
-    if (!err)
-        err = feed(&r, c, m, in);
-    if (!err)
-        err = session_create(log, dev, m, &(struct session_params){.skip_batch_check = true}, &s);
-    if (!err)
-        err = session_run_tensors(s, in, c->n_in, &out, &n_out);
-    *right = !err && n_out == c->n_want;
-    for (int i = 0; i < n_out && *right; i++)
-        *right = is_right(&r, &out[i], c->want[i]);
-    session_destroy(&s);
-    model_destroy(&m);
-    graph_finish(&scratch);
-    free(data);
-    return err;
-}
-
 /* With scales and align_corners, the suite's own reference counts pixels of a size that is not rounded, while the
- * operator's text and ONNX Runtime (which leaves these two out as well) count those of the result. The suite
- * writes bfloat16 as uint16. */
+ * operator's text and ONNX Runtime (which leaves these two out as well) count those of the result. */
 static bool is_disputed(const char *name)
 {
     return strstr(name, "BFLOAT16") || !strcmp(name, "test_resize_downsample_scales_cubic_align_corners") ||
            !strcmp(name, "test_resize_downsample_scales_linear_align_corners");
 }
 
-struct tally { int right, wrong, declined; };
+/* ---- reasons ---- */
 
-static void run_folder(const char *dir, const char *name, struct tally *t)
+/* Removes the text from `from` up to and including `to`. */
+static void cut(char *text, const char *from, const char *to)
 {
-    struct case_data c;
-    struct cq_log quiet = {.level = CQ_ERROR, .sink = ignore};
-    bool right = false, usable = read_case(dir, &c);
-    enum cq_err err = usable ? run_case(&c, &quiet, &right) : CQ_UNSUPPORTED;
-    for (int first = 1; usable && err && first >= 0; first--) {
-        make_constants(&c, first);
-        err = run_case(&c, &quiet, &right);
-    }
-    free_case(&c);
-    if (err) {
-        t->declined++;
-        if (getenv("CLIPQ_VERBOSE") || err == CQ_INTERNAL)
-            printf("  declined %s: %s: %s\n", name, cq_err_text(err), quiet.last_error);
-    } else if (right) {
-        t->right++;
-    } else {
-        t->wrong++;
-        printf("  WRONG %s\n", name);
-    }
+    char *start = strstr(text, from);
+    char *end = start ? strstr(start + strlen(from), to) : NULL;
+    if (end)
+        memmove(start, end + strlen(to), strlen(end + strlen(to)) + 1);
 }
 
-static void run_suite(const char *suite, int least)
+/* "case: node 'x' (Trilu): ..." and its like, freed of what differs from case to case. */
+static void count_reason(struct tally *t, const char *why)
 {
-    char root[400], dir[560];
-    struct tally t = {0};
+    char text[REASON_SIZE];
+    snprintf(text, sizeof text, "%.*s", REASON_SIZE - 1, why);
+    cut(text, "case", ": ");
+    cut(text, "node '", "' ");
+    cut(text, " (node '", "')");
+    cut(text, "tensor '", "' ");
+    int i = 0;
+    while (i < t->n_reasons && strcmp(t->reasons[i].text, text))
+        i++;
+    if (i == MAX_REASONS)
+        return;
+    if (i == t->n_reasons)
+        strcpy(t->reasons[t->n_reasons++].text, text);
+    t->reasons[i].count++;
+}
+
+static int by_count(const void *a, const void *b)
+{
+    const struct reason *x = a, *y = b;
+    return y->count != x->count ? y->count - x->count : strcmp(x->text, y->text);
+}
+
+/* ---- cases ---- */
+
+static enum passed how_passed(enum case_way way, const struct case_run *run)
+{
+    if (way == WAY_FOLDED || !run->steps)
+        return FOLDED;
+    return run->host_steps ? PARTLY_ON_HOST : ON_DEVICE;
+}
+
+static void run_case(const char *dir, const char *name, struct tally *t)
+{
+    struct conformance_case *c = case_read(dir);
+    struct cq_log quiet = {.level = CQ_ERROR, .sink = ignore};
+    char why[REASON_SIZE] = "not a model";
+    enum passed best = PASSED_COUNT;
+    bool wrong = false;
+    for (enum case_way way = 0; c && way < WAY_COUNT && (way < WAY_FOLDED || best == PASSED_COUNT); way++) {
+        struct case_run run;
+        enum cq_err err = case_run(c, &quiet, dev, way, &run);
+        if (err && way == WAY_AS_IT_STANDS)
+            snprintf(why, sizeof why, "%.*s", REASON_SIZE - 1, quiet.last_error);
+        assert_int_not_equal(err, CQ_INTERNAL);
+        wrong |= !err && !run.right;
+        if (!err && run.right && how_passed(way, &run) < best)
+            best = how_passed(way, &run);
+    }
+    case_destroy(&c);
+    t->cases++;
+    if (wrong) {
+        t->wrong++;
+    } else if (best < PASSED_COUNT) {
+        t->passed[best]++;
+    } else {
+        t->declined++;
+        count_reason(t, why);
+    }
+    static const char *const said[] = {"on the device", "partly on the host", "folded", "declined: "};
+    if (wrong || verbose())
+        printf("  %s %s%s\n", name, wrong ? "WRONG" : said[best], !wrong && best == PASSED_COUNT ? why : "");
+}
+
+static int passed(const struct tally *t)
+{
+    return t->passed[ON_DEVICE] + t->passed[PARTLY_ON_HOST] + t->passed[FOLDED];
+}
+
+static void print_tally(const char *name, const struct tally *t)
+{
+    printf("%-18s %4d cases: %4d passed (%d on the device, %d partly on the host, %d folded), %d unsupported, "
+           "%d failed, %d left out\n", name, t->cases, passed(t), t->passed[ON_DEVICE], t->passed[PARTLY_ON_HOST],
+           t->passed[FOLDED], t->declined, t->wrong, t->left_out);
+}
+
+static void print_reasons(struct tally *t)
+{
+    qsort(t->reasons, (size_t) t->n_reasons, sizeof *t->reasons, by_count);
+    printf("unsupported:\n");
+    for (int i = 0; i < t->n_reasons; i++)
+        printf("  %4d  %s\n", t->reasons[i].count, t->reasons[i].text);
+}
+
+/* ---- suites ---- */
+
+static void run_folder(const char *root, const char *folder, struct tally *t)
+{
+    char dir[700];
     struct dirent **names;
-    snprintf(root, sizeof root, "%s/%s", ONNX_TESTDATA, suite);
-    int n = scandir(root, &names, NULL, alphasort);
+    snprintf(dir, sizeof dir, "%.400s/%s", root, folder);
+    int n = scandir(dir, &names, NULL, alphasort);
     assert_true(n > 0);
     for (int i = 0; i < n; i++) {
-        if (names[i]->d_name[0] != '.' && !is_disputed(names[i]->d_name)) {
-            snprintf(dir, sizeof dir, "%s/%.120s", root, names[i]->d_name);
-            run_folder(dir, names[i]->d_name, &t);
-        }
+        snprintf(dir, sizeof dir, "%.400s/%.40s/%.200s", root, folder, names[i]->d_name);
+        if (is_disputed(names[i]->d_name))
+            t->left_out++;
+        else if (names[i]->d_name[0] != '.')
+            run_case(dir, names[i]->d_name, t);
         free(names[i]);
     }
     free(names);
-    printf("%s: %d right, %d wrong, %d declined\n", suite, t.right, t.wrong, t.declined);
-    assert_int_equal(t.wrong, 0);
-    assert_true(t.right >= least);
 }
 
-static void test_node(void **state)
+static void add(struct tally *sum, const struct tally *t)
 {
-    (void) state;
-    run_suite("node", LEAST_NODE);
+    sum->cases += t->cases;
+    sum->wrong += t->wrong;
+    sum->declined += t->declined;
+    sum->left_out += t->left_out;
+    for (int i = 0; i < PASSED_COUNT; i++)
+        sum->passed[i] += t->passed[i];
 }
 
-static void test_pytorch(void **state)
+static void test_suite(void **state)
 {
-    (void) state;
-    run_suite("pytorch-converted", LEAST_PYTORCH / 2);
-    run_suite("pytorch-operator", LEAST_PYTORCH / 8);
+    const struct suite *suite = *state;
+    const char *other = getenv("CLIPQ_ONNX_TESTS");
+    struct tally *t = calloc(1, sizeof *t);
+    assert_non_null(t);
+    run_folder(other ? other : ONNX_TESTDATA, suite->folder, t);
+    print_tally(suite->folder, t);
+    print_reasons(t);
+    add(&total, t);
+    int wrong = t->wrong, right = passed(t);
+    free(t);
+    assert_int_equal(wrong, 0);
+    if (!other)
+        assert_in_range(right, suite->least, 100000);
 }
 
 int main(void)
 {
+    struct cq_log logger = {.level = CQ_ERROR, .name = "conformance"};
     struct device_info info;
     DIR *d = opendir(ONNX_TESTDATA);
     if (!d) {
@@ -284,8 +227,11 @@ int main(void)
     device_setup_environment(0);
     if (device_find(&logger, "auto", &info) || device_open(&logger, &info, &dev))
         return 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_node), cmocka_unit_test(test_pytorch)};
+    struct CMUnitTest tests[sizeof suites / sizeof *suites] = {0};
+    for (size_t i = 0; i < sizeof suites / sizeof *suites; i++)
+        tests[i] = (struct CMUnitTest){suites[i].folder, test_suite, NULL, NULL, (void *) &suites[i]};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    print_tally("all", &total);
     device_close(&dev);
     return failed;
 }
