@@ -10,7 +10,7 @@
  * What is declined, and why:
  *   - sequences, optionals, maps, strings and complex numbers: the engine computes on tensors of numbers;
  *   - training (gradients, optimisers, dropout that drops) and random numbers: there is no right answer;
- *   - recurrent networks and loops: they do not occur in models of single images;
+ *   - loops (Loop, Scan): exported for fixed sizes, models of images hold none;
  *   - bfloat16 cases, which this version of the suite writes as uint16 (left out below).
  */
 #include <dirent.h>
@@ -32,7 +32,7 @@ enum { MAX_REASONS = 256, REASON_SIZE = 120 };
 
 /* Fewer right ones than these mean that something that worked is broken. */
 static const struct suite { const char *folder; int least; } suites[] = {
-    {"node", 598}, {"simple", 0}, {"pytorch-converted", 82}, {"pytorch-operator", 35},
+    {"node", 610}, {"simple", 7}, {"pytorch-converted", 82}, {"pytorch-operator", 35},
 };
 
 /* How the best way of a case that passed was computed. */
@@ -81,15 +81,18 @@ static void cut(char *text, const char *from, const char *to)
         memmove(start, end + strlen(to), strlen(end + strlen(to)) + 1);
 }
 
-/* "case: node 'x' (Trilu): ..." and its like, freed of what differs from case to case. */
-static void count_reason(struct tally *t, const char *why)
+/* "case: node 'x' (Trilu): ..." and its like, freed of what differs from case to case and of advice. */
+static void count_reason(struct tally *t, char *text)
 {
-    char text[REASON_SIZE];
-    snprintf(text, sizeof text, "%.*s", REASON_SIZE - 1, why);
     cut(text, "case", ": ");
     cut(text, "node '", "' ");
     cut(text, " (node '", "')");
     cut(text, "tensor '", "' ");
+    cut(text, "input '", "' ");
+    char *advice = strstr(text, " is not supported:");
+    if (advice)
+        advice[strlen(" is not supported")] = '\0';
+    text[REASON_SIZE - 1] = '\0';
     int i = 0;
     while (i < t->n_reasons && strcmp(t->reasons[i].text, text))
         i++;
@@ -119,14 +122,14 @@ static void run_case(const char *dir, const char *name, struct tally *t)
 {
     struct conformance_case *c = case_read(dir);
     struct cq_log quiet = {.level = CQ_ERROR, .sink = ignore};
-    char why[REASON_SIZE] = "not a model";
+    char why[sizeof quiet.last_error] = "not a model";
     enum passed best = PASSED_COUNT;
     bool wrong = false;
     for (enum case_way way = 0; c && way < WAY_COUNT && (way < WAY_FOLDED || best == PASSED_COUNT); way++) {
         struct case_run run;
         enum cq_err err = case_run(c, &quiet, dev, way, &run);
         if (err && way == WAY_AS_IT_STANDS)
-            snprintf(why, sizeof why, "%.*s", REASON_SIZE - 1, quiet.last_error);
+            strcpy(why, quiet.last_error);
         assert_int_not_equal(err, CQ_INTERNAL);
         wrong |= !err && !run.right;
         if (!err && run.right && how_passed(way, &run) < best)
@@ -175,7 +178,8 @@ static void run_folder(const char *root, const char *folder, struct tally *t)
     struct dirent **names;
     snprintf(dir, sizeof dir, "%.400s/%s", root, folder);
     int n = scandir(dir, &names, NULL, alphasort);
-    assert_true(n > 0);
+    if (n < 0)
+        return;
     for (int i = 0; i < n; i++) {
         snprintf(dir, sizeof dir, "%.400s/%.40s/%.200s", root, folder, names[i]->d_name);
         if (is_disputed(names[i]->d_name))
@@ -210,8 +214,7 @@ static void test_suite(void **state)
     int wrong = t->wrong, right = passed(t);
     free(t);
     assert_int_equal(wrong, 0);
-    if (!other)
-        assert_in_range(right, suite->least, 100000);
+    assert_true(other || right >= suite->least);
 }
 
 int main(void)

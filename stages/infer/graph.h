@@ -26,7 +26,7 @@ struct constant {
     const void *data;           /* NULL: none */
 };
 
-enum attr_kind { ATTR_INT, ATTR_FLOAT, ATTR_STRING, ATTR_INTS, ATTR_FLOATS, ATTR_TENSOR, ATTR_OTHER };
+enum attr_kind { ATTR_INT, ATTR_FLOAT, ATTR_STRING, ATTR_INTS, ATTR_FLOATS, ATTR_STRINGS, ATTR_TENSOR, ATTR_OTHER };
 
 struct attr {
     const char *name;
@@ -34,9 +34,10 @@ struct attr {
     int64_t i;
     float f;
     const char *s;
-    int n;                      /* of ints or floats */
+    int n;                      /* of ints, floats or strings */
     const int64_t *ints;
     const float *floats;
+    const char **strings;
     struct constant tensor;
 };
 

@@ -145,11 +145,24 @@ static enum attr_kind attr_kind_of(const Onnx__AttributeProto *a)
         case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR: return ATTR_TENSOR;
         case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS: return ATTR_FLOATS;
         case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS:   return ATTR_INTS;
+        case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS: return ATTR_STRINGS;
         default: return ATTR_OTHER;
         }
     /* The first ONNX files had no type field: what is there tells. */
     return a->has_i ? ATTR_INT : a->has_f ? ATTR_FLOAT : a->has_s ? ATTR_STRING : a->n_ints ? ATTR_INTS
            : a->n_floats ? ATTR_FLOATS : a->t ? ATTR_TENSOR : ATTR_OTHER;
+}
+
+static enum cq_err read_strings(struct build *b, const Onnx__AttributeProto *p, struct attr *a)
+{
+    struct pool *pool = &b->r.graph->pool;
+    a->strings = pool_alloc(pool, p->n_strings, sizeof *a->strings);
+    for (; a->strings && (size_t) a->n < p->n_strings; a->n++) {
+        a->strings[a->n] = pool_text(pool, p->strings[a->n].data, p->strings[a->n].len);
+        if (!a->strings[a->n])
+            return CQ_NOMEM;
+    }
+    return a->strings ? CQ_OK : CQ_NOMEM;
 }
 
 static enum cq_err read_attr(struct build *b, const Onnx__AttributeProto *p, struct attr *a)
@@ -167,6 +180,8 @@ static enum cq_err read_attr(struct build *b, const Onnx__AttributeProto *p, str
         a->floats = p->floats;
         a->n = (int) p->n_floats;
         return CQ_OK;
+    case ATTR_STRINGS:
+        return read_strings(b, p, a);
     case ATTR_TENSOR:
         if (!p->t)
             return corrupt(b, "empty tensor in attribute", a->name);
