@@ -45,6 +45,8 @@ enum { OP_MAX_INPUTS = 64, OP_MAX_OUTPUTS = 32, OP_SPATIAL = 3 };
     X(GATHER)        /* x, indices -> y along u.axis.axis */                                                 \
     X(GATHER_ELEMENTS)/* x, indices -> y along u.axis.axis */                                                \
     X(RESIZE)        /* x -> y; u.resize */                                                                  \
+    X(GRID_SAMPLE)   /* x [N,C,..], positions [N,..,s] in -1..1, the last dimension's first -> y; u.sample */    \
+    X(ROI_ALIGN)     /* x [N,C,H,W], boxes [R,4] x0 y0 x1 y1, image of each [R] -> y [R,C,h,w]; u.roi */         \
     X(BATCH_NORM)    /* x, scale, bias, mean, var (all [C]) -> y; u.norm.epsilon; then act */                \
     X(INSTANCE_NORM) /* x, scale [C], bias [C] -> y; u.norm.epsilon */                                       \
     X(LAYER_NORM)    /* x, scale, bias? -> y over the axes from u.norm.axis on; u.norm.epsilon */            \
@@ -103,6 +105,7 @@ enum resize_coord {
     COORD_HALF_PIXEL, COORD_PYTORCH_HALF_PIXEL, COORD_ALIGN_CORNERS, COORD_ASYMMETRIC, COORD_TF_CROP
 };
 enum resize_round { NEAREST_PREFER_FLOOR, NEAREST_PREFER_CEIL, NEAREST_FLOOR, NEAREST_CEIL };
+enum sample_pad { SAMPLE_ZEROS, SAMPLE_BORDER, SAMPLE_REFLECTION };
 enum pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE, PAD_WRAP };
 
 struct conv_attrs {              /* also the windows of pooling; only `spatial` entries are used */
@@ -127,6 +130,19 @@ struct resize_attrs {
     float roi[2 * TENSOR_MAX_RANK];    /* COORD_TF_CROP: starts, then ends */
 };
 
+struct sample_attrs {            /* GRID_SAMPLE */
+    enum resize_mode mode;
+    enum sample_pad pad;
+    bool align_corners;          /* -1 and 1 are the centres of the outer pixels, not their outer edges */
+};
+
+struct roi_attrs {               /* ROI_ALIGN */
+    bool max;                    /* of the samples of a bin, instead of their mean */
+    bool half_pixel;             /* pixel centres lie at .5 */
+    int sampling_ratio;          /* samples along a bin's side; 0: one for each pixel it covers */
+    float spatial_scale;         /* from box coordinates to pixels of x */
+};
+
 struct op {
     enum op_kind kind;
     enum act act;                /* fused behind CONV, CONV_TRANSPOSE, MATMUL, GEMM, BINARY, BATCH_NORM */
@@ -141,6 +157,8 @@ struct op {
         int perm[TENSOR_MAX_RANK];
         struct { enum pad_mode mode; int64_t begin[TENSOR_MAX_RANK]; int64_t end[TENSOR_MAX_RANK]; } pad;
         struct resize_attrs resize;
+        struct sample_attrs sample;
+        struct roi_attrs roi;
         struct { float epsilon; int axis; float alpha, beta, bias; int size; } norm;
         struct { float alpha, beta; bool trans_a, trans_b; } gemm;
         struct { int axis; bool largest, sorted; int64_t k; } topk;

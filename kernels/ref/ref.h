@@ -16,7 +16,7 @@ typedef enum cq_err ref_fn(const struct op_inst *inst, const void *const *in, vo
 /* One function per operator kind. CQ_UNSUPPORTED: a type or attribute that it does not know. */
 ref_fn ref_conv, ref_conv_transpose, ref_pool, ref_matmul, ref_gemm, ref_unary, ref_binary, ref_where, ref_cast,
     ref_softmax, ref_reduce, ref_arg, ref_concat, ref_split, ref_slice, ref_transpose, ref_copy, ref_expand, ref_tile,
-    ref_pad, ref_gather, ref_gather_elements, ref_resize, ref_batch_norm, ref_instance_norm, ref_layer_norm, ref_lrn,
+    ref_pad, ref_gather, ref_gather_elements, ref_resize, ref_grid_sample, ref_roi_align, ref_batch_norm, ref_instance_norm, ref_layer_norm, ref_lrn,
     ref_prelu, ref_depth_to_space, ref_space_to_depth, ref_topk, ref_reorder, ref_image;
 
 bool ref_is_float(enum dtype type);
@@ -56,6 +56,9 @@ struct ref_window {
 };
 enum cq_err ref_window_init(struct ref_window *w, const struct conv_attrs *attrs, const struct tensor_desc *x,
                             const struct tensor_desc *y);
+
+/* Weights of the four pixels around a position `part` (0..1) past the second: Keys' cubic with parameter a. */
+void ref_cubic_weights(double a, double part, double weight[4]);
 
 /* Which input positions of dimension d make the output position o of a resize, and their weights. */
 enum { REF_MAX_TAPS = 4 };

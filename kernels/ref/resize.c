@@ -57,17 +57,21 @@ static void taps_linear(struct ref_taps *t, float x, int64_t in)
     *t = (struct ref_taps){.n = part > 0 ? 2 : 1, .at = {low, clamp(low + 1, in)}, .weight = {1 - part, part}};
 }
 
-/* Keys' kernel with parameter a; taps beyond the border repeat it, or are left out and the rest scaled up. */
+void ref_cubic_weights(double a, double s, double weight[4])
+{
+    weight[0] = ((a * (s + 1) - 5 * a) * (s + 1) + 8 * a) * (s + 1) - 4 * a;
+    weight[1] = ((a + 2) * s - (a + 3)) * s * s + 1;
+    weight[2] = ((a + 2) * (1 - s) - (a + 3)) * (1 - s) * (1 - s) + 1;
+    weight[3] = ((a * (2 - s) - 5 * a) * (2 - s) + 8 * a) * (2 - s) - 4 * a;
+}
+
+/* Taps beyond the border repeat it, or are left out and the rest scaled up. */
 static void taps_cubic(struct ref_taps *t, float x, int64_t in, double a, bool exclude_outside)
 {
     float base = floorf(x);
     double s = (double) x - base, sum = 0;
-    double weight[REF_MAX_TAPS] = {
-        ((a * (s + 1) - 5 * a) * (s + 1) + 8 * a) * (s + 1) - 4 * a,
-        ((a + 2) * s - (a + 3)) * s * s + 1,
-        ((a + 2) * (1 - s) - (a + 3)) * (1 - s) * (1 - s) + 1,
-        ((a * (2 - s) - 5 * a) * (2 - s) + 8 * a) * (2 - s) - 4 * a,
-    };
+    double weight[REF_MAX_TAPS];
+    ref_cubic_weights(a, s, weight);
     t->n = REF_MAX_TAPS;
     for (int i = 0; i < REF_MAX_TAPS; i++) {
         int64_t at = (int64_t) base - 1 + i;

@@ -89,6 +89,7 @@ enum cq_err lower_view(struct lower *c, int tensor, const struct tensor_desc *de
 bool broadcast(const struct tensor_desc *a, const struct tensor_desc *b, struct tensor_desc *y);
 
 extern const struct lower_op lower_ops_elementwise[], lower_ops_conv[], lower_ops_view[], lower_ops_move[],
-    lower_ops_math[], lower_ops_norm[], lower_ops_resize[], lower_ops_recurrent[];
+    lower_ops_math[], lower_ops_norm[], lower_ops_resize[], lower_ops_recurrent[],
+    lower_ops_sample[];
 
 #endif
