@@ -142,12 +142,15 @@ static void print_plan(const struct model_args *a, const struct plan *p)
 {
     if (!p->made)
         return;
-    char weights[FIGURE_SIZE], act[FIGURE_SIZE], scratch[FIGURE_SIZE], staging[FIGURE_SIZE];
+    char weights[FIGURE_SIZE], act[FIGURE_SIZE], staging[FIGURE_SIZE], total[FIGURE_SIZE], bound[FIGURE_SIZE];
+    char scratch[FIGURE_SIZE];
     printf("%-12s %s (%s)\n", "device", p->device.name, p->device.spec);
     printf("%-12s %.3f GFLOP an image\n", "work", p->flops / a->batch / 1e9);
-    printf("%-12s batch %d: weights %s, activations %s, scratch %s, staging %s\n", "memory", a->batch,
-           text_bytes((double) p->memory.weights, weights), text_bytes((double) p->memory.activations, act),
-           text_bytes((double) p->memory.scratch, scratch), text_bytes((double) p->memory.staging, staging));
+    printf("%-12s batch %d: %s = weights %s + activations %s + staging %s\n", "memory", a->batch,
+           text_bytes((double) p->memory.total, total), text_bytes((double) p->memory.weights, weights),
+           text_bytes((double) p->memory.activations, act), text_bytes((double) p->memory.staging, staging));
+    printf("%-12s no plan could do with less than %s for activations; scratch within them: %s\n", "",
+           text_bytes((double) p->memory.activation_bound, bound), text_bytes((double) p->memory.scratch, scratch));
     if (!p->batchable)
         printf("%-12s batch 1 only: at batch 2 it answers differently\n", "batching");
     if (p->host_ops)
@@ -205,8 +208,10 @@ static json_t *plan_json(const struct model_args *a, const struct plan *p)
     field_figure(j, "flops_per_image", p->flops / a->batch);
     field_int(j, "weight_bytes", (int64_t) p->memory.weights);
     field_int(j, "activation_bytes", (int64_t) p->memory.activations);
+    field_int(j, "activation_bound_bytes", (int64_t) p->memory.activation_bound);
     field_int(j, "scratch_bytes", (int64_t) p->memory.scratch);
     field_int(j, "staging_bytes", (int64_t) p->memory.staging);
+    field_int(j, "total_bytes", (int64_t) p->memory.total);
     field_bool(j, "batchable", p->batchable);
     field_int(j, "host_operators", p->host_ops);
     return j;

@@ -88,5 +88,5 @@ static enum cq_err norm_enqueue(struct device *dev, const struct op_inst *inst, 
 
 const struct kernel_class kernel_batch_norm = {
     .name = "batch_norm", .kind = OP_BATCH_NORM, .serves = norm_serves, .packed_bytes = norm_packed_bytes,
-    .packs = 0x1e, .pack = norm_pack, .enqueue = norm_enqueue,
+    .packs = 0x1e, .in_place = 1, .pack = norm_pack, .enqueue = norm_enqueue,
 };

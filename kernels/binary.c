@@ -173,17 +173,17 @@ static enum cq_err blocks_enqueue(struct device *dev, const struct op_inst *inst
 }
 
 const struct kernel_class kernel_binary_rows = {
-    .name = "binary_rows", .kind = OP_BINARY, .serves = rows_serves, .enqueue = rows_enqueue,
+    .name = "binary_rows", .kind = OP_BINARY, .serves = rows_serves, .in_place = 3, .enqueue = rows_enqueue,
 };
 
 const struct kernel_class kernel_binary_blocks = {
-    .name = "binary_blocks", .kind = OP_BINARY, .serves = blocks_serves, .enqueue = blocks_enqueue,
+    .name = "binary_blocks", .kind = OP_BINARY, .serves = blocks_serves, .in_place = 3, .enqueue = blocks_enqueue,
 };
 
 const struct kernel_class kernel_prelu_rows = {
-    .name = "prelu_rows", .kind = OP_PRELU, .serves = rows_serves, .enqueue = rows_enqueue,
+    .name = "prelu_rows", .kind = OP_PRELU, .serves = rows_serves, .in_place = 3, .enqueue = rows_enqueue,
 };
 
 const struct kernel_class kernel_prelu_blocks = {
-    .name = "prelu_blocks", .kind = OP_PRELU, .serves = blocks_serves, .enqueue = blocks_enqueue,
+    .name = "prelu_blocks", .kind = OP_PRELU, .serves = blocks_serves, .in_place = 3, .enqueue = blocks_enqueue,
 };

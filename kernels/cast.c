@@ -105,5 +105,5 @@ const struct kernel_class kernel_cast_flat = {
 };
 
 const struct kernel_class kernel_where_rows = {
-    .name = "where", .kind = OP_WHERE, .serves = where_serves, .enqueue = where_enqueue,
+    .name = "where", .kind = OP_WHERE, .serves = where_serves, .in_place = 6, .enqueue = where_enqueue,
 };

@@ -8,7 +8,7 @@
  *     weights [tiles][C/V][kh][kw][c of the block][2V]    or [tiles][C][kh][kw][2V] for PLAIN input
  *
  * in the order in which a tile reads them, so that they stream. A residual is read where the output is
- * written, element by element: the two may be the same memory.
+ * written, element by element: the two may be the same memory (CONV_IN_PLACE).
  *
  * Thread-safety: pure functions.
  */
@@ -27,6 +27,8 @@ struct conv_geom {
     float act_a, act_b;
     int32_t per_item;            /* tiles (or rows) that one work-item does */
 };
+
+enum { CONV_IN_PLACE = 1 << 3 };  /* kernel_class.in_place */
 
 extern const struct program_class conv_program;
 

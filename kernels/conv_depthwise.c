@@ -70,6 +70,7 @@ const struct kernel_class kernel_conv_depthwise = {
     .serves = serves,
     .packed_bytes = packed_bytes,
     .packs = 1u << 1 | 1u << 2,
+    .in_place = CONV_IN_PLACE,
     .pack = pack,
     .enqueue = enqueue,
 };

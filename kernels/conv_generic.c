@@ -113,6 +113,7 @@ const struct kernel_class kernel_conv_generic = {
     .name = "conv_generic",
     .kind = OP_CONV,
     .serves = serves,
+    .in_place = CONV_IN_PLACE,
     .enqueue = enqueue,
 };
 

@@ -39,5 +39,6 @@ const struct kernel_class kernel_conv_rows = {
     .name = "conv_rows",
     .kind = OP_CONV,
     .serves = serves,
+    .in_place = CONV_IN_PLACE,
     .enqueue = enqueue,
 };

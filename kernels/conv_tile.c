@@ -127,6 +127,7 @@ const struct kernel_class kernel_conv_pointwise = {
     .serves = pointwise_serves,
     .packed_bytes = tile_packed_bytes,
     .packs = 1u << 1 | 1u << 2,
+    .in_place = CONV_IN_PLACE,
     .pack = pack_blocked,
     .enqueue = pointwise_enqueue,
 };
@@ -137,6 +138,7 @@ const struct kernel_class kernel_conv_tile = {
     .serves = tile_serves,
     .packed_bytes = tile_packed_bytes,
     .packs = 1u << 1 | 1u << 2,
+    .in_place = CONV_IN_PLACE,
     .pack = pack_blocked,
     .enqueue = tile_enqueue,
 };
@@ -147,6 +149,7 @@ const struct kernel_class kernel_conv_plain_in = {
     .serves = plain_in_serves,
     .packed_bytes = tile_packed_bytes,
     .packs = 1u << 1 | 1u << 2,
+    .in_place = CONV_IN_PLACE,
     .pack = pack_plain,
     .enqueue = plain_in_enqueue,
 };

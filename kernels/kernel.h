@@ -52,6 +52,10 @@ struct kernel_class {
 
     size_t (*scratch_bytes)(const struct device *dev, const struct op_inst *inst);  /* NULL: 0 */
 
+    /* Inputs, one bit each, that the first output may be written over where both are stored alike (shape, layout,
+     * element size): every element is read for the last time by the work-item that writes it. */
+    unsigned in_place;
+
     /* Queues the work and returns; never waits (but "host" does). */
     enum cq_err (*enqueue)(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs);
 };

@@ -57,5 +57,5 @@ static enum cq_err flat_enqueue(struct device *dev, const struct op_inst *inst, 
 }
 
 const struct kernel_class kernel_unary_flat = {
-    .name = "unary_flat", .kind = OP_UNARY, .serves = flat_serves, .enqueue = flat_enqueue,
+    .name = "unary_flat", .kind = OP_UNARY, .serves = flat_serves, .in_place = 1, .enqueue = flat_enqueue,
 };

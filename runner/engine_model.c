@@ -80,7 +80,7 @@ static enum cq_err make_session(struct engine_model *m, struct device *dev, cons
     err = session_plan_memory(m->session, m->max_batch ? m->max_batch : 1, &mem);
     if (err)
         return err;
-    m->bytes = mem.weights + mem.activations + mem.scratch + mem.staging;
+    m->bytes = mem.total;
     if (!m->max_batch) {
         cq_log_error(m->log, "%s: one frame needs %zu MiB, the limit is %zu MiB", p->path, m->bytes >> 20,
                      p->memory_limit >> 20);

@@ -82,9 +82,19 @@ static void arena_finish(struct arena *a)
     free(a->after);
 }
 
-/* Places everything, fills the image; the buffer itself is made by the caller. */
+/* May the first output be written over input i? As stages/infer/place.c asks. */
+static bool can_overwrite(const struct kernel_class *k, const struct op_inst *inst, int i)
+{
+    const struct tensor_desc *x = &inst->in[i], *y = &inst->out[0];
+    return k->in_place >> i & 1 && inst->n_out == 1 && !inst->constant[i] && x->type != DT_NONE &&
+           x->layout == y->layout && x->block == y->block && tensor_same_shape(x, y) &&
+           dtype_size(x->type) == dtype_size(y->type);
+}
+
+/* Places everything, the output over input `over` (-1: apart), and fills the image; the buffer itself is made by the
+ * caller. */
 static enum cq_err arena_init(struct arena *a, const struct device *dev, const struct kernel_class *k,
-                              const struct check_case *c)
+                              const struct check_case *c, int over)
 {
     const struct op_inst *inst = &c->inst;
     size_t packed = k->packed_bytes ? k->packed_bytes(dev, inst) : 0;
@@ -96,7 +106,7 @@ static enum cq_err arena_init(struct arena *a, const struct device *dev, const s
             a->at.in[i].offset = reserve(a, tensor_bytes(&inst->in[i]));
     for (int i = 0; i < inst->n_out; i++) {
         a->out_bytes[i] = tensor_bytes(&inst->out[i]);
-        a->at.out[i].offset = reserve(a, a->out_bytes[i]);
+        a->at.out[i].offset = over < 0 ? reserve(a, a->out_bytes[i]) : a->at.in[over].offset;
     }
     a->at.packed.offset = packed ? reserve(a, packed) : 0;
     a->at.scratch.offset = scratch ? reserve(a, scratch) : 0;
@@ -208,14 +218,14 @@ static float compare(const struct arena *a, const struct check_case *c, void *co
     return worst;
 }
 
-enum cq_err check_run(struct device *dev, const struct kernel_class *k, const struct check_case *c, void *const *want,
-                      float *error, char *why, size_t why_size, double *seconds)
+static enum cq_err run_placed(struct device *dev, const struct kernel_class *k, const struct check_case *c, int over,
+                              void *const *want, float *error, char *why, size_t why_size, double *seconds)
 {
     struct arena a;
     struct device_mem *mem = NULL;
     size_t scratch = k->scratch_bytes ? k->scratch_bytes(dev, &c->inst) : 0;
     *error = INFINITY;
-    enum cq_err err = arena_init(&a, dev, k, c);
+    enum cq_err err = arena_init(&a, dev, k, c, over);
     if (!err)
         err = device_alloc(dev, a.size ? a.size : ALIGN, &mem);
     if (!err) {
@@ -241,5 +251,24 @@ enum cq_err check_run(struct device *dev, const struct kernel_class *k, const st
 done:
     device_free(&mem);
     arena_finish(&a);
+    return err;
+}
+
+/* Apart first, then over each input that the variant says may be overwritten. */
+enum cq_err check_run(struct device *dev, const struct kernel_class *k, const struct check_case *c, void *const *want,
+                      float *error, char *why, size_t why_size, double *seconds)
+{
+    enum cq_err err = run_placed(dev, k, c, -1, want, error, why, why_size, seconds);
+    for (int i = 0; i < c->inst.n_in && !err; i++) {
+        float e;
+        char text[160];
+        if (!can_overwrite(k, &c->inst, i))
+            continue;
+        err = run_placed(dev, k, c, i, want, &e, text, sizeof text, NULL);
+        if (err || e > *error) {
+            *error = e;
+            snprintf(why, why_size, "over input %d: %s", i, text);
+        }
+    }
     return err;
 }

@@ -5,6 +5,7 @@ find_path(ONNX_TESTDATA node/test_relu/model.onnx PATH_SUFFIXES libonnx-testdata
 target_compile_definitions(test_onnx_conformance PRIVATE ONNX_TESTDATA="${ONNX_TESTDATA}")
 clipq_test(test_model clipq_infer clipq_onnx_proto)
 clipq_test(test_plan clipq_infer clipq_onnx_proto)
+clipq_test(test_place clipq_infer)
 
 if(CLIPQ_FUZZ)
   add_executable(fuzz_model fuzz_model.c)

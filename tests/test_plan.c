@@ -254,7 +254,7 @@ static void test_places_do_not_overlap(void **state)
     struct placement places;
     struct model *m = load_and_free(tower());
     simplified(m, &net);
-    assert_int_equal(place_tensors(&net, 0, &places), CQ_OK);
+    assert_int_equal(place_tensors(&net, NULL, 0, &places), CQ_OK);
     for (int n = 0; n < net.n_steps; n++)
         for (int i = 0; i < net.steps[n].n_in; i++) {
             int x = net.steps[n].in[i], y = net.steps[n].out[0];
@@ -268,14 +268,14 @@ static void test_places_do_not_overlap(void **state)
     placement_finish(&places);
 
     size_t segment = 8192;
-    assert_int_equal(place_tensors(&net, segment, &places), CQ_OK);
+    assert_int_equal(place_tensors(&net, NULL, segment, &places), CQ_OK);
     for (int n = 0; n < net.n_steps; n++) {
         int y = net.steps[n].out[0];
         size_t y0 = places.of[y].offset, bytes = tensor_bytes(&net.tensors[y].desc);
         assert_int_equal(y0 / segment, (y0 + bytes - 1) / segment);
     }
     placement_finish(&places);
-    assert_int_equal(place_tensors(&net, 512, &places), CQ_OOM);
+    assert_int_equal(place_tensors(&net, NULL, 512, &places), CQ_OOM);
     net_finish(&net);
     model_destroy(&m);
 }
@@ -291,7 +291,7 @@ static void test_memory_limit(void **state)
     assert_int_equal(one.weights, four.weights);
     assert_true(four.activations >= 3 * one.activations);
     assert_int_equal(session_max_batch(s, 16), 16);
-    s->memory_limit = four.weights + four.activations + four.scratch + four.staging;
+    s->memory_limit = four.total;
     assert_int_equal(session_max_batch(s, 16), 4);
     s->memory_limit = 100;
     assert_int_equal(session_max_batch(s, 16), 0);

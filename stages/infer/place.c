@@ -1,4 +1,5 @@
-/* See place.h. */
+/* See place.h. Largest first leaves gaps on some nets. Where it does, what stuck out is placed earlier in the next try,
+ * and the best try is kept ("squeaky wheel" optimization, Joslin and Clements, 1999). */
 #include "stages/infer/place.h"
 
 #include <stdint.h>
@@ -6,11 +7,22 @@
 
 #include "stages/infer/net.h"
 
-/* A root tensor in the arena. */
+/* Something in the arena: a tensor, or a step's scratch. */
 struct item {
-    int tensor;
+    int tensor;              /* -1: scratch of step `first` */
     int first, last;         /* steps between which it must keep its contents */
     size_t bytes, offset;
+    double weight;           /* the heavier is placed first; grows with each try in which it sticks out */
+};
+
+enum { TRIES = 16, HEAVIER = 2 };   /* tries from each of two orders */
+
+/* An attempt at all offsets. */
+struct layout_try {
+    struct item *items;      /* in the order in which they are placed */
+    struct item **busy;      /* room for all, for lowest_gap() */
+    int n;
+    size_t bytes;
 };
 
 bool place_is_view(const struct step *s)
@@ -22,6 +34,8 @@ static size_t aligned(size_t bytes)
 {
     return (bytes + PLACE_ALIGN - 1) / PLACE_ALIGN * PLACE_ALIGN;
 }
+
+/* ---- who shares memory with whom, and for how long ---- */
 
 static void find_roots(const struct net *net, struct placement *p)
 {
@@ -39,28 +53,82 @@ static void find_roots(const struct net *net, struct placement *p)
     }
 }
 
-static void find_lives(const struct net *net, const struct placement *p, struct item *items)
+static void find_lives(const struct net *net, const struct placement *p, struct item *lives)
 {
-    for (int t = 0; t < net->n_tensors; t++)
-        items[t] = (struct item){.tensor = t, .first = -1, .last = -1};
+    for (int t = 0; t < net->n_tensors; t++) {
+        size_t bytes = aligned(tensor_bytes(&net->tensors[t].desc));
+        lives[t] = (struct item){.tensor = t, .first = -1, .last = -1, .bytes = bytes ? bytes : PLACE_ALIGN};
+    }
     for (int n = 0; n < net->n_steps; n++) {
         const struct step *s = &net->steps[n];
         for (int i = 0; i < s->n_out && !place_is_view(s); i++)
-            items[s->out[i]].first = items[s->out[i]].last = n;
+            lives[s->out[i]].first = lives[s->out[i]].last = n;
         for (int i = 0; i < s->n_in; i++)
             if (s->in[i] >= 0)
-                items[p->of[s->in[i]].root].last = n;
+                lives[p->of[s->in[i]].root].last = n;
     }
     for (int i = 0; i < net->n_outputs; i++)
-        items[p->of[net->outputs[i]].root].last = net->n_steps;
+        lives[p->of[net->outputs[i]].root].last = net->n_steps;
 }
 
-static int by_size(const void *a, const void *b)
+static bool stored_alike(const struct tensor_desc *a, const struct tensor_desc *b)
+{
+    return tensor_same_shape(a, b) && a->layout == b->layout && a->block == b->block &&
+           dtype_size(a->type) == dtype_size(b->type);
+}
+
+/* The input whose memory step `n` may write its result to, or -1. Another input in the same memory forbids it,
+ * unless it is the same tensor and may be overwritten too. */
+static int overwritten(const struct net *net, const struct placement *p, const struct item *lives, int n,
+                       unsigned allowed)
+{
+    const struct step *s = &net->steps[n];
+    for (int i = 0; i < s->n_in && allowed >> i && s->n_out == 1; i++) {
+        if (!(allowed >> i & 1) || s->in[i] < 0 || p->of[s->in[i]].kind != PLACE_ARENA)
+            continue;
+        int root = p->of[s->in[i]].root;
+        bool free = lives[root].last == n && lives[root].bytes == lives[s->out[0]].bytes &&
+                    stored_alike(&net->tensors[s->in[i]].desc, &net->tensors[s->out[0]].desc);
+        for (int k = 0; k < s->n_in && free; k++)
+            if (s->in[k] >= 0 && p->of[s->in[k]].root == root)
+                free = s->in[k] == s->in[i] && allowed >> k & 1;
+        if (free)
+            return s->in[i];
+    }
+    return -1;
+}
+
+/* Results take the place of inputs, step by step, so that a chain of such steps has one place; views follow. */
+static void overlay(const struct net *net, const struct place_wish *wishes, struct placement *p, struct item *lives)
+{
+    for (int n = 0; n < net->n_steps; n++) {
+        const struct step *s = &net->steps[n];
+        if (place_is_view(s)) {
+            p->of[s->out[0]].root = p->of[s->in[0]].root;
+            continue;
+        }
+        int input = overwritten(net, p, lives, n, wishes[n].in_place);
+        if (input < 0)
+            continue;
+        int root = p->of[input].root, out = s->out[0];
+        lives[root].last = lives[out].last;
+        p->of[out].root = root;
+    }
+}
+
+/* ---- offsets ---- */
+
+static bool together(const struct item *a, const struct item *b)
+{
+    return a->first <= b->last && b->first <= a->last;
+}
+
+static int by_order(const void *a, const void *b)
 {
     const struct item *x = a, *y = b;
-    if (x->bytes != y->bytes)
-        return x->bytes < y->bytes ? 1 : -1;
-    return x->tensor - y->tensor;
+    if (x->weight != y->weight)
+        return x->weight < y->weight ? 1 : -1;
+    return x->first != y->first ? x->first - y->first : x->tensor - y->tensor;
 }
 
 static int by_offset(const void *a, const void *b)
@@ -89,51 +157,118 @@ static size_t lowest_gap(struct item **busy, int n_busy, size_t bytes, size_t se
     return within_segment(at, bytes, segment);
 }
 
-static enum cq_err give_offsets(struct item *items, int n, size_t segment, struct placement *p)
+static void give_offsets(struct layout_try *t, size_t segment)
 {
-    struct item **busy = malloc(((size_t) n + 1) * sizeof *busy);
-    if (!busy)
-        return CQ_NOMEM;
-    enum cq_err err = CQ_OK;
-    for (int i = 0; i < n && !err; i++) {
+    qsort(t->items, (size_t) t->n, sizeof *t->items, by_order);
+    t->bytes = 0;
+    for (int i = 0; i < t->n; i++) {
         int n_busy = 0;
         for (int k = 0; k < i; k++)
-            if (items[k].first <= items[i].last && items[i].first <= items[k].last)
-                busy[n_busy++] = &items[k];
-        if (segment && items[i].bytes > segment)
-            err = CQ_OOM;
-        items[i].offset = lowest_gap(busy, n_busy, items[i].bytes, segment);
-        size_t end = items[i].offset + items[i].bytes;
-        p->arena_bytes = end > p->arena_bytes ? end : p->arena_bytes;
-        p->of[items[i].tensor].offset = items[i].offset;
+            if (together(&t->items[k], &t->items[i]))
+                t->busy[n_busy++] = &t->items[k];
+        t->items[i].offset = lowest_gap(t->busy, n_busy, t->items[i].bytes, segment);
+        size_t end = t->items[i].offset + t->items[i].bytes;
+        t->bytes = end > t->bytes ? end : t->bytes;
     }
-    free(busy);
+}
+
+static void keep(const struct layout_try *t, struct placement *p)
+{
+    p->arena_bytes = t->bytes;
+    for (int i = 0; i < t->n; i++) {
+        const struct item *it = &t->items[i];
+        if (it->tensor >= 0)
+            p->of[it->tensor].offset = it->offset;
+        else
+            p->scratch[it->first] = it->offset;
+    }
+}
+
+/* Sum of what is alive at each step, as differences between neighbours. */
+static enum cq_err find_bound(const struct item *items, int n, int n_steps, size_t *bound)
+{
+    size_t *change = calloc((size_t) n_steps + 2, sizeof *change), sum = 0;
+    if (!change)
+        return CQ_NOMEM;
+    for (int i = 0; i < n; i++) {
+        change[items[i].first] += items[i].bytes;
+        change[items[i].last + 1] -= items[i].bytes;
+    }
+    for (int s = 0; s < n_steps; s++) {
+        sum += change[s];           /* wraps on the way down, as unsigned numbers may */
+        *bound = sum > *bound ? sum : *bound;
+    }
+    free(change);
+    return CQ_OK;
+}
+
+/* Tensors that own memory, then scratch. */
+static int list_items(const struct net *net, const struct place_wish *wishes, const struct placement *p,
+                      const struct item *lives, struct item *items)
+{
+    int n = 0;
+    for (int t = 0; t < net->n_tensors; t++)
+        if (p->of[t].kind == PLACE_ARENA && p->of[t].root == t)
+            items[n++] = lives[t];
+    for (int s = 0; wishes && s < net->n_steps; s++)
+        if (wishes[s].scratch)
+            items[n++] = (struct item){.tensor = -1, .first = s, .last = s, .bytes = aligned(wishes[s].scratch)};
+    return n;
+}
+
+/* Largest first, or what takes the most bytes for the longest. */
+static void weigh(struct layout_try *t, bool by_life)
+{
+    for (int i = 0; i < t->n; i++) {
+        struct item *it = &t->items[i];
+        it->weight = (double) it->bytes * (by_life ? it->last - it->first + 1 : 1);
+    }
+}
+
+static enum cq_err place_items(const struct net *net, struct layout_try *t, size_t segment, struct placement *p)
+{
+    for (int i = 0; i < t->n; i++)
+        if (segment && t->items[i].bytes > segment)
+            return CQ_OOM;
+    enum cq_err err = find_bound(t->items, t->n, net->n_steps, &p->bound_bytes);
+    for (int i = 0; i < 2 * TRIES && !err && (!i || p->arena_bytes > p->bound_bytes); i++) {
+        if (i % TRIES == 0)
+            weigh(t, i > 0);
+        give_offsets(t, segment);
+        if (!i || t->bytes < p->arena_bytes)
+            keep(t, p);
+        for (int k = 0; k < t->n; k++)
+            if (t->items[k].offset + t->items[k].bytes > p->bound_bytes)
+                t->items[k].weight *= HEAVIER;
+    }
     return err;
 }
 
-enum cq_err place_tensors(const struct net *net, size_t segment, struct placement *out)
+enum cq_err place_tensors(const struct net *net, const struct place_wish *wishes, size_t segment,
+                          struct placement *out)
 {
-    struct placement p = {.of = calloc((size_t) net->n_tensors + 1, sizeof *p.of)};
-    struct item *items = malloc(((size_t) net->n_tensors + 1) * sizeof *items);
-    enum cq_err err = p.of && items ? CQ_OK : CQ_NOMEM;
+    size_t most = (size_t) net->n_tensors + (size_t) net->n_steps + 1;
+    struct placement p = {
+        .of = calloc((size_t) net->n_tensors + 1, sizeof *p.of),
+        .scratch = calloc((size_t) net->n_steps + 1, sizeof *p.scratch),
+    };
+    struct item *lives = malloc(((size_t) net->n_tensors + 1) * sizeof *lives);
+    struct layout_try t = {.items = malloc(most * sizeof *t.items), .busy = malloc(most * sizeof *t.busy)};
+    enum cq_err err = p.of && p.scratch && lives && t.items && t.busy ? CQ_OK : CQ_NOMEM;
     if (err)
         goto done;
     find_roots(net, &p);
-    find_lives(net, &p, items);
-    int n = 0;
-    for (int t = 0; t < net->n_tensors; t++) {
-        size_t bytes = aligned(tensor_bytes(&net->tensors[t].desc));
-        if (p.of[t].kind != PLACE_ARENA || p.of[t].root != t)
-            continue;
-        items[n] = items[t];
-        items[n++].bytes = bytes ? bytes : PLACE_ALIGN;
-    }
-    qsort(items, (size_t) n, sizeof *items, by_size);
-    err = give_offsets(items, n, segment / PLACE_ALIGN * PLACE_ALIGN, &p);
-    for (int t = 0; t < net->n_tensors && !err; t++)
-        p.of[t].offset = p.of[p.of[t].root].offset;
+    find_lives(net, &p, lives);
+    if (wishes)
+        overlay(net, wishes, &p, lives);
+    t.n = list_items(net, wishes, &p, lives, t.items);
+    err = place_items(net, &t, segment / PLACE_ALIGN * PLACE_ALIGN, &p);
+    for (int i = 0; i < net->n_tensors && !err; i++)
+        p.of[i].offset = p.of[p.of[i].root].offset;
 done:
-    free(items);
+    free(lives);
+    free(t.items);
+    free(t.busy);
     if (err)
         placement_finish(&p);
     else
@@ -144,5 +279,6 @@ done:
 void placement_finish(struct placement *p)
 {
     free(p->of);
+    free(p->scratch);
     *p = (struct placement){0};
 }

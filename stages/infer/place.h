@@ -2,7 +2,8 @@
  *
  * Offsets are found greedily, the largest tensor first, each at the lowest address that is free for as long as
  * it lives (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020). Views share
- * the place of what they look at.
+ * the place of what they look at; so does the result of a step whose kernel may write over an input that nobody
+ * reads any more. What a kernel needs as scratch lies in the same arena, for its one step.
  *
  * Thread-safety: pure.
  */
@@ -27,17 +28,26 @@ struct place {
     size_t offset;           /* in the staging buffer or in the arena */
 };
 
+/* What the kernel of a step allows and wants. */
+struct place_wish {
+    unsigned in_place;       /* kernel_class.in_place */
+    size_t scratch;          /* bytes */
+};
+
 struct placement {
     struct place *of;        /* per tensor; owned */
+    size_t *scratch;         /* per step: offset in the arena; owned */
     size_t arena_bytes, staging_bytes;
+    size_t bound_bytes;      /* no arena can be smaller: the largest sum of what is alive during one step */
 };
 
 /* Is the step only another look at the same memory? Such a step is not run. */
 bool place_is_view(const struct step *s);
 
-/* No tensor crosses a multiple of `segment` bytes in the arena (0: no such limit). CQ_OOM when a tensor is
- * larger than a segment; CQ_NOMEM. */
-enum cq_err place_tensors(const struct net *net, size_t segment, struct placement *out);
+/* No tensor crosses a multiple of `segment` bytes in the arena (0: no such limit). `wishes` has one entry per step,
+ * or is NULL. CQ_OOM when a tensor is larger than a segment; CQ_NOMEM. */
+enum cq_err place_tensors(const struct net *net, const struct place_wish *wishes, size_t segment,
+                          struct placement *out);
 void placement_finish(struct placement *p);
 
 #endif

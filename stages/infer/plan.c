@@ -1,4 +1,4 @@
-/* From a graph and shapes to a plan: lower, simplify, lay out, choose kernels, place. */
+/* From a graph and shapes to a plan: lower, simplify, lay out, choose kernels, place, list constants. */
 #include "stages/infer/plan.h"
 
 #include <stdlib.h>
@@ -119,7 +119,6 @@ static enum cq_err need_constants(struct plan *p, const struct device *dev, stru
     const struct kernel_class *k = ps->kernel;
     size_t packed = k->packed_bytes ? k->packed_bytes(dev, ps->inst) : 0;
     enum cq_err err = CQ_OK;
-    ps->packed = -1;
     if (packed) {
         struct weight_need need = {.key = weights_key(k, ps->inst), .bytes = packed, .kernel = k, .inst = ps->inst};
         err = add_need(p, &need, &ps->packed);
@@ -149,12 +148,13 @@ static enum cq_err choose_kernel(struct cq_log *log, struct plan *p, const struc
         cq_log_error(log, "node '%s' (%s): no kernel serves %s", s->name, s->type, op_kind_name(s->op.kind));
         return CQ_UNSUPPORTED;
     }
+    ps->packed = -1;
     ps->scratch = ps->kernel->scratch_bytes ? ps->kernel->scratch_bytes(dev, ps->inst) : 0;
     p->scratch_bytes = ps->scratch > p->scratch_bytes ? ps->scratch : p->scratch_bytes;
     p->host_steps += kernel_is_host(ps->kernel);
     p->flops += op_flops(ps->inst);
     p->n_steps++;
-    return need_constants(p, dev, ps);
+    return CQ_OK;
 }
 
 /* A step on a tensor without elements has nothing to do, and no buffer can be empty. */
@@ -184,6 +184,28 @@ static enum cq_err choose_kernels(struct cq_log *log, struct plan *p, const stru
     return CQ_OK;
 }
 
+static int net_step(const struct plan *p, int i)
+{
+    return (int) (p->steps[i].step - p->net.steps);
+}
+
+/* Addresses, with what the chosen kernels allow and want. */
+static enum cq_err place(struct plan *p, const struct device *dev)
+{
+    struct place_wish *wishes = calloc((size_t) p->net.n_steps + 1, sizeof *wishes);
+    if (!wishes)
+        return CQ_NOMEM;
+    for (int i = 0; i < p->n_steps; i++)
+        wishes[net_step(p, i)] = (struct place_wish){p->steps[i].kernel->in_place, p->steps[i].scratch};
+    enum cq_err err = place_tensors(&p->net, wishes, device_get_info(dev)->max_alloc_bytes, &p->places);
+    for (int i = 0; i < p->n_steps && !err; i++) {
+        p->steps[i].scratch_at = p->places.scratch[net_step(p, i)];
+        err = need_constants(p, dev, &p->steps[i]);
+    }
+    free(wishes);
+    return err;
+}
+
 enum cq_err plan_create(struct cq_log *log, struct device *dev, const struct graph *g, const struct plan_params *params,
                         const struct tensor_desc *exported, struct plan **out)
 {
@@ -199,9 +221,9 @@ enum cq_err plan_create(struct cq_log *log, struct device *dev, const struct gra
     if (!err)
         err = layout_choose(log, dev, &p->net);
     if (!err)
-        err = place_tensors(&p->net, device_get_info(dev)->max_alloc_bytes, &p->places);
-    if (!err)
         err = choose_kernels(log, p, dev);
+    if (!err)
+        err = place(p, dev);
     if (err)
         plan_destroy(&p);
     else
@@ -214,7 +236,9 @@ struct session_memory plan_memory(const struct plan *p)
     return (struct session_memory){
         .weights = p->weight_bytes,
         .activations = p->places.arena_bytes,
+        .activation_bound = p->places.bound_bytes,
         .scratch = p->scratch_bytes,
         .staging = p->places.staging_bytes,
+        .total = p->weight_bytes + p->places.arena_bytes + p->places.staging_bytes,
     };
 }

@@ -20,7 +20,7 @@ struct plan_step {
     struct op_inst *inst;        /* in the net's pool */
     struct kernel_bufs *bufs;    /* filled by the session before a run; in the net's pool */
     int packed;                  /* need that holds the packed constants, -1: none */
-    size_t scratch;
+    size_t scratch, scratch_at;  /* bytes, and their offset in the arena */
 };
 
 struct plan {
@@ -31,7 +31,7 @@ struct plan {
     struct weight_need *needs;   /* owned */
     int n_needs, max_needs;
     int *need_of;                /* per tensor: need that holds a constant as it is, -1: none; in the pool */
-    size_t scratch_bytes, weight_bytes;
+    size_t scratch_bytes, weight_bytes;   /* scratch: of the step that takes most */
     double flops;
     int host_steps;
 };

@@ -150,7 +150,6 @@ static enum cq_err plan_for_batch(struct session *s, int batch, struct session_p
 static void free_buffers(struct session *s)
 {
     session_free_arena(s);
-    device_free(&s->scratch);
     device_free(&s->staging);
     s->generation++;
 }
@@ -241,17 +240,12 @@ enum cq_err session_plan_memory(struct session *s, int batch, struct session_mem
     return err;
 }
 
-static size_t total_of(const struct session_memory *m)
-{
-    return m->weights + m->activations + m->scratch + m->staging;
-}
-
 static bool fits(struct session *s, int batch, size_t *bytes)
 {
     struct session_memory m;
     if (session_plan_memory(s, batch, &m))
         return false;
-    *bytes = total_of(&m);
+    *bytes = m.total;
     return !s->memory_limit || *bytes <= s->memory_limit;
 }
 

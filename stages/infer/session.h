@@ -40,8 +40,13 @@ struct session_params {
     bool skip_batch_check;
 };
 
-struct session_memory {
-    size_t weights, activations, scratch, staging;  /* bytes */
+struct session_memory {          /* bytes */
+    size_t weights;              /* packed, shared by all batch sizes */
+    size_t activations;          /* the arena: all that is computed, scratch included */
+    size_t activation_bound;     /* what no arena could do without: the most that is alive during one operator */
+    size_t scratch;              /* of the operator that takes most; within activations */
+    size_t staging;              /* the inputs */
+    size_t total;                /* weights, activations and staging */
 };
 
 /* `model` and `dev` are borrowed and must outlive the session. */

@@ -39,7 +39,7 @@ struct session {
     struct device_mem **arena;       /* segments of segment_bytes each, the last one shorter */
     int n_arena;
     size_t arena_bytes, segment_bytes;
-    struct device_mem *scratch, *staging;
+    struct device_mem *staging;
     int generation;                  /* grows when a buffer of the session is replaced */
 
     struct session_result *results;  /* one per output of the model */

@@ -54,20 +54,23 @@ static enum cq_err grow_buffer(struct session *s, struct device_mem **mem, size_
 static enum cq_err grow_buffers(struct session *s, const struct plan *p)
 {
     struct session_memory m = plan_memory(p);
-    size_t total = m.weights + m.activations + m.scratch + m.staging;
-    if (s->memory_limit && total > s->memory_limit) {
-        cq_log_error(s->log, "this batch needs %zu MiB of device memory, more than the limit of %zu MiB", total >> 20,
-                     s->memory_limit >> 20);
+    if (s->memory_limit && m.total > s->memory_limit) {
+        cq_log_error(s->log, "this batch needs %zu bytes of device memory, the limit is %zu", m.total, s->memory_limit);
         return CQ_OOM;
     }
     enum cq_err err = weights_ensure(&s->weights, p->needs, p->n_needs);
     if (!err)
         err = grow_arena(s, m.activations);
     if (!err)
-        err = grow_buffer(s, &s->scratch, m.scratch);
-    if (!err)
         err = grow_buffer(s, &s->staging, m.staging);
     return err;
+}
+
+static struct mem_ref arena_ref(const struct session *s, size_t offset)
+{
+    if (!s->n_arena)
+        return (struct mem_ref){0};
+    return (struct mem_ref){s->arena[offset / s->segment_bytes], offset % s->segment_bytes};
 }
 
 struct mem_ref session_mem(const struct session *s, const struct plan *p, int tensor)
@@ -77,9 +80,7 @@ struct mem_ref session_mem(const struct session *s, const struct plan *p, int te
     const struct place *place = &p->places.of[tensor];
     switch (place->kind) {
     case PLACE_ARENA:
-        if (!s->n_arena)
-            break;
-        return (struct mem_ref){s->arena[place->offset / s->segment_bytes], place->offset % s->segment_bytes};
+        return arena_ref(s, place->offset);
     case PLACE_STAGING:
         return (struct mem_ref){s->staging, place->offset};
     case PLACE_CONSTANT:
@@ -99,7 +100,7 @@ static void bind_step(const struct session *s, const struct plan *p, struct plan
     for (int i = 0; i < ps->step->n_out; i++)
         ps->bufs->out[i] = session_mem(s, p, ps->step->out[i]);
     ps->bufs->packed = ps->packed >= 0 ? weights_find(&s->weights, &p->needs[ps->packed].key) : (struct mem_ref){0};
-    ps->bufs->scratch = ps->scratch ? (struct mem_ref){s->scratch, 0} : (struct mem_ref){0};
+    ps->bufs->scratch = ps->scratch ? arena_ref(s, ps->scratch_at) : (struct mem_ref){0};
 }
 
 enum cq_err session_bind(struct session *s, struct session_plan *sp)
