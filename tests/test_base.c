@@ -1,5 +1,6 @@
 /* The floor: buffers and their bounded reader, log, clock, error codes. */
 #include <errno.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 
 #include "kernels/base/buf.h"
 #include "kernels/base/clock.h"
+#include "kernels/base/half.h"
 #include "kernels/base/log.h"
 
 static void values_come_back_as_they_went_in(void **state)
@@ -169,6 +171,23 @@ static void every_code_has_a_text(void **state)
     assert_int_equal(cq_err_errno(EIO), CQ_IO);
 }
 
+static void halves_round_once_to_even(void **state)
+{
+    (void) state;
+    for (unsigned h = 0; h < 0x10000; h++)
+        if ((h & 0x7fff) <= 0x7c00)
+            assert_int_equal(cq_half_from_double((double) cq_half_to_float((uint16_t) h)), h);
+    assert_true(isnan(cq_half_to_float(cq_half_from_double(NAN))));
+    assert_true(cq_half_to_float(0x3c00) == 1.0f && cq_half_to_float(0xc000) == -2.0f);
+    assert_int_equal(cq_half_from_double(1 + 0x1p-11), 0x3c00);             /* halfway: to the even one */
+    assert_int_equal(cq_half_from_double(1 + 3 * 0x1p-11), 0x3c02);
+    assert_int_equal(cq_half_from_double(1 + 0x1p-11 + 0x1p-40), 0x3c01);   /* a float between would say 0x3c00 */
+    assert_int_equal(cq_half_from_double(0x1p-25), 0);
+    assert_int_equal(cq_half_from_double(0x1.8p-25), 1);
+    assert_int_equal(cq_half_from_double(65519), 0x7bff);
+    assert_int_equal(cq_half_from_double(-65520), 0xfc00);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +198,7 @@ int main(void)
         cmocka_unit_test(log_keeps_the_last_error_and_drops_what_is_too_fine),
         cmocka_unit_test(times_are_rfc3339),
         cmocka_unit_test(every_code_has_a_text),
+        cmocka_unit_test(halves_round_once_to_even),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "kernels/base/half.h"
+
 static ref_fn *const table[OP_KIND_COUNT] = {
     [OP_CONV] = ref_conv,
     [OP_CONV_TRANSPOSE] = ref_conv_transpose,
@@ -75,7 +77,7 @@ double ref_load(const void *p, enum dtype type, int64_t i)
     case DT_F64:
         return ((const double *) p)[i];
     case DT_F16:
-        return (double) ((const _Float16 *) p)[i];
+        return (double) cq_half_to_float(((const uint16_t *) p)[i]);
     case DT_U64:
         return (double) ((const uint64_t *) p)[i];
     default:
@@ -124,7 +126,7 @@ void ref_store(void *p, enum dtype type, int64_t i, double v)
         ((double *) p)[i] = v;
         break;
     case DT_F16:
-        ((_Float16 *) p)[i] = (_Float16) v;
+        ((uint16_t *) p)[i] = cq_half_from_double(v);
         break;
     case DT_BOOL:
         ((uint8_t *) p)[i] = v != 0;

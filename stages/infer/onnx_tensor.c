@@ -15,6 +15,7 @@
 
 #include <onnx.pb-c.h>
 
+#include "kernels/base/half.h"
 #include "kernels/base/log.h"
 #include "stages/infer/graph.h"
 #include "stages/infer/onnx.h"
@@ -194,22 +195,6 @@ static enum cq_err narrow_fields(struct onnx_reader *r, const tensor_proto *t, c
     return CQ_OK;
 }
 
-static float half_to_float(uint16_t h)
-{
-    uint32_t sign = (uint32_t) (h & 0x8000) << 16, exponent = (h >> 10) & 31, mantissa = h & 0x3ff, bits;
-    if (exponent == 31)
-        bits = sign | 0x7f800000 | mantissa << 13;
-    else if (exponent)
-        bits = sign | (exponent + 112) << 23 | mantissa << 13;
-    else {
-        float tiny = (float) mantissa * 0x1p-24f;
-        return sign ? -tiny : tiny;
-    }
-    float out;
-    memcpy(&out, &bits, sizeof out);
-    return out;
-}
-
 static enum cq_err halves_to_float(struct onnx_reader *r, bool brain, struct constant *c, const uint8_t *data)
 {
     size_t n = (size_t) tensor_elems(&c->desc);
@@ -223,7 +208,7 @@ static enum cq_err halves_to_float(struct onnx_reader *r, bool brain, struct con
         if (brain)
             memcpy(&out[i], &wide, sizeof wide);
         else
-            out[i] = half_to_float(h);
+            out[i] = cq_half_to_float(h);
     }
     c->desc.type = DT_F32;
     c->data = out;
