@@ -44,6 +44,11 @@ enum { OP_MAX_INPUTS = 64, OP_MAX_OUTPUTS = 32, OP_SPATIAL = 3 };
     X(PAD)           /* x, value (scalar)? -> y; u.pad */                                                    \
     X(GATHER)        /* x, indices -> y along u.axis.axis */                                                 \
     X(GATHER_ELEMENTS)/* x, indices -> y along u.axis.axis */                                                \
+    X(GATHER_ND)     /* x, indices [...,K] -> y; the first u.axis.axis dimensions of both run together */    \
+    X(SCATTER_ELEMENTS)/* x, indices, updates (shape of indices) -> x changed along u.scatter.axis */        \
+    X(SCATTER_ND)    /* x, indices [...,K], updates -> x changed; u.scatter */                               \
+    X(CUM_SUM)       /* x -> y along u.scan.axis */                                                          \
+    X(DET)           /* x [...,N,N] -> y [...] */                                                            \
     X(RESIZE)        /* x -> y; u.resize */                                                                  \
     X(GRID_SAMPLE)   /* x [N,C,..], positions [N,..,s] in -1..1, the last dimension's first -> y; u.sample */    \
     X(ROI_ALIGN)     /* x [N,C,H,W], boxes [R,4] x0 y0 x1 y1, image of each [R] -> y [R,C,h,w]; u.roi */         \
@@ -152,6 +157,9 @@ struct op {
         enum unary unary;
         enum binary binary;
         struct { int axis; bool flag; } axis;
+        struct { int axis; bool combine; /* with what is there, by fn: BIN_ADD, _MUL, _MIN, _MAX */
+                 enum binary fn; } scatter;
+        struct { int axis; bool exclusive, reverse; } scan;
         struct { enum reduce fn; uint32_t axes; /* bit per dimension */ bool keepdims; } reduce;
         struct { int64_t start[TENSOR_MAX_RANK]; int64_t step[TENSOR_MAX_RANK]; } slice;
         int perm[TENSOR_MAX_RANK];

@@ -8,7 +8,7 @@ static double pick(bool first, double a, double b)
     return isnan(a) || isnan(b) ? NAN : first ? a : b;
 }
 
-static double of_doubles(enum binary fn, double a, double b)
+double ref_binary_of(enum binary fn, double a, double b)
 {
     switch (fn) {
     case BIN_ADD: return a + b;
@@ -62,7 +62,7 @@ static int64_t shift(int64_t a, int64_t b, bool left)
     return (int64_t) (left ? (uint64_t) a << b : (uint64_t) a >> b);
 }
 
-static int64_t of_ints(enum binary fn, int64_t a, int64_t b)
+int64_t ref_binary_of_ints(enum binary fn, int64_t a, int64_t b)
 {
     switch (fn) {
     case BIN_ADD: return (int64_t) ((uint64_t) a + (uint64_t) b);
@@ -105,9 +105,9 @@ enum cq_err ref_binary(const struct op_inst *inst, const void *const *in, void *
             int64_t divisor = ref_load_int(in[1], b->type, ib);
             if (!divisor && divides(fn))
                 return CQ_INVALID;
-            ref_store_int(out[0], y->type, i, of_ints(fn, ref_load_int(in[0], a->type, ia), divisor));
+            ref_store_int(out[0], y->type, i, ref_binary_of_ints(fn, ref_load_int(in[0], a->type, ia), divisor));
         } else {
-            double v = of_doubles(fn, ref_load(in[0], a->type, ia), ref_load(in[1], b->type, ib));
+            double v = ref_binary_of(fn, ref_load(in[0], a->type, ia), ref_load(in[1], b->type, ib));
             ref_store(out[0], y->type, i, ref_act(inst->op, v));
         }
     }

@@ -1,7 +1,7 @@
-/* Gather and GatherElements; a negative index counts from the end, one outside is CQ_INVALID. */
+/* Gather, GatherElements and GatherND; a negative index counts from the end, one outside is CQ_INVALID. */
 #include "kernels/ref/ref.h"
 
-static bool resolve(const void *indices, enum dtype type, int64_t i, int64_t n, int64_t *index)
+bool ref_index(const void *indices, enum dtype type, int64_t i, int64_t n, int64_t *index)
 {
     *index = ref_load_int(indices, type, i);
     if (*index < 0)
@@ -19,7 +19,7 @@ enum cq_err ref_gather(const struct op_inst *inst, const void *const *in, void *
     for (int64_t o = 0; o < outer; o++)
         for (int64_t k = 0; k < count; k++) {
             int64_t index;
-            if (!resolve(in[1], inst->in[1].type, k, n, &index))
+            if (!ref_index(in[1], inst->in[1].type, k, n, &index))
                 return CQ_INVALID;
             for (int64_t i = 0; i < inner; i++, to++)
                 ref_move(out[0], to, in[0], (o * n + index) * inner + i, size);
@@ -36,9 +36,32 @@ enum cq_err ref_gather_elements(const struct op_inst *inst, const void *const *i
         int64_t from[TENSOR_MAX_RANK];
         for (int d = 0; d < x->rank; d++)
             from[d] = at[d];
-        if (!resolve(in[1], inst->in[1].type, i, x->dim[axis], &from[axis]))
+        if (!ref_index(in[1], inst->in[1].type, i, x->dim[axis], &from[axis]))
             return CQ_INVALID;
         ref_move(out[0], i, in[0], ref_at(x, from), dtype_size(x->type));
+    }
+    return CQ_OK;
+}
+
+/* Each index tuple names a block of the dimensions that it leaves open. */
+enum cq_err ref_gather_nd(const struct op_inst *inst, const void *const *in, void *const *out)
+{
+    const struct tensor_desc *x = &inst->in[0], *d = &inst->in[1];
+    int batch_dims = inst->op->u.axis.axis, last = d->rank - 1;
+    int64_t depth = d->dim[last], tuples = ref_span(d, 0, last);
+    if (batch_dims + depth > x->rank)
+        return CQ_INVALID;
+    int64_t block = ref_span(x, batch_dims + (int) depth, x->rank), per_batch = ref_span(d, batch_dims, last);
+    for (int64_t t = 0; t < tuples; t++) {
+        int64_t from = t / per_batch;
+        for (int k = 0; k < depth; k++) {
+            int64_t n = x->dim[batch_dims + k], index;
+            if (!ref_index(in[1], d->type, t * depth + k, n, &index))
+                return CQ_INVALID;
+            from = from * n + index;
+        }
+        for (int64_t i = 0; i < block; i++)
+            ref_move(out[0], t * block + i, in[0], from * block + i, dtype_size(x->type));
     }
     return CQ_OK;
 }

@@ -16,7 +16,8 @@ typedef enum cq_err ref_fn(const struct op_inst *inst, const void *const *in, vo
 /* One function per operator kind. CQ_UNSUPPORTED: a type or attribute that it does not know. */
 ref_fn ref_conv, ref_conv_transpose, ref_pool, ref_matmul, ref_gemm, ref_unary, ref_binary, ref_where, ref_cast,
     ref_softmax, ref_reduce, ref_arg, ref_concat, ref_split, ref_slice, ref_transpose, ref_copy, ref_expand, ref_tile,
-    ref_pad, ref_gather, ref_gather_elements, ref_resize, ref_grid_sample, ref_roi_align, ref_batch_norm, ref_instance_norm, ref_layer_norm, ref_lrn,
+    ref_pad, ref_gather, ref_gather_elements, ref_gather_nd, ref_scatter_elements, ref_scatter_nd, ref_cum_sum,
+    ref_det, ref_resize, ref_grid_sample, ref_roi_align, ref_batch_norm, ref_instance_norm, ref_layer_norm, ref_lrn,
     ref_prelu, ref_depth_to_space, ref_space_to_depth, ref_topk, ref_reorder, ref_image;
 
 bool ref_is_float(enum dtype type);
@@ -36,6 +37,13 @@ void ref_move(void *dst, int64_t i, const void *src, int64_t j, size_t size);
 /* The fused activation of `op` on x; the unary function `fn` with parameters a and b. */
 double ref_act(const struct op *op, double x);
 double ref_unary_of(enum unary fn, float a, float b, double x);
+
+/* The binary function `fn`; of integers it wraps, and a divisor must not be 0. */
+double ref_binary_of(enum binary fn, double a, double b);
+int64_t ref_binary_of_ints(enum binary fn, int64_t a, int64_t b);
+
+/* Reads index i, in which a negative one counts from the end of n elements; false when it is outside. */
+bool ref_index(const void *indices, enum dtype type, int64_t i, int64_t n, int64_t *index);
 
 /* Steps to the next coordinate in row-major order; wraps to all zero after the last. */
 void ref_advance(const struct tensor_desc *d, int64_t at[TENSOR_MAX_RANK]);

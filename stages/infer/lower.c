@@ -12,6 +12,7 @@ static const struct lower_op *const families[] = {
     lower_ops_elementwise, lower_ops_conv, lower_ops_view, lower_ops_move, lower_ops_math, lower_ops_norm,
     lower_ops_resize, lower_ops_recurrent,
     lower_ops_sample,
+    lower_ops_index,
 };
 
 static const struct lower_op *find_op(const struct node *n)

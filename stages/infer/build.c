@@ -1,0 +1,217 @@
+/* See build.h. */
+#include "stages/infer/build.h"
+
+#include <string.h>
+
+static int fail(struct build *b, enum cq_err err)
+{
+    b->err = b->err ? b->err : err;
+    return -1;
+}
+
+int build_in(struct build *b, int i)
+{
+    int t = b->err ? -1 : lower_in(b->c, i);
+    if (t < 0 && !b->err)
+        return fail(b, lower_fail(b->c, "has no input %d", i));
+    return t;
+}
+
+struct tensor_desc build_desc(const struct build *b, int tensor)
+{
+    return b->err || tensor < 0 ? (struct tensor_desc){0} : b->c->net->tensors[tensor].desc;
+}
+
+enum cq_err build_bind(struct build *b, int i, int tensor)
+{
+    if (!b->err)
+        lower_bind(b->c, i, tensor);
+    return b->err;
+}
+
+int build_constant(struct build *b, const struct tensor_desc *d, const void *data)
+{
+    if (b->err)
+        return -1;
+    if (!desc_valid(d))
+        return fail(b, lower_fail(b->c, "its result would be impossibly large"));
+    int t = lower_constant(b->c, d, data);
+    return t < 0 ? fail(b, CQ_NOMEM) : t;
+}
+
+int build_scalar(struct build *b, enum dtype type, double v)
+{
+    int t = build_constant(b, &(struct tensor_desc){.type = DT_F64}, &v);
+    return build_cast(b, t, type);
+}
+
+int build_counting(struct build *b, int64_t n, int rank, int axis)
+{
+    struct tensor_desc d = {.type = DT_I64, .rank = rank};
+    if (b->err)
+        return -1;
+    for (int i = 0; i < rank; i++)
+        d.dim[i] = i == axis ? n : 1;
+    int64_t *data = desc_valid(&d) ? net_constant_room(b->c->net, tensor_bytes(&d)) : NULL;
+    int t = data ? net_tensor(b->c->net, b->c->node->name, &d) : -1;
+    if (t < 0)
+        return fail(b, CQ_NOMEM);
+    for (int64_t i = 0; i < n; i++)
+        data[i] = i;
+    b->c->net->tensors[t].data = data;
+    return t;
+}
+
+int build_step(struct build *b, const struct op *op, const int *in, int n_in, const struct tensor_desc *y)
+{
+    int out;
+    if (b->err)
+        return -1;
+    enum cq_err err = lower_emit(b->c, op, in, n_in, y, 1, &out);
+    return err ? fail(b, err) : out;
+}
+
+int build_unary(struct build *b, enum unary fn, int x)
+{
+    struct tensor_desc y = build_desc(b, x);
+    if (fn == UN_NOT || fn == UN_ISNAN || fn == UN_ISINF)
+        y.type = DT_BOOL;
+    return build_step(b, &(struct op){.kind = OP_UNARY, .u.unary = fn}, &x, 1, &y);
+}
+
+/* False, with the error set, when the shapes do not fit. */
+static bool broadcast_all(struct build *b, const int *in, int n, struct tensor_desc *y)
+{
+    *y = build_desc(b, in[n - 1]);
+    for (int i = n - 2; i >= 0 && !b->err; i--) {
+        struct tensor_desc x = build_desc(b, in[i]);
+        char tx[TENSOR_TEXT_SIZE], ty[TENSOR_TEXT_SIZE];
+        if (!broadcast(&x, y, y))
+            fail(b, lower_fail(b->c, "%s and %s do not broadcast", tensor_text(&x, tx), tensor_text(y, ty)));
+    }
+    return !b->err;
+}
+
+int build_binary(struct build *b, enum binary fn, int x, int y)
+{
+    struct tensor_desc out;
+    if (b->err || !broadcast_all(b, (int[]){x, y}, 2, &out))
+        return -1;
+    if (fn >= BIN_EQUAL && fn <= BIN_GREATER_EQUAL)
+        out.type = DT_BOOL;
+    return build_step(b, &(struct op){.kind = OP_BINARY, .u.binary = fn}, (int[]){x, y}, 2, &out);
+}
+
+int build_where(struct build *b, int cond, int x, int y)
+{
+    int in[] = {cond, x, y};
+    struct tensor_desc out;
+    if (b->err || !broadcast_all(b, in, 3, &out))
+        return -1;
+    out.type = build_desc(b, x).type;
+    return build_step(b, &(struct op){.kind = OP_WHERE}, in, 3, &out);
+}
+
+int build_cast(struct build *b, int x, enum dtype type)
+{
+    struct tensor_desc y = build_desc(b, x);
+    if (y.type == type)
+        return x;
+    y.type = type;
+    return build_step(b, &(struct op){.kind = OP_CAST}, &x, 1, &y);
+}
+
+static struct tensor_desc without(const struct tensor_desc *x, uint32_t axes, bool keep)
+{
+    struct tensor_desc y = {.type = x->type};
+    for (int i = 0; i < x->rank; i++) {
+        bool gone = axes >> i & 1;
+        if (!gone || keep)
+            y.dim[y.rank++] = gone ? 1 : x->dim[i];
+    }
+    return y;
+}
+
+int build_reduce(struct build *b, enum reduce fn, int x, uint32_t axes, bool keep)
+{
+    struct tensor_desc d = build_desc(b, x), y = without(&d, axes, keep);
+    struct op op = {.kind = OP_REDUCE, .u.reduce = {.fn = fn, .axes = axes, .keepdims = keep}};
+    return build_step(b, &op, &x, 1, &y);
+}
+
+int build_arg_max(struct build *b, int x, int axis)
+{
+    struct tensor_desc d = build_desc(b, x), y = without(&d, 1u << axis, true);
+    y.type = DT_I64;
+    return build_step(b, &(struct op){.kind = OP_ARG, .u.axis.axis = axis}, &x, 1, &y);
+}
+
+int build_softmax(struct build *b, int x, int axis, bool log)
+{
+    struct tensor_desc d = build_desc(b, x);
+    return build_step(b, &(struct op){.kind = OP_SOFTMAX, .u.axis = {axis, log}}, &x, 1, &d);
+}
+
+int build_transpose(struct build *b, int x, const int *perm)
+{
+    struct tensor_desc d = build_desc(b, x), y = d;
+    struct op op = {.kind = OP_TRANSPOSE};
+    bool moves = false;
+    for (int i = 0; i < d.rank; i++) {
+        op.u.perm[i] = perm[i];
+        y.dim[i] = d.dim[perm[i]];
+        moves = moves || perm[i] != i;
+    }
+    return moves ? build_step(b, &op, &x, 1, &y) : x;
+}
+
+int build_slice(struct build *b, int x, int axis, int64_t start, int64_t step, int64_t count)
+{
+    struct tensor_desc y = build_desc(b, x);
+    struct op op = {.kind = OP_SLICE};
+    if (start == 0 && step == 1 && count == y.dim[axis])
+        return x;
+    for (int i = 0; i < y.rank; i++)
+        op.u.slice.step[i] = 1;
+    op.u.slice.start[axis] = start;
+    op.u.slice.step[axis] = step;
+    y.dim[axis] = count;
+    return build_step(b, &op, &x, 1, &y);
+}
+
+int build_matmul(struct build *b, int x, int y)
+{
+    struct tensor_desc dx = build_desc(b, x), dy = build_desc(b, y), out;
+    if (b->err)
+        return -1;
+    int64_t columns = dy.dim[dy.rank - 1];
+    dy.dim[dy.rank - 2] = dx.dim[dx.rank - 2];
+    dy.dim[dy.rank - 1] = dx.dim[dx.rank - 1];
+    if (!broadcast(&dx, &dy, &out))
+        return fail(b, lower_fail(b->c, "its matrices do not multiply"));
+    out.dim[out.rank - 1] = columns;
+    return build_step(b, &(struct op){.kind = OP_MATMUL}, (int[]){x, y}, 2, &out);
+}
+
+static struct tensor_desc reshaped(const struct build *b, int x, int rank, const int64_t *dim)
+{
+    struct tensor_desc d = {.type = build_desc(b, x).type, .rank = rank};
+    memcpy(d.dim, dim, (size_t) rank * sizeof *dim);
+    return d;
+}
+
+int build_view(struct build *b, int x, int rank, const int64_t *dim)
+{
+    struct tensor_desc now = build_desc(b, x), d = reshaped(b, x, rank, dim);
+    int out;
+    if (b->err || tensor_same_shape(&now, &d))
+        return b->err ? -1 : x;
+    enum cq_err err = lower_view(b->c, x, &d, &out);
+    return err ? fail(b, err) : out;
+}
+
+int build_expand(struct build *b, int x, int rank, const int64_t *dim)
+{
+    struct tensor_desc now = build_desc(b, x), d = reshaped(b, x, rank, dim);
+    return tensor_same_shape(&now, &d) ? x : build_step(b, &(struct op){.kind = OP_EXPAND}, &x, 1, &d);
+}
