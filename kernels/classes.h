@@ -11,6 +11,7 @@ extern const struct kernel_class kernel_binary_rows, kernel_binary_blocks, kerne
 extern const struct kernel_class kernel_unary_flat, kernel_cast_flat, kernel_where_rows, kernel_batch_norm;
 extern const struct kernel_class kernel_pool_max, kernel_pool_global, kernel_pool_avg, kernel_pool_l2;
 extern const struct kernel_class kernel_resize_table;
+extern const struct kernel_class kernel_grid_sample, kernel_roi_align;
 extern const struct kernel_class kernel_gemm_packed, kernel_gemm_tile, kernel_matmul_packed, kernel_matmul_tile;
 extern const struct kernel_class kernel_reduce, kernel_softmax, kernel_arg_one, kernel_instance_norm, kernel_layer_norm;
 extern const struct kernel_class kernel_move_concat, kernel_lanes_concat, kernel_move_split, kernel_lanes_split,

@@ -40,6 +40,8 @@ const struct kernel_class *const kernel_classes[] = {
     &kernel_pool_avg,
     &kernel_pool_l2,
     &kernel_resize_table,
+    &kernel_grid_sample,
+    &kernel_roi_align,
     &kernel_gemm_packed,
     &kernel_gemm_tile,
     &kernel_matmul_packed,
