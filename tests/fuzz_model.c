@@ -57,7 +57,7 @@ static void plan(struct cq_log *log, const struct graph *g, struct tensor_desc *
     if (!err)
         err = pass_run_all(log, &net);
     if (!err)
-        place_tensors(&net, SEGMENT, &places);
+        place_tensors(&net, NULL, SEGMENT, &places);
     placement_finish(&places);
     net_finish(&net);
     net_finish(&exported);
