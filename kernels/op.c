@@ -51,10 +51,12 @@ double op_flops(const struct op_inst *inst)
 {
     switch (inst->op->kind) {
     case OP_CONV:
+    case OP_CONV_INT:
         return conv_flops(inst);
     case OP_CONV_TRANSPOSE:
         return conv_transpose_flops(inst);
     case OP_MATMUL:
+    case OP_MATMUL_INT:
     case OP_GEMM:
         return matmul_flops(inst);
     case OP_POOL_MAX:
@@ -69,6 +71,8 @@ double op_flops(const struct op_inst *inst)
         return elems(&inst->in[0]);
     case OP_BATCH_NORM:
     case OP_PRELU:
+    case OP_QUANTIZE:
+    case OP_DEQUANTIZE:
         return 2 * elems(&inst->out[0]);
     case OP_SOFTMAX:
     case OP_INSTANCE_NORM:

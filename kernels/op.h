@@ -60,8 +60,23 @@ enum { OP_MAX_INPUTS = 64, OP_MAX_OUTPUTS = 32, OP_SPATIAL = 3 };
     X(DEPTH_TO_SPACE)/* x -> y; u.axis.axis = block size, u.axis.flag = CRD */                               \
     X(SPACE_TO_DEPTH)/* x -> y; u.axis.axis = block size */                                                  \
     X(TOPK)          /* x -> values, indices (int64); u.topk */                                              \
+    X(QUANTIZE)      /* x (float), scale (float), zero (y's type)? -> y of 8 or 16 bits; u.quant */          \
+    X(DEQUANTIZE)    /* x (8 or 16 bits, int32), scale (float), zero (x's type)? -> y (float); u.quant */    \
+    X(CONV_INT)      /* x [N,C,...], w [M,C/group,...], integers, see below; u.conv */                       \
+    X(MATMUL_INT)    /* a [...,M,K], b [...,K,N], integers, see below */                                     \
     X(REORDER)       /* x -> y: PLAIN <-> BLOCKED, float32 */                                                \
     X(IMAGE)         /* u8 frames [N,H,W,C] -> float32 or float16 [N,C,H,W] or [N,H,W,C]; u.image */
+
+/* Sums of integers: OP_CONV_INT and OP_MATMUL_INT.
+ *
+ * Inputs: the two factors, of 8 bits, signed or not, each on its own; their zero points (of the factor's type; one,
+ * or one per output channel of w, row of a, column of b); a bias (int32, one per output channel or column); a
+ * multiplier (float32, one, or one per output channel or column); y's zero point (one). All but the factors may
+ * be absent, which means 0 and, for the multiplier, 1.
+ * sum = bias + sum of (x - x_zero)*(w - w_zero) in int32, where padding holds the zero point of x. y is, by its
+ * type: int32, the sum; float32, the sum times the multiplier; 8 bits, that product in float32, rounded to the
+ * nearest (even) integer, plus y's zero point, saturated: what ONNX Runtime computes for QLinearConv. */
+enum { SUM_X, SUM_W, SUM_X_ZERO, SUM_W_ZERO, SUM_BIAS, SUM_SCALE, SUM_Y_ZERO, SUM_INPUTS };
 
 enum op_kind {
 #define X(kind) OP_##kind,
@@ -170,6 +185,8 @@ struct op {
         struct { float epsilon; int axis; float alpha, beta, bias; int size; } norm;
         struct { float alpha, beta; bool trans_a, trans_b; } gemm;
         struct { int axis; bool largest, sorted; int64_t k; } topk;
+        struct { int axis; int64_t block; /* scale has one value per `block` elements along axis; 0: one value for
+                                             all, or one per element along axis */ } quant;
         struct { float mean[4], scale[4]; /* y = (x - mean)*scale per channel */ bool nhwc; } image;
     } u;
 };

@@ -102,13 +102,13 @@ static void test_unknown_operator(void **state)
     expect_failure(p, CQ_UNSUPPORTED, "Frobnicate", "'r'");
 }
 
-static void test_quantised_is_named(void **state)
+static void test_blocked_layout_is_named(void **state)
 {
     (void) state;
     Onnx__ModelProto *p = small_model();
-    free(p->graph->node[2]->op_type);
-    p->graph->node[2]->op_type = strdup("QLinearConv");
-    expect_failure(p, CQ_UNSUPPORTED, "test: operator QLinearConv (node 'r')", "float version");
+    free(p->graph->node[2]->domain);
+    p->graph->node[2]->domain = strdup("com.microsoft.nchwc");
+    expect_failure(p, CQ_UNSUPPORTED, "test: operator com.microsoft.nchwc.Relu (node 'r')", "level 'extended'");
 }
 
 static void test_wrong_weights(void **state)
@@ -365,7 +365,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small_model),      cmocka_unit_test(test_unknown_operator),
-        cmocka_unit_test(test_quantised_is_named), cmocka_unit_test(test_wrong_weights),
+        cmocka_unit_test(test_blocked_layout_is_named), cmocka_unit_test(test_wrong_weights),
         cmocka_unit_test(test_cycle),            cmocka_unit_test(test_missing_input),
         cmocka_unit_test(test_two_makers),       cmocka_unit_test(test_wrong_size),
         cmocka_unit_test(test_huge_dims),        cmocka_unit_test(test_nodes_out_of_order),

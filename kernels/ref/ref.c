@@ -46,6 +46,10 @@ static ref_fn *const table[OP_KIND_COUNT] = {
     [OP_DEPTH_TO_SPACE] = ref_depth_to_space,
     [OP_SPACE_TO_DEPTH] = ref_space_to_depth,
     [OP_TOPK] = ref_topk,
+    [OP_QUANTIZE] = ref_quantize,
+    [OP_DEQUANTIZE] = ref_dequantize,
+    [OP_CONV_INT] = ref_conv_int,
+    [OP_MATMUL_INT] = ref_matmul_int,
     [OP_REORDER] = ref_reorder,
     [OP_IMAGE] = ref_image,
 };

@@ -19,6 +19,7 @@ ref_fn ref_conv, ref_conv_transpose, ref_pool, ref_matmul, ref_gemm, ref_unary, 
     ref_pad, ref_gather, ref_gather_elements, ref_gather_nd, ref_scatter_elements, ref_scatter_nd, ref_cum_sum,
     ref_det, ref_resize, ref_grid_sample, ref_roi_align, ref_batch_norm, ref_instance_norm, ref_layer_norm, ref_lrn,
     ref_prelu, ref_depth_to_space, ref_space_to_depth, ref_topk, ref_reorder, ref_image;
+ref_fn ref_quantize, ref_dequantize, ref_conv_int, ref_matmul_int;
 
 bool ref_is_float(enum dtype type);
 
@@ -33,6 +34,10 @@ void ref_store_int(void *p, enum dtype type, int64_t i, int64_t v);
 
 /* dst[i] = src[j] for elements of `size` bytes. */
 void ref_move(void *dst, int64_t i, const void *src, int64_t j, size_t size);
+
+/* v rounded to the nearest (even) integer, plus zero, saturated to an integer type of at most 32 bits; NaN gives its
+ * lowest value. */
+int64_t ref_saturate(double v, int64_t zero, enum dtype type);
 
 /* The fused activation of `op` on x; the unary function `fn` with parameters a and b. */
 double ref_act(const struct op *op, double x);

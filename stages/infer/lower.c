@@ -13,26 +13,23 @@ static const struct lower_op *const families[] = {
     lower_ops_resize, lower_ops_recurrent,
     lower_ops_sample,
     lower_ops_index,
+    lower_ops_quant,
 };
 
 static const struct lower_op *find_op(const struct node *n)
 {
-    if (*n->domain)
-        return NULL;
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         for (const struct lower_op *op = families[f]; op->type; op++)
-            if (!strcmp(op->type, n->type))
+            if (!strcmp(op->type, n->type) && !strcmp(op->domain ? op->domain : "", n->domain))
                 return op;
     return NULL;
 }
 
-/* What the user of a model with such an operator can do; a type that contains `word`. */
+/* What the user of a model with such an operator can do; a type or domain that contains `word`. */
 static const char *advice_on(const struct node *n)
 {
     static const struct { const char *word, *advice; } known[] = {
-        {"Quantize", "take the float version of the model"},
-        {"QLinear", "take the float version of the model"},
-        {"Integer", "take the float version of the model"},
+        {"nchwc", "it was optimised for one processor: take the model as exported, or optimise it at level 'extended'"},
         {"NonMaxSuppression", "export the model without it, clipq drops overlapping boxes itself"},
         {"NMS", "export the model without it, clipq drops overlapping boxes itself"},
         {"If", "export the model for fixed sizes, which folds branches and loops away"},
@@ -40,7 +37,7 @@ static const char *advice_on(const struct node *n)
         {"Scan", "export the model for fixed sizes, which folds branches and loops away"},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strstr(n->type, known[i].word))
+        if (strstr(n->type, known[i].word) || strstr(n->domain, known[i].word))
             return known[i].advice;
     return *n->domain ? "export the model with operators of ONNX itself only"
                       : "export the model without it, or without its post-processing";

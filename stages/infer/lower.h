@@ -36,6 +36,7 @@ struct lower_op {
     const char *type;
     enum cq_err (*lower)(struct lower *c);
     int variant;                     /* tells apart the types that one function serves */
+    const char *domain;              /* NULL: ONNX's own */
 };
 
 /* Lowers the whole graph; inputs[i] are the concrete shapes of model inputs. `net` must be zeroed and is for
@@ -85,6 +86,19 @@ int lower_constant_float(struct lower *c, float v);
 /* The tensor with another shape of as many elements: a view. */
 enum cq_err lower_view(struct lower *c, int tensor, const struct tensor_desc *desc, int *out);
 
+/* One step that several operators are made of; `out` is its result's tensor. Of two operands, the shapes
+ * broadcast. */
+enum cq_err lower_make_binary(struct lower *c, enum binary fn, int a, int b, int *out);
+enum cq_err lower_make_unary(struct lower *c, enum unary fn, float a, float b, int x, int *out);
+enum cq_err lower_make_cast(struct lower *c, int x, enum dtype type, int *out);
+
+/* Reads the attributes of a convolution of x with weights w [M,C/group,...]; y has x's type. */
+enum cq_err lower_conv_window(const struct lower *c, const struct tensor_desc *x, const struct tensor_desc *w,
+                              struct conv_attrs *attrs, struct tensor_desc *y);
+/* A product of in[0] and in[1] as MatMul defines it: vectors, batches that broadcast; y has the type `type`. */
+enum cq_err lower_make_matmul(struct lower *c, const struct op *op, const int *in, int n_in, enum dtype type,
+                              int *out);
+
 /* NumPy broadcasting; false when the shapes do not fit. `y` gets a's type. */
 bool broadcast(const struct tensor_desc *a, const struct tensor_desc *b, struct tensor_desc *y);
 
@@ -92,5 +106,6 @@ extern const struct lower_op lower_ops_elementwise[], lower_ops_conv[], lower_op
     lower_ops_math[], lower_ops_norm[], lower_ops_resize[], lower_ops_recurrent[],
     lower_ops_sample[];
 extern const struct lower_op lower_ops_index[];
+extern const struct lower_op lower_ops_quant[];
 
 #endif

@@ -123,6 +123,15 @@ static enum cq_err read_weights(const struct lower *c, const struct tensor_desc 
     return err;
 }
 
+enum cq_err lower_conv_window(const struct lower *c, const struct tensor_desc *x, const struct tensor_desc *w,
+                              struct conv_attrs *attrs, struct tensor_desc *y)
+{
+    enum cq_err err = read_window(c, x->rank, attrs);
+    if (!err)
+        err = read_weights(c, x, w, false, attrs);
+    return err ? err : window_shape(c, attrs, x, w->dim[0], y);
+}
+
 static enum cq_err check_bias(const struct lower *c, int64_t channels)
 {
     struct tensor_desc b = lower_desc(c, 2);
@@ -142,13 +151,9 @@ static enum cq_err lower_conv(struct lower *c)
     struct op op = {.kind = OP_CONV};
     if (lower_in(c, 0) < 0 || lower_in(c, 1) < 0)
         return lower_fail(c, "needs input and weights");
-    enum cq_err err = read_window(c, x.rank, &op.u.conv);
-    if (!err)
-        err = read_weights(c, &x, &w, false, &op.u.conv);
+    enum cq_err err = lower_conv_window(c, &x, &w, &op.u.conv, &y);
     if (!err)
         err = check_bias(c, w.dim[0]);
-    if (!err)
-        err = window_shape(c, &op.u.conv, &x, w.dim[0], &y);
     return err ? err : emit_conv(c, &op, &y);
 }
 

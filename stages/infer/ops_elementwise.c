@@ -29,7 +29,7 @@ static enum cq_err old_broadcast(struct lower *c, const struct tensor_desc *a, i
     return lower_view(c, *b, &d, b);
 }
 
-static enum cq_err emit_binary(struct lower *c, enum binary fn, int a, int b, int *out)
+enum cq_err lower_make_binary(struct lower *c, enum binary fn, int a, int b, int *out)
 {
     struct tensor_desc y;
     const struct tensor_desc *da = &c->net->tensors[a].desc, *db = &c->net->tensors[b].desc;
@@ -51,7 +51,7 @@ static enum cq_err lower_binary(struct lower *c)
     struct tensor_desc da = lower_desc(c, 0);
     enum cq_err err = old_broadcast(c, &da, &b);
     if (!err)
-        err = emit_binary(c, (enum binary) c->variant, a, b, &y);
+        err = lower_make_binary(c, (enum binary) c->variant, a, b, &y);
     if (!err)
         lower_bind(c, 0, y);
     return err;
@@ -78,13 +78,13 @@ static enum cq_err lower_variadic(struct lower *c)
     for (int i = 1; i < c->node->n_in; i++) {
         if (lower_in(c, i) < 0)
             return lower_fail(c, "input %d is missing", i);
-        enum cq_err err = emit_binary(c, (enum binary) c->variant, y, lower_in(c, i), &y);
+        enum cq_err err = lower_make_binary(c, (enum binary) c->variant, y, lower_in(c, i), &y);
         if (err)
             return err;
     }
     if (!strcmp(c->node->type, "Mean") && c->node->n_in > 1) {
         int n = lower_constant_float(c, (float) c->node->n_in);
-        enum cq_err err = n < 0 ? CQ_NOMEM : emit_binary(c, BIN_DIV, y, n, &y);
+        enum cq_err err = n < 0 ? CQ_NOMEM : lower_make_binary(c, BIN_DIV, y, n, &y);
         if (err)
             return err;
     }
@@ -124,16 +124,24 @@ static enum cq_err lower_prelu(struct lower *c)
 
 /* ---- one operand ---- */
 
+enum cq_err lower_make_unary(struct lower *c, enum unary fn, float a, float b, int x, int *out)
+{
+    struct tensor_desc y = c->net->tensors[x].desc;
+    if (fn == UN_NOT || fn == UN_ISNAN || fn == UN_ISINF)
+        y.type = DT_BOOL;
+    struct op op = {.kind = OP_UNARY, .act_a = a, .act_b = b, .u.unary = fn};
+    return lower_emit(c, &op, &x, 1, &y, 1, out);
+}
+
 static enum cq_err emit_unary(struct lower *c, enum unary fn, float a, float b)
 {
     int x = lower_in(c, 0);
     if (x < 0)
         return lower_fail(c, "has no input");
-    struct tensor_desc y = lower_desc(c, 0);
-    if (fn == UN_NOT || fn == UN_ISNAN || fn == UN_ISINF)
-        y.type = DT_BOOL;
-    struct op op = {.kind = OP_UNARY, .act_a = a, .act_b = b, .u.unary = fn};
-    return lower_emit1(c, &op, &x, 1, &y);
+    enum cq_err err = lower_make_unary(c, fn, a, b, x, &x);
+    if (!err)
+        lower_bind(c, 0, x);
+    return err;
 }
 
 static enum cq_err lower_unary(struct lower *c)
@@ -177,12 +185,12 @@ static enum cq_err clip_by_inputs(struct lower *c)
 {
     int y = lower_in(c, 0);
     if (lower_in(c, 1) >= 0) {
-        enum cq_err err = emit_binary(c, BIN_MAX, y, lower_in(c, 1), &y);
+        enum cq_err err = lower_make_binary(c, BIN_MAX, y, lower_in(c, 1), &y);
         if (err)
             return err;
     }
     if (lower_in(c, 2) >= 0) {
-        enum cq_err err = emit_binary(c, BIN_MIN, y, lower_in(c, 2), &y);
+        enum cq_err err = lower_make_binary(c, BIN_MIN, y, lower_in(c, 2), &y);
         if (err)
             return err;
     }
@@ -204,17 +212,26 @@ static enum cq_err lower_clip(struct lower *c)
 
 /* ---- types ---- */
 
+enum cq_err lower_make_cast(struct lower *c, int x, enum dtype type, int *out)
+{
+    struct tensor_desc y = c->net->tensors[x].desc;
+    *out = x;
+    if (y.type == type)
+        return CQ_OK;
+    y.type = type;
+    return lower_emit(c, &(struct op){.kind = OP_CAST}, &x, 1, &y, 1, out);
+}
+
 static enum cq_err cast_to(struct lower *c, enum dtype type)
 {
     int x = lower_in(c, 0);
-    struct tensor_desc y = lower_desc(c, 0);
     if (x < 0 || type == DT_NONE)
         return lower_fail(c, "casts to a type that clipq does not have");
-    y.type = type == DT_F16 ? DT_F32 : type;   /* half precision is computed as float32 */
-    if (y.type != c->net->tensors[x].desc.type)
-        return lower_emit1(c, &(struct op){.kind = OP_CAST}, &x, 1, &y);
-    lower_bind(c, 0, x);
-    return CQ_OK;
+    /* half precision is computed as float32 */
+    enum cq_err err = lower_make_cast(c, x, type == DT_F16 ? DT_F32 : type, &x);
+    if (!err)
+        lower_bind(c, 0, x);
+    return err;
 }
 
 static enum cq_err lower_cast(struct lower *c)

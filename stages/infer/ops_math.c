@@ -33,33 +33,50 @@ static enum cq_err view_vector(struct lower *c, bool row, struct tensor_desc *d,
     return lower_view(c, *t, &m, t);
 }
 
-/* A vector is a row on the left and a column on the right; its dimension goes again afterwards. */
-static enum cq_err lower_matmul(struct lower *c)
+/* The result without the dimension that a vector got. */
+static enum cq_err drop_vectors(struct lower *c, bool row, bool column, int *t)
 {
-    struct tensor_desc a = lower_desc(c, 0), b = lower_desc(c, 1), y, wanted;
-    bool drop_row = a.rank == 1, drop_column = b.rank == 1;
-    int in[2] = {lower_in(c, 0), lower_in(c, 1)}, out;
-    if (in[0] < 0 || in[1] < 0)
-        return lower_fail(c, "needs two inputs");
-    enum cq_err err = view_vector(c, true, &a, &in[0]);
+    struct tensor_desc y = c->net->tensors[*t].desc, wanted = y;
+    if (!row && !column)
+        return CQ_OK;
+    if (column)
+        wanted.rank--;
+    if (row) {
+        wanted.dim[y.rank - 2] = y.dim[y.rank - 1];
+        wanted.rank--;
+    }
+    return lower_view(c, *t, &wanted, t);
+}
+
+/* A vector is a row on the left and a column on the right; its dimension goes again afterwards. */
+enum cq_err lower_make_matmul(struct lower *c, const struct op *op, const int *in, int n_in, enum dtype type,
+                              int *out)
+{
+    int with[OP_MAX_INPUTS];
+    for (int i = 0; i < n_in; i++)
+        with[i] = in[i];
+    struct tensor_desc a = c->net->tensors[in[0]].desc, b = c->net->tensors[in[1]].desc, y;
+    bool row = a.rank == 1, column = b.rank == 1;
+    enum cq_err err = view_vector(c, true, &a, &with[0]);
     if (!err)
-        err = view_vector(c, false, &b, &in[1]);
+        err = view_vector(c, false, &b, &with[1]);
     if (err)
         return err;
     if (!matmul_shape(&a, &b, &y)) {
         char ta[TENSOR_TEXT_SIZE], tb[TENSOR_TEXT_SIZE];
         return lower_fail(c, "%s and %s do not multiply", tensor_text(&a, ta), tensor_text(&b, tb));
     }
-    err = lower_emit(c, &(struct op){.kind = OP_MATMUL}, in, 2, &y, 1, &out);
-    wanted = y;
-    if (drop_column)
-        wanted.rank--;
-    if (drop_row) {
-        wanted.dim[y.rank - 2] = y.dim[y.rank - 1];
-        wanted.rank--;
-    }
-    if (!err && (drop_row || drop_column))
-        err = lower_view(c, out, &wanted, &out);
+    y.type = type;
+    err = lower_emit(c, op, with, n_in, &y, 1, out);
+    return err ? err : drop_vectors(c, row, column, out);
+}
+
+static enum cq_err lower_matmul(struct lower *c)
+{
+    int in[2] = {lower_in(c, 0), lower_in(c, 1)}, out;
+    if (in[0] < 0 || in[1] < 0)
+        return lower_fail(c, "needs two inputs");
+    enum cq_err err = lower_make_matmul(c, &(struct op){.kind = OP_MATMUL}, in, 2, lower_desc(c, 0).type, &out);
     if (!err)
         lower_bind(c, 0, out);
     return err;
