@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "stages/infer/lower.h"
+#include "stages/infer/build.h"
 #include "stages/infer/onnx.h"
 
 /* ---- two operands ---- */
@@ -55,6 +55,28 @@ static enum cq_err lower_binary(struct lower *c)
     if (!err)
         lower_bind(c, 0, y);
     return err;
+}
+
+static bool is_integer(enum dtype type)
+{
+    return type >= DT_U8 && type <= DT_U64;
+}
+
+/* Of integers, the logical functions of two numbers work bit by bit. */
+static enum cq_err lower_bitwise(struct lower *c)
+{
+    if (!is_integer(lower_desc(c, 0).type) || !is_integer(lower_desc(c, 1).type))
+        return lower_fail(c, "needs two integers");
+    return lower_binary(c);
+}
+
+static enum cq_err lower_bitwise_not(struct lower *c)
+{
+    struct build b = {c};
+    enum dtype type = lower_desc(c, 0).type;
+    if (!is_integer(type))
+        return lower_fail(c, "needs an integer");
+    return build_bind(&b, 0, build_binary(&b, BIN_XOR, build_in(&b, 0), build_scalar(&b, type, -1)));
 }
 
 static enum cq_err lower_mod(struct lower *c)
@@ -252,6 +274,8 @@ const struct lower_op lower_ops_elementwise[] = {
     {"Greater", lower_binary, BIN_GREATER}, {"GreaterOrEqual", lower_binary, BIN_GREATER_EQUAL},
     {"And", lower_binary, BIN_AND},         {"Or", lower_binary, BIN_OR},
     {"Xor", lower_binary, BIN_XOR},         {"Mod", lower_mod, 0},
+    {"BitwiseAnd", lower_bitwise, BIN_AND}, {"BitwiseOr", lower_bitwise, BIN_OR},
+    {"BitwiseXor", lower_bitwise, BIN_XOR}, {"BitwiseNot", lower_bitwise_not, 0},
     {"BitShift", lower_bit_shift, 0},       {"Sum", lower_variadic, BIN_ADD},
     {"Mean", lower_variadic, BIN_ADD},      {"Max", lower_variadic, BIN_MAX},
     {"Min", lower_variadic, BIN_MIN},       {"Where", lower_where, 0},

@@ -1,6 +1,6 @@
 /* Operators that sum over a dimension: products of matrices, softmax, reductions, arg and top-k. */
 #include "stages/infer/batch.h"
-#include "stages/infer/lower.h"
+#include "stages/infer/build.h"
 
 static enum cq_err need_input(struct lower *c)
 {
@@ -134,6 +134,32 @@ static enum cq_err lower_softmax(struct lower *c)
     return err;
 }
 
+/* 1 at the first of the largest, 0 elsewhere; before opset 13 as Softmax. */
+static enum cq_err lower_hardmax(struct lower *c)
+{
+    struct build b = {c};
+    struct tensor_desc x = lower_desc(c, 0);
+    int in = build_in(&b, 0), rank = x.rank, axis;
+    int64_t flat[2] = {1, 1};
+    if (!b.err)
+        b.err = lower_axis(c, node_int(c->node, "axis", c->opset < 13 ? 1 : -1), x.rank, &axis);
+    if (b.err)
+        return b.err;
+    for (int i = 0; i < x.rank; i++)
+        flat[i >= axis] *= x.dim[i];
+    if (c->opset < 13) {
+        in = build_view(&b, in, 2, flat);
+        axis = 1;
+        rank = 2;
+    }
+    int64_t n = c->opset < 13 ? flat[1] : rank ? x.dim[axis] : 0;
+    if (n < 1)
+        return lower_fail(c, "has nothing to choose from");
+    int best = build_arg_max(&b, in, axis), place = build_counting(&b, n, rank, axis);
+    int mark = build_cast(&b, build_binary(&b, BIN_EQUAL, place, best), x.type);
+    return build_bind(&b, 0, build_view(&b, mark, x.rank, x.dim));
+}
+
 /* ---- reductions ---- */
 
 static void reduce_shape(const struct tensor_desc *x, uint32_t axes, bool keep, struct tensor_desc *y)
@@ -184,24 +210,30 @@ static enum cq_err lower_reduce(struct lower *c)
     return lower_emit1(c, &op, &in, 1, &y);
 }
 
+/* Of equal elements the last one is the first when read from the end. */
 static enum cq_err lower_arg(struct lower *c)
 {
+    struct build b = {c};
     struct tensor_desc x = lower_desc(c, 0), y;
     struct op op = {.kind = OP_ARG};
-    int in = lower_in(c, 0);
-    enum cq_err err = need_input(c);
-    if (!err && node_int(c->node, "select_last_index", 0))
-        err = lower_fail(c, "select_last_index is not supported");
-    if (!err)
-        err = lower_axis(c, node_int(c->node, "axis", 0), x.rank, &op.u.axis.axis);
-    if (!err && (!x.rank || !x.dim[op.u.axis.axis]))
-        err = lower_fail(c, "has nothing to choose from");
-    if (err)
-        return err;
+    bool last = node_int(c->node, "select_last_index", 0);
+    int in = build_in(&b, 0), axis;
+    if (!b.err)
+        b.err = lower_axis(c, node_int(c->node, "axis", 0), x.rank, &axis);
+    if (!b.err && (!x.rank || !x.dim[axis]))
+        return lower_fail(c, "has nothing to choose from");
+    if (b.err)
+        return b.err;
+    op.u.axis.axis = axis;
     op.u.axis.flag = c->variant;
-    reduce_shape(&x, 1u << op.u.axis.axis, node_int(c->node, "keepdims", 1), &y);
+    reduce_shape(&x, 1u << axis, node_int(c->node, "keepdims", 1), &y);
     y.type = DT_I64;
-    return lower_emit1(c, &op, &in, 1, &y);
+    if (last)
+        in = build_slice(&b, in, axis, x.dim[axis] - 1, -1, x.dim[axis]);
+    int best = build_step(&b, &op, &in, 1, &y);
+    if (last)
+        best = build_binary(&b, BIN_SUB, build_scalar(&b, DT_I64, (double) (x.dim[axis] - 1)), best);
+    return build_bind(&b, 0, best);
 }
 
 static enum cq_err lower_topk(struct lower *c)
@@ -238,6 +270,7 @@ const struct lower_op lower_ops_math[] = {
     {"Gemm", lower_gemm, 0},
     {"Softmax", lower_softmax, 0},
     {"LogSoftmax", lower_softmax, 1},
+    {"Hardmax", lower_hardmax, 0},
     {"ReduceSum", lower_reduce, RED_SUM},
     {"ReduceMean", lower_reduce, RED_MEAN},
     {"ReduceMax", lower_reduce, RED_MAX},

@@ -1,5 +1,5 @@
 /* Normalisations. */
-#include "stages/infer/lower.h"
+#include "stages/infer/build.h"
 
 static bool is_vector(const struct lower *c, int i, int64_t n)
 {
@@ -36,14 +36,28 @@ static enum cq_err lower_instance_norm(struct lower *c)
     return lower_emit1(c, &op, (int[]){lower_in(c, 0), lower_in(c, 1), lower_in(c, 2)}, 3, &x);
 }
 
+/* The mean, and one over the deviation, of the dimensions from the axis on; where they are asked for. */
+static enum cq_err bind_statistics(struct lower *c, int first, float epsilon)
+{
+    struct build b = {c};
+    if (!lower_has_output(c, 1) && !lower_has_output(c, 2))
+        return CQ_OK;
+    int x = build_in(&b, 0);
+    struct tensor_desc d = build_desc(&b, x);
+    uint32_t axes = ((1u << d.rank) - 1) & ~((1u << first) - 1);
+    int mean = build_reduce(&b, RED_MEAN, x, axes, true), centred = build_binary(&b, BIN_SUB, x, mean);
+    int variance = build_reduce(&b, RED_MEAN, build_binary(&b, BIN_MUL, centred, centred), axes, true);
+    variance = build_binary(&b, BIN_ADD, variance, build_scalar(&b, d.type, (double) epsilon));
+    build_bind(&b, 1, mean);
+    return build_bind(&b, 2, build_unary(&b, UN_RECIPROCAL, build_unary(&b, UN_SQRT, variance)));
+}
+
 static enum cq_err lower_layer_norm(struct lower *c)
 {
     struct tensor_desc x = lower_desc(c, 0);
     struct op op = {.kind = OP_LAYER_NORM};
     if (lower_in(c, 0) < 0 || lower_in(c, 1) < 0)
         return lower_fail(c, "needs input and scale");
-    if (lower_has_output(c, 1) || lower_has_output(c, 2))
-        return lower_fail(c, "its mean and deviation as outputs are not supported");
     enum cq_err err = lower_axis(c, node_int(c->node, "axis", -1), x.rank, &op.u.norm.axis);
     if (err)
         return err;
@@ -56,7 +70,56 @@ static enum cq_err lower_layer_norm(struct lower *c)
             return lower_fail(c, "scale and bias do not have the size of what is normalised");
     }
     op.u.norm.epsilon = node_float(c->node, "epsilon", 1e-5f);
-    return lower_emit1(c, &op, (int[]){lower_in(c, 0), lower_in(c, 1), lower_in(c, 2)}, lower_in(c, 2) < 0 ? 2 : 3, &x);
+    err = lower_emit1(c, &op, (int[]){lower_in(c, 0), lower_in(c, 1), lower_in(c, 2)}, lower_in(c, 2) < 0 ? 2 : 3, &x);
+    return err ? err : bind_statistics(c, op.u.norm.axis, op.u.norm.epsilon);
+}
+
+/* One mean and deviation for each group of channels. Scale and bias are per group in opset 18, per channel later. */
+static enum cq_err lower_group_norm(struct lower *c)
+{
+    struct build b = {c};
+    struct tensor_desc x = lower_desc(c, 0);
+    int64_t groups = node_int(c->node, "num_groups", 0), elems = tensor_elems(&x);
+    bool per_group = c->opset < 21;
+    if (x.rank < 2 || groups < 1 || x.dim[1] % groups || elems < 1)
+        return lower_fail(c, "needs an input whose channels divide into its groups");
+    int64_t parameters = per_group ? groups : x.dim[1];
+    if (!is_vector(c, 1, parameters) || !is_vector(c, 2, parameters))
+        return lower_fail(c, "does not have %lld values of scale and bias", (long long) parameters);
+    int64_t grouped[] = {x.dim[0], groups, elems / x.dim[0] / groups}, channels[TENSOR_MAX_RANK] = {x.dim[1]};
+    int in[3] = {build_view(&b, build_in(&b, 0), 3, grouped), build_in(&b, 1), build_in(&b, 2)};
+    if (!per_group)
+        for (int i = 1; i < 3; i++)
+            in[i] = build_expand(&b, build_scalar(&b, x.type, i == 1), 1, &groups);
+    struct tensor_desc flat = build_desc(&b, in[0]);
+    struct op op = {.kind = OP_INSTANCE_NORM, .u.norm.epsilon = node_float(c->node, "epsilon", 1e-5f)};
+    int y = build_view(&b, build_step(&b, &op, in, 3, &flat), x.rank, x.dim);
+    for (int i = 1; i < x.rank; i++)
+        channels[i] = 1;
+    if (!per_group) {
+        y = build_binary(&b, BIN_MUL, y, build_view(&b, build_in(&b, 1), x.rank - 1, channels));
+        y = build_binary(&b, BIN_ADD, y, build_view(&b, build_in(&b, 2), x.rank - 1, channels));
+    }
+    return build_bind(&b, 0, y);
+}
+
+/* (x - mean) / (deviation + 1e-9) over the axes. */
+static enum cq_err lower_mean_variance_norm(struct lower *c)
+{
+    static const int64_t usual[] = {0, 2, 3};
+    struct build b = {c};
+    int x = build_in(&b, 0), count, axis;
+    const int64_t *axes = node_ints(c->node, "axes", &count);
+    uint32_t mask = 0;
+    for (int i = 0; i < (axes ? count : 3) && !b.err; i++) {
+        b.err = lower_axis(c, axes ? axes[i] : usual[i], build_desc(&b, x).rank, &axis);
+        mask |= b.err ? 0 : 1u << axis;
+    }
+    enum dtype type = build_desc(&b, x).type;
+    int centred = build_binary(&b, BIN_SUB, x, build_reduce(&b, RED_MEAN, x, mask, true));
+    int variance = build_reduce(&b, RED_MEAN, build_binary(&b, BIN_MUL, centred, centred), mask, true);
+    int deviation = build_binary(&b, BIN_ADD, build_unary(&b, UN_SQRT, variance), build_scalar(&b, type, 1e-9));
+    return build_bind(&b, 0, build_binary(&b, BIN_DIV, centred, deviation));
 }
 
 static enum cq_err lower_lrn(struct lower *c)
@@ -99,6 +162,8 @@ const struct lower_op lower_ops_norm[] = {
     {"BatchNormalization", lower_batch_norm, 0},
     {"InstanceNormalization", lower_instance_norm, 0},
     {"LayerNormalization", lower_layer_norm, 0},
+    {"GroupNormalization", lower_group_norm, 0},
+    {"MeanVarianceNormalization", lower_mean_variance_norm, 0},
     {"LRN", lower_lrn, 0},
     {"LpNormalization", lower_lp_norm, 0},
     {0},

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "stages/infer/batch.h"
-#include "stages/infer/lower.h"
+#include "stages/infer/build.h"
 #include "stages/infer/onnx.h"
 
 /* ---- views ---- */
@@ -159,29 +159,23 @@ static enum cq_err lower_unsqueeze(struct lower *c)
     return emit_view(c, &y, false);
 }
 
-/* The mask that nobody dropped anything by. */
-static enum cq_err bind_full_mask(struct lower *c)
-{
-    struct tensor_desc d = lower_desc(c, 0);
-    d.type = DT_BOOL;
-    void *ones = desc_valid(&d) ? net_constant_room(c->net, tensor_bytes(&d)) : NULL;
-    int mask = ones ? net_tensor(c->net, c->node->name, &d) : -1;
-    if (mask < 0)
-        return CQ_NOMEM;
-    memset(ones, 1, tensor_bytes(&d));
-    c->net->tensors[mask].data = ones;
-    lower_bind(c, 1, mask);
-    return CQ_OK;
-}
-
+/* The mask says that nothing was dropped; before opset 10 it had the input's type. */
 static enum cq_err lower_dropout(struct lower *c)
 {
+    struct build b = {c};
     int64_t training = 0;
-    int n;
-    if (lower_in(c, 2) >= 0 && (!lower_const_ints(c, 2, &training, 1, &n) || training))
-        return lower_fail(c, "training mode is not supported");
-    enum cq_err err = lower_has_output(c, 1) ? bind_full_mask(c) : CQ_OK;
-    return err ? err : lower_identity(c);
+    int n, x = build_in(&b, 0);
+    float ratio = 0.5f;
+    struct tensor_desc d = build_desc(&b, x);
+    if (lower_in(c, 2) >= 0 && !lower_const_ints(c, 2, &training, 1, &n))
+        return lower_fail(c, "whether it trains must be known before the model runs");
+    if (training && !(lower_const_float(c, 1, &ratio) && ratio == 0))
+        return lower_fail(c, "drops values at random: export the model for inference, not for training");
+    if (lower_has_output(c, 1)) {
+        int kept = build_scalar(&b, c->opset < 10 ? d.type : DT_BOOL, 1);
+        build_bind(&b, 1, build_expand(&b, kept, d.rank, d.dim));
+    }
+    return build_bind(&b, 0, x);
 }
 
 /* ---- constants ---- */
