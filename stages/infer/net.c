@@ -6,8 +6,10 @@
 
 #include "kernels/base/log.h"
 
-/* Constants larger than this in sum are left to the device: a shape in a hostile file must not fill memory. */
+/* Constants larger than this in sum, or dearer, are left to the device: a shape in a hostile file must not fill
+ * memory or take minutes. The reference makes about 1e8 operations a second. */
 static const size_t FOLD_LIMIT = (size_t) 256 << 20;
+static const double FOLD_FLOPS = 1e9;
 
 void net_finish(struct net *p)
 {
@@ -66,24 +68,24 @@ void net_inst(const struct net *p, const struct step *s, struct op_inst *inst)
         inst->out[i] = p->tensors[s->out[i]].desc;
 }
 
-static bool foldable(const struct net *p, const struct step *s)
+static bool is_known(const struct net *p, const struct step *s)
 {
-    size_t bytes = 0;
     for (int i = 0; i < s->n_in; i++)
         if (s->in[i] >= 0 && !p->tensors[s->in[i]].data)
             return false;
-    for (int i = 0; i < s->n_out; i++)
-        bytes += tensor_bytes(&p->tensors[s->out[i]].desc);
-    return bytes <= FOLD_LIMIT - p->folded_bytes;
+    return true;
 }
 
-static enum cq_err fold(struct net *p, const struct step *s)
+static bool is_affordable(const struct net *p, const struct op_inst *inst)
 {
-    struct op_inst *inst = malloc(sizeof *inst);
-    if (!inst)
-        return CQ_NOMEM;
-    net_inst(p, s, inst);
+    size_t bytes = 0;
+    for (int i = 0; i < inst->n_out; i++)
+        bytes += tensor_bytes(&inst->out[i]);
+    return bytes <= FOLD_LIMIT - p->folded_bytes && op_flops(inst) <= FOLD_FLOPS - p->folded_flops;
+}
 
+static enum cq_err fold(struct net *p, const struct step *s, const struct op_inst *inst)
+{
     bool of_batch = false;
     const void *in[OP_MAX_INPUTS] = {0};
     void *out[OP_MAX_OUTPUTS] = {0};
@@ -103,18 +105,34 @@ static enum cq_err fold(struct net *p, const struct step *s)
         p->tensors[s->out[i]].data = out[i];
         p->tensors[s->out[i]].of_batch = of_batch;
     }
+    p->folded_flops += op_flops(inst);
+    return err;
+}
+
+/* *done stays false where the step must run on the device. */
+static enum cq_err try_fold(struct cq_log *log, struct net *p, const struct step *s, bool *done)
+{
+    *done = false;
+    if (!is_known(p, s))
+        return CQ_OK;
+    struct op_inst *inst = malloc(sizeof *inst);
+    if (!inst)
+        return CQ_NOMEM;
+    net_inst(p, s, inst);
+    *done = is_affordable(p, inst);
+    enum cq_err err = *done ? fold(p, s, inst) : CQ_OK;
+    if (err && err != CQ_NOMEM)
+        cq_log_error(log, "node '%s' (%s): cannot be computed on these types", s->name, s->type);
     free(inst);
     return err;
 }
 
 enum cq_err net_emit(struct cq_log *log, struct net *p, const struct step *step)
 {
-    if (foldable(p, step)) {
-        enum cq_err err = fold(p, step);
-        if (err && err != CQ_NOMEM)
-            cq_log_error(log, "node '%s' (%s): cannot be computed on these types", step->name, step->type);
+    bool done;
+    enum cq_err err = try_fold(log, p, step, &done);
+    if (err || done)
         return err;
-    }
     if (!grow((void **) &p->steps, &p->max_steps, p->n_steps, sizeof *p->steps))
         return CQ_NOMEM;
     struct step s = *step;

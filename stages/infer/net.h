@@ -41,6 +41,7 @@ struct net {
     int n_inputs, n_outputs;
     int *inputs, *outputs;       /* tensors, in the model's order */
     size_t folded_bytes;         /* made by folding so far */
+    double folded_flops;         /* spent on it */
 };
 
 void net_finish(struct net *p);
