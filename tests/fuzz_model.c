@@ -45,7 +45,7 @@ static void make_inputs(const struct graph *g, int batch, struct tensor_desc *ou
 }
 
 /* As plan_create does: at the exported shapes first, to learn where the batch sits. */
-static void plan(struct cq_log *log, const struct graph *g, struct tensor_desc *inputs, struct base_shapes *base)
+static void plan(struct cq_log *log, const struct graph *g, struct tensor_desc *inputs, struct lowered *base)
 {
     struct net exported = {0}, net = {0};
     struct placement places = {0};
@@ -101,12 +101,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* The model is ours alone: nobody else sees that its inputs become constants. */
     struct graph *g = (struct graph *) model_graph(m);
     struct tensor_desc *inputs = calloc((size_t) g->n_inputs + 1, sizeof *inputs);
-    struct base_shapes base = {.value = calloc((size_t) g->n_values + 1, sizeof *base.value)};
-    if (inputs && base.value) {
+    struct lowered base = {0};
+    if (inputs) {
         plan(&log, g, inputs, &base);
         fold(&log, g, inputs);
     }
-    free(base.value);
+    lowered_finish(&base);
     free(inputs);
     model_destroy(&m);
     return 0;

@@ -3,9 +3,9 @@
 
 static bool base_of(const struct lower *c, int value, struct tensor_desc *out)
 {
-    if (!c->base || value < 0 || c->base->value[value].type == DT_NONE)
+    if (!c->base || value < 0 || c->base->value[value].desc.type == DT_NONE)
         return false;
-    *out = c->base->value[value];
+    *out = c->base->value[value].desc;
     return true;
 }
 

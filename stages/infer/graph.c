@@ -42,7 +42,7 @@ static void link_inputs(const struct graph *g, struct sorter *s)
     for (int v = 0; v < g->n_values; v++)
         s->first[v] = -1;
     for (int n = 0; n < g->n_nodes; n++)
-        for (int i = 0; i < g->nodes[n].n_in; i++)
+        for (int i = 0; i < g->nodes[n].n_in + g->nodes[n].n_captured; i++)
             if (g->nodes[n].in[i] >= 0 && g->values[g->nodes[n].in[i]].producer >= 0)
                 enqueue_input(s, n, g->nodes[n].in[i], &n_links);
 }
@@ -65,7 +65,7 @@ static void sort_nodes(const struct graph *g, struct sorter *s)
 static bool already_sorted(const struct graph *g)
 {
     for (int n = 0; n < g->n_nodes; n++)
-        for (int i = 0; i < g->nodes[n].n_in; i++)
+        for (int i = 0; i < g->nodes[n].n_in + g->nodes[n].n_captured; i++)
             if (g->nodes[n].in[i] >= 0 && g->values[g->nodes[n].in[i]].producer >= n)
                 return false;
     return true;
@@ -101,7 +101,7 @@ enum cq_err graph_sort(struct cq_log *log, struct graph *g)
 
     size_t links = 0, nodes = (size_t) g->n_nodes;
     for (int n = 0; n < g->n_nodes; n++)
-        links += (size_t) g->nodes[n].n_in;
+        links += (size_t) g->nodes[n].n_in + (size_t) g->nodes[n].n_captured;
     struct sorter s = {
         .waiting = calloc(nodes + 1, sizeof(int)),
         .first = calloc((size_t) g->n_values + 1, sizeof(int)),

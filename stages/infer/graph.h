@@ -46,6 +46,7 @@ struct node {
     const char *type;           /* "Conv" */
     const char *domain;         /* "" for ONNX's own */
     int n_in, n_out, n_attr;
+    int n_captured;             /* outer values that the node's subgraphs read, in[] behind the n_in inputs */
     int *in;                    /* values, -1 where left out */
     int *out;
     struct attr *attr;

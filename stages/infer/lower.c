@@ -14,6 +14,7 @@ static const struct lower_op *const families[] = {
     lower_ops_sample,
     lower_ops_index, lower_ops_loss, lower_ops_einsum,
     lower_ops_quant,
+    lower_ops_select, lower_ops_nms,
 };
 
 static const struct lower_op *find_op(const struct node *n)
@@ -30,9 +31,7 @@ static const char *advice_on(const struct node *n)
 {
     static const struct { const char *word, *advice; } known[] = {
         {"nchwc", "it was optimised for one processor: take the model as exported, or optimise it at level 'extended'"},
-        {"NonMaxSuppression", "export the model without it, clipq drops overlapping boxes itself"},
         {"NMS", "export the model without it, clipq drops overlapping boxes itself"},
-        {"If", "export the model for fixed sizes, which folds branches and loops away"},
         {"Loop", "export the model for fixed sizes, which folds branches and loops away"},
         {"Scan", "export the model for fixed sizes, which folds branches and loops away"},
     };
@@ -65,6 +64,13 @@ enum cq_err lower_fail(const struct lower *c, const char *fmt, ...)
     va_end(args);
     cq_log_error(c->log, "node '%s' (%s): %s", c->node->name, c->node->type, text);
     return CQ_UNSUPPORTED;
+}
+
+enum cq_err lower_later(const struct lower *c, int i, const char *what)
+{
+    if (lower_in(c, i) >= 0 && !lower_data(c, i) && !c->in_tail)
+        return CQ_AGAIN;
+    return lower_fail(c, "%s must be known before the model runs", what);
 }
 
 int lower_in(const struct lower *c, int i)
@@ -130,7 +136,7 @@ enum cq_err lower_ints(const struct lower *c, const char *name, int i, int64_t *
     if (i < 0 || lower_in(c, i) < 0)
         return CQ_OK;
     if (!lower_const_ints(c, i, out, TENSOR_MAX_RANK, count))
-        return lower_fail(c, "%s must be known before the model runs", name);
+        return lower_later(c, i, name);
     return CQ_OK;
 }
 
@@ -212,6 +218,17 @@ int lower_constant_float(struct lower *c, float v)
     return lower_constant(c, &(struct tensor_desc){.type = DT_F32}, &v);
 }
 
+void *lower_known_output(struct lower *c, int i, const struct tensor_desc *desc)
+{
+    void *data = desc_valid(desc) ? net_constant_room(c->net, tensor_bytes(desc)) : NULL;
+    int t = data ? net_tensor(c->net, c->node->name, desc) : -1;
+    if (t < 0)
+        return NULL;
+    c->net->tensors[t].data = data;
+    lower_bind(c, i, t);
+    return data;
+}
+
 enum cq_err lower_view(struct lower *c, int tensor, const struct tensor_desc *desc, int *out)
 {
     const struct tensor_desc *from = &c->net->tensors[tensor].desc;
@@ -238,28 +255,12 @@ bool broadcast(const struct tensor_desc *a, const struct tensor_desc *b, struct 
 
 /* ---- the walk ---- */
 
-static enum cq_err add_constants(struct lower *c)
-{
-    for (int v = 0; v < c->graph->n_values; v++) {
-        const struct value *value = &c->graph->values[v];
-        c->tensor_of[v] = -1;
-        if (!value->constant.data)
-            continue;
-        c->tensor_of[v] = net_tensor(c->net, value->name, &value->constant.desc);
-        if (c->tensor_of[v] < 0)
-            return CQ_NOMEM;
-        c->net->tensors[c->tensor_of[v]].data = value->constant.data;
-    }
-    return CQ_OK;
-}
-
 static enum cq_err add_inputs(struct lower *c, const struct tensor_desc *inputs)
 {
     const struct graph *g = c->graph;
     struct net *p = c->net;
     p->inputs = pool_alloc(&p->pool, (size_t) g->n_inputs, sizeof(int));
-    p->outputs = pool_alloc(&p->pool, (size_t) g->n_outputs, sizeof(int));
-    if (!p->inputs || !p->outputs)
+    if (!p->inputs)
         return CQ_NOMEM;
     for (int i = 0; i < g->n_inputs; i++) {
         struct tensor_desc d = inputs[i];
@@ -277,64 +278,177 @@ static enum cq_err add_inputs(struct lower *c, const struct tensor_desc *inputs)
     return CQ_OK;
 }
 
-static enum cq_err lower_nodes(struct lower *c)
+/* Constants of the file become tensors when somebody first reads them. */
+static enum cq_err make_constant(struct lower *c, int v)
 {
-    for (int n = 0; n < c->graph->n_nodes; n++) {
-        c->node = &c->graph->nodes[n];
-        for (int i = 0; i < c->node->n_in; i++)
-            if (c->node->in[i] >= 0 && c->tensor_of[c->node->in[i]] < 0)
-                return lower_fail(c, "needs '%s', an optional result that clipq does not make",
-                                  c->graph->values[c->node->in[i]].name);
-        const struct lower_op *op = find_op(c->node);
-        if (!op)
-            return lower_fail(c, "this operator is not supported");
-        c->variant = op->variant;
-        enum cq_err err = op->lower(c);
+    const struct value *value = &c->graph->values[v];
+    if (c->tensor_of[v] != LOWER_NO_TENSOR || !value->constant.data)
+        return CQ_OK;
+    int t = net_tensor(c->net, value->name, &value->constant.desc);
+    if (t < 0)
+        return CQ_NOMEM;
+    c->net->tensors[t].data = value->constant.data;
+    c->tensor_of[v] = t;
+    return CQ_OK;
+}
+
+static enum cq_err make_inputs(struct lower *c, const struct node *n)
+{
+    for (int i = 0; i < n->n_in + n->n_captured; i++) {
+        int v = n->in[i];
+        enum cq_err err = v >= 0 ? make_constant(c, v) : CQ_OK;
         if (err)
             return err;
+        if (v >= 0 && c->tensor_of[v] == LOWER_NOT_YET)
+            return CQ_AGAIN;
+        if (v >= 0 && c->tensor_of[v] < 0)
+            return lower_fail(c, "needs '%s', an optional result that clipq does not make", c->graph->values[v].name);
     }
     return CQ_OK;
 }
 
-static enum cq_err add_outputs(struct lower *c)
+enum cq_err lower_node(struct lower *c, const struct node *n)
+{
+    const struct lower_op *op = find_op(n);
+    c->node = n;
+    enum cq_err err = make_inputs(c, n);
+    if (!err && !op)
+        err = lower_fail(c, "this operator is not supported");
+    if (err)
+        return err;
+    c->variant = op->variant;
+    return op->lower(c);
+}
+
+static enum cq_err lower_nodes(struct lower *c, struct lowered *l)
+{
+    for (int n = 0; n < c->graph->n_nodes; n++) {
+        const struct node *node = &c->graph->nodes[n];
+        enum cq_err err = c->base && c->base->when[n] != LOWER_NOW ? CQ_AGAIN : lower_node(c, node);
+        if (err && err != CQ_AGAIN)
+            return err;
+        if (!err)
+            continue;
+        if (c->base && c->base->when[n] == LOWER_NOW)
+            return lower_fail(c, "what it needs is no longer known at this batch size");
+        l->when[n] = LOWER_LATER;
+        for (int i = 0; i < node->n_out; i++)
+            if (node->out[i] >= 0)
+                c->tensor_of[node->out[i]] = LOWER_NOT_YET;
+    }
+    return CQ_OK;
+}
+
+/* Backwards from the model's outputs: which of the later nodes matter, and what they read of the net. */
+static enum cq_err find_cut(const struct lower *c, struct lowered *l)
 {
     const struct graph *g = c->graph;
+    bool *wanted = calloc((size_t) g->n_values + 1, sizeof *wanted);
+    if (!wanted)
+        return CQ_NOMEM;
+    for (int i = 0; i < g->n_outputs; i++)
+        wanted[g->output_value[i]] = c->tensor_of[g->output_value[i]] == LOWER_NOT_YET;
+    for (int n = g->n_nodes - 1; n >= 0; n--) {
+        const struct node *node = &g->nodes[n];
+        bool matters = false;
+        for (int i = 0; i < node->n_out; i++)
+            matters |= node->out[i] >= 0 && wanted[node->out[i]];
+        if (l->when[n] == LOWER_LATER && !matters)
+            l->when[n] = LOWER_NEVER;
+        if (l->when[n] != LOWER_LATER)
+            continue;
+        l->n_later++;
+        for (int i = 0; i < node->n_in + node->n_captured; i++)
+            if (node->in[i] >= 0)
+                wanted[node->in[i]] = true;
+    }
+    for (int v = 0; v < g->n_values; v++) {
+        bool computed = c->tensor_of[v] >= 0 && !c->net->tensors[c->tensor_of[v]].data;
+        l->cut[v] = c->base ? c->base->cut[v] : wanted[v] && computed;
+        l->n_cut += l->cut[v];
+    }
+    free(wanted);
+    return CQ_OK;
+}
+
+static enum cq_err add_outputs(struct lower *c, const struct lowered *l)
+{
+    const struct graph *g = c->graph;
+    struct net *p = c->net;
+    p->outputs = pool_alloc(&p->pool, (size_t) g->n_outputs + (size_t) l->n_cut, sizeof(int));
+    if (!p->outputs)
+        return CQ_NOMEM;
     for (int i = 0; i < g->n_outputs; i++) {
         int t = c->tensor_of[g->output_value[i]];
-        if (t < 0) {
+        if (t == LOWER_NO_TENSOR) {
             cq_log_error(c->log, "output '%s' is an optional result that clipq does not make", g->outputs[i].name);
             return CQ_UNSUPPORTED;
         }
-        c->net->outputs[c->net->n_outputs++] = t;
+        if (t >= 0)
+            p->outputs[p->n_outputs++] = t;
     }
+    for (int v = 0; v < g->n_values; v++)
+        if (l->cut[v])
+            p->outputs[p->n_outputs++] = c->tensor_of[v];
     return CQ_OK;
 }
 
-static void record_shapes(const struct lower *c, struct base_shapes *shapes)
+static void record_values(const struct lower *c, struct lowered *l)
 {
     for (int v = 0; v < c->graph->n_values; v++)
         if (c->tensor_of[v] >= 0)
-            shapes->value[v] = c->net->tensors[c->tensor_of[v]].desc;
+            l->value[v] = (struct constant){c->net->tensors[c->tensor_of[v]].desc,
+                                            c->net->tensors[c->tensor_of[v]].data};
+}
+
+static enum cq_err lowered_init(struct lowered *l, const struct graph *g)
+{
+    l->value = calloc((size_t) g->n_values + 1, sizeof *l->value);
+    l->when = calloc((size_t) g->n_nodes + 1, sizeof *l->when);
+    l->cut = calloc((size_t) g->n_values + 1, sizeof *l->cut);
+    return l->value && l->when && l->cut ? CQ_OK : CQ_NOMEM;
+}
+
+void lowered_finish(struct lowered *l)
+{
+    free(l->value);
+    free(l->when);
+    free(l->cut);
+    *l = (struct lowered){0};
+}
+
+static enum cq_err lower_all(struct lower *c, const struct tensor_desc *inputs, struct lowered *l)
+{
+    enum cq_err err = lowered_init(l, c->graph);
+    if (!err)
+        err = add_inputs(c, inputs);
+    for (int i = 0; i < c->graph->n_outputs && !err; i++)
+        err = make_constant(c, c->graph->output_value[i]);
+    if (!err)
+        err = lower_nodes(c, l);
+    if (!err)
+        err = find_cut(c, l);
+    if (!err)
+        err = add_outputs(c, l);
+    if (!err)
+        record_values(c, l);
+    return err;
 }
 
 enum cq_err lower_graph(struct cq_log *log, const struct graph *g, const struct tensor_desc *inputs,
-                        const struct base_shapes *base, struct net *net, struct base_shapes *shapes)
+                        const struct lowered *base, struct net *net, struct lowered *out)
 {
+    struct lowered own = {0};
     struct lower c = {
         .log = log, .graph = g, .net = net, .base = base, .opset = g->opset,
-        .tensor_of = calloc((size_t) g->n_values + 1, sizeof(int)),
+        .tensor_of = malloc(((size_t) g->n_values + 1) * sizeof(int)),
     };
     if (!c.tensor_of)
         return CQ_NOMEM;
-    enum cq_err err = add_constants(&c);
-    if (!err)
-        err = add_inputs(&c, inputs);
-    if (!err)
-        err = lower_nodes(&c);
-    if (!err)
-        err = add_outputs(&c);
-    if (!err && shapes)
-        record_shapes(&c, shapes);
+    for (int v = 0; v < g->n_values; v++)
+        c.tensor_of[v] = LOWER_NO_TENSOR;
+    enum cq_err err = lower_all(&c, inputs, out ? out : &own);
+    lowered_finish(&own);
     free(c.tensor_of);
     return err;
 }

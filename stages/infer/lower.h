@@ -8,6 +8,11 @@
  * the model was exported for; where a value's dimension differs from that, this dimension holds the batch
  * (batch.h), and constant shapes are read with that in mind.
  *
+ * Later: an operator whose result's shape depends on data (NonMaxSuppression, a Reshape by a computed shape)
+ * cannot be lowered before the model runs. Its function returns lower_later(), the node and all that depend on it
+ * are left to the tail (tail.h), and what they read of the rest becomes further outputs of the net. The tail
+ * lowers them with the same functions once their inputs are known.
+ *
  * Thread-safety: one thread at a time.
  */
 #ifndef CLIPQ_STAGES_INFER_LOWER_H
@@ -16,21 +21,32 @@
 #include "stages/infer/graph.h"
 #include "stages/infer/net.h"
 
-/* Shapes of all of a graph's values at the batch size it was exported for; type DT_NONE where unknown. */
-struct base_shapes {
-    struct tensor_desc *value;
+/* When the work of a node of the graph is done. */
+enum lower_when { LOWER_NOW, LOWER_LATER, LOWER_NEVER /* nobody reads what it would make later */ };
+
+/* What became of a graph's values and nodes. */
+struct lowered {
+    struct constant *value;      /* per value: shape (DT_NONE: unknown) and, where known, data in the net or graph */
+    enum lower_when *when;       /* per node */
+    bool *cut;                   /* per value: made by the net, read by later nodes */
+    int n_later, n_cut;
 };
+
+void lowered_finish(struct lowered *l);
 
 struct lower {
     struct cq_log *log;
     const struct graph *graph;
     struct net *net;
     const struct node *node;
-    const struct base_shapes *base;  /* NULL while they are being found */
-    int *tensor_of;                  /* per graph value; -1: not made yet */
+    const struct lowered *base;      /* as exported; NULL while that is being found */
+    int *tensor_of;                  /* per graph value; LOWER_NO_TENSOR, LOWER_NOT_YET */
+    bool in_tail;                    /* everything is known: nothing can be left for later */
     int opset;
     int variant;                     /* of the node's operator, see below */
 };
+
+enum { LOWER_NO_TENSOR = -1, LOWER_NOT_YET = -2 };
 
 struct lower_op {
     const char *type;
@@ -40,9 +56,14 @@ struct lower_op {
 };
 
 /* Lowers the whole graph; inputs[i] are the concrete shapes of model inputs. `net` must be zeroed and is for
- * the caller to finish, on failure too. With `shapes`, also records the shape of every value. */
+ * the caller to finish, on failure too. Its outputs are the model's, without those left to the tail, then the cut
+ * values by number. `out`, if not NULL, must be zeroed and is the caller's to finish. With `base`, exactly the
+ * same nodes are left for later. */
 enum cq_err lower_graph(struct cq_log *log, const struct graph *g, const struct tensor_desc *inputs,
-                        const struct base_shapes *base, struct net *net, struct base_shapes *shapes);
+                        const struct lowered *base, struct net *net, struct lowered *out);
+
+/* Lowers one node; CQ_AGAIN (not logged) where it must be left for later. */
+enum cq_err lower_node(struct lower *c, const struct node *n);
 
 /* Every operator must be known: CQ_UNSUPPORTED names the first that is not, with its node. */
 enum cq_err lower_check_ops(struct cq_log *log, const struct graph *g);
@@ -51,6 +72,10 @@ enum cq_err lower_check_ops(struct cq_log *log, const struct graph *g);
 
 /* Logs "node 'x' (Conv): ..." and returns CQ_UNSUPPORTED. */
 enum cq_err lower_fail(const struct lower *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* For an input that should be known and is not: CQ_AGAIN where it will be when the model runs, else
+ * lower_fail, in the words "<what> must be known before the model runs". */
+enum cq_err lower_later(const struct lower *c, int i, const char *what);
 
 /* Tensor of the node's i-th input, -1 when it is left out. */
 int lower_in(const struct lower *c, int i);
@@ -63,7 +88,7 @@ bool lower_has_output(const struct lower *c, int i);
 /* A known integer input of any integer type as int64; false when it is not known or longer than max. */
 bool lower_const_ints(const struct lower *c, int i, int64_t *out, int max, int *count);
 /* Axes or sizes that moved from attribute to input: attribute `name` if there is one, else input i.
- * *count is -1 when both are absent. CQ_UNSUPPORTED (logged) when the input is only known at run time. */
+ * *count is -1 when both are absent. As lower_later when the input is only known at run time. */
 enum cq_err lower_ints(const struct lower *c, const char *name, int i, int64_t *out, int *count);
 /* The same for one float: false when neither is there or known. */
 bool lower_const_float(const struct lower *c, int i, float *out);
@@ -82,6 +107,8 @@ void lower_bind(struct lower *c, int i, int tensor);
 /* A new constant; `data` is copied. -1 when memory is short. */
 int lower_constant(struct lower *c, const struct tensor_desc *desc, const void *data);
 int lower_constant_float(struct lower *c, float v);
+/* The node's i-th output as a new constant, for the caller to fill; NULL when memory is short. */
+void *lower_known_output(struct lower *c, int i, const struct tensor_desc *desc);
 
 /* The tensor with another shape of as many elements: a view. */
 enum cq_err lower_view(struct lower *c, int tensor, const struct tensor_desc *desc, int *out);
@@ -107,5 +134,6 @@ extern const struct lower_op lower_ops_elementwise[], lower_ops_conv[], lower_op
     lower_ops_sample[];
 extern const struct lower_op lower_ops_index[], lower_ops_loss[], lower_ops_einsum[];
 extern const struct lower_op lower_ops_quant[];
+extern const struct lower_op lower_ops_select[], lower_ops_nms[];
 
 #endif

@@ -71,11 +71,13 @@ static enum cq_err count_ops(struct model *m)
 }
 
 /* What the file leaves open about outputs, the batch apart, the trial lowering knows. */
-static void complete_outputs(struct model *m, const struct net *net)
+static void complete_outputs(struct model *m, const struct lowered *l)
 {
     for (int i = 0; i < m->graph.n_outputs; i++) {
         struct model_io *io = &m->graph.outputs[i];
-        const struct tensor_desc *d = &net->tensors[net->outputs[i]].desc;
+        const struct tensor_desc *d = &l->value[m->graph.output_value[i]].desc;
+        if (d->type == DT_NONE)
+            continue;              /* left to the tail: its shape depends on the image */
         if (io->type == DT_NONE)
             io->type = d->type;
         if (io->rank == 0) {
@@ -90,15 +92,17 @@ static void complete_outputs(struct model *m, const struct net *net)
 static enum cq_err try_lowering(struct cq_log *log, struct model *m)
 {
     struct net net = {0};
+    struct lowered lowered = {0};
     struct tensor_desc *inputs = calloc((size_t) m->graph.n_inputs + 1, sizeof *inputs);
     if (!inputs)
         return CQ_NOMEM;
     enum cq_err err = CQ_OK;
     if (model_default_inputs(m, inputs)) {
-        err = lower_graph(log, &m->graph, inputs, NULL, &net, NULL);
+        err = lower_graph(log, &m->graph, inputs, NULL, &net, &lowered);
         if (!err)
-            complete_outputs(m, &net);
+            complete_outputs(m, &lowered);
     }
+    lowered_finish(&lowered);
     net_finish(&net);
     free(inputs);
     return err;

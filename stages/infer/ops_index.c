@@ -81,7 +81,7 @@ static enum cq_err lower_one_hot(struct lower *c)
     if (b.err)
         return b.err;
     if (!read_depth(c, &depth))
-        return lower_fail(c, "its depth must be known before the model runs");
+        return lower_later(c, 1, "its depth");
     if (d.rank >= TENSOR_MAX_RANK || dv.rank != 1 || dv.dim[0] != 2)
         return lower_fail(c, "needs fewer dimensions, or does not have two values");
     enum cq_err err = lower_axis(c, node_int(c->node, "axis", -1), d.rank + 1, &axis);
@@ -133,7 +133,7 @@ static enum cq_err lower_cum_sum(struct lower *c)
     if (in < 0 || x.rank < 1)
         return lower_fail(c, "needs an input with dimensions");
     if (!lower_const_ints(c, 1, &axis, 1, &n) || n != 1)
-        return lower_fail(c, "its axis must be known before the model runs");
+        return lower_later(c, 1, "its axis");
     op.u.scan.exclusive = node_int(c->node, "exclusive", 0);
     op.u.scan.reverse = node_int(c->node, "reverse", 0);
     enum cq_err err = lower_axis(c, axis, x.rank, &op.u.scan.axis);

@@ -244,7 +244,7 @@ static enum cq_err lower_topk(struct lower *c)
     int in = lower_in(c, 0), out[2], n;
     enum cq_err err = need_input(c);
     if (!err && lower_in(c, 1) >= 0 && !(lower_const_ints(c, 1, &k, 1, &n) && n == 1))
-        err = lower_fail(c, "k must be known before the model runs");
+        err = lower_later(c, 1, "k");
     if (!err)
         err = lower_axis(c, node_int(c->node, "axis", -1), x.rank, &op.u.topk.axis);
     if (!err && (!x.rank || k < 0 || k > x.dim[op.u.topk.axis]))

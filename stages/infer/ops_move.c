@@ -94,7 +94,7 @@ static enum cq_err split_sizes(struct lower *c, int64_t total, int64_t *sizes)
         memcpy(given, attr, (size_t) n * sizeof *given);
     } else if (lower_in(c, 1) >= 0) {
         if (!lower_const_ints(c, 1, given, OP_MAX_OUTPUTS, &count))
-            return lower_fail(c, "its sizes must be known before the model runs");
+            return lower_later(c, 1, "split");
     } else {
         count = n;
         for (int i = 0; i < n; i++)      /* equal parts, the last one smaller */
@@ -295,7 +295,7 @@ static enum cq_err read_pads(struct lower *c, int rank, int64_t *begin, int64_t 
     if (attr && n <= 2 * TENSOR_MAX_RANK)
         memcpy(pads, attr, (size_t) n * sizeof *pads);
     else if (attr || !lower_const_ints(c, 1, pads, 2 * TENSOR_MAX_RANK, &n))
-        return lower_fail(c, "its pads must be known before the model runs");
+        return lower_later(c, 1, "pads");
     enum cq_err err = lower_ints(c, "axes", 3, axes, &n_axes);
     if (err)
         return err;

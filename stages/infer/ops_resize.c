@@ -15,7 +15,7 @@ static enum cq_err read_floats(const struct lower *c, int i, float *out, int max
     if (!count)
         return CQ_OK;
     if (!data || count < 0 || count > max || (d.type != DT_F32 && d.type != DT_F64))
-        return lower_fail(c, "its scales and roi must be known before the model runs");
+        return lower_later(c, i, "scales or roi");
     for (int k = 0; k < count; k++)
         out[k] = d.type == DT_F32 ? ((const float *) data)[k] : (float) ((const double *) data)[k];
     *n = (int) count;
@@ -149,7 +149,7 @@ static enum cq_err read_sizes(const struct lower *c, const int *axes, int n, str
         err = read_floats(c, old ? 1 : 2, scales, TENSOR_MAX_RANK, &n_scales);
     }
     if (!err && !n_scales && lower_in(c, 3) >= 0 && !lower_const_ints(c, 3, sizes, TENSOR_MAX_RANK, &n_sizes))
-        err = lower_fail(c, "its sizes must be known before the model runs");
+        err = lower_later(c, 3, "sizes");
     if (err)
         return err;
     if (n_scales == n)

@@ -92,7 +92,7 @@ static enum cq_err lower_affine_grid(struct lower *c)
     int64_t size[TENSOR_MAX_RANK];
     int n, spatial = (int) theta.dim[1], in[2], moved;
     if (!lower_const_ints(c, 1, size, TENSOR_MAX_RANK, &n))
-        return lower_fail(c, "its size must be known before the model runs");
+        return lower_later(c, 1, "its size");
     if (theta.type != DT_F32 || theta.rank != 3 || (n != 4 && n != 5) || spatial != n - 2 || theta.dim[2] != n - 1)
         return lower_fail(c, "its matrices do not fit its size");
     struct tensor_desc y = {.type = DT_F32, .rank = n, .dim = {theta.dim[0]}};

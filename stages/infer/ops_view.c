@@ -168,7 +168,7 @@ static enum cq_err lower_dropout(struct lower *c)
     float ratio = 0.5f;
     struct tensor_desc d = build_desc(&b, x);
     if (lower_in(c, 2) >= 0 && !lower_const_ints(c, 2, &training, 1, &n))
-        return lower_fail(c, "whether it trains must be known before the model runs");
+        return lower_later(c, 2, "whether it trains");
     if (training && !(lower_const_float(c, 1, &ratio) && ratio == 0))
         return lower_fail(c, "drops values at random: export the model for inference, not for training");
     if (lower_has_output(c, 1)) {
@@ -254,7 +254,7 @@ static enum cq_err lower_constant_of_shape(struct lower *c)
     int n, shape = lower_in(c, 0), x;
     struct tensor_desc y = {.type = DT_F32};
     if (shape < 0 || !lower_const_ints(c, 0, y.dim, TENSOR_MAX_RANK, &n))
-        return lower_fail(c, "its shape must be known before the model runs");
+        return lower_later(c, 0, "its shape");
     y.rank = n;
     if (a && a->kind == ATTR_TENSOR && tensor_elems(&a->tensor.desc) == 1) {
         y.type = a->tensor.desc.type;
@@ -282,7 +282,7 @@ static enum cq_err lower_range(struct lower *c)
         else if (lower_const_float(c, i, &f))
             v[i] = lower_desc(c, i).type == DT_F64 ? *(const double *) lower_data(c, i) : (double) f;
         else
-            return lower_fail(c, "its limits must be known before the model runs");
+            return lower_later(c, i, "its limits");
     }
     double steps = v[2] != 0 ? (v[1] - v[0]) / v[2] : -1;
     int64_t n = steps > 0 && steps < 1e9 ? (int64_t) steps + (steps > (double) (int64_t) steps) : 0;
@@ -310,40 +310,6 @@ static enum cq_err lower_range(struct lower *c)
     return CQ_OK;
 }
 
-static bool is_zero(const void *data, size_t size, int64_t i)
-{
-    static const uint8_t zeros[8] = {0};
-    return !memcmp((const uint8_t *) data + (size_t) i * size, zeros, size);
-}
-
-/* Indices of what is not zero, one row per dimension. Its length is known only when its input is. */
-static enum cq_err lower_nonzero(struct lower *c)
-{
-    struct tensor_desc x = lower_desc(c, 0);
-    const void *data = lower_data(c, 0);
-    int64_t total = tensor_elems(&x), n = 0, at = 0;
-    if (!data)
-        return lower_fail(c, "the number of its results depends on the image, which is not supported");
-    for (int64_t i = 0; i < total; i++)
-        n += !is_zero(data, dtype_size(x.type), i);
-    struct tensor_desc y = {.type = DT_I64, .rank = 2, .dim = {x.rank, n}};
-    int64_t *out = net_constant_room(c->net, tensor_bytes(&y));
-    int t = out ? net_tensor(c->net, c->node->name, &y) : -1;
-    if (t < 0)
-        return CQ_NOMEM;
-    for (int64_t i = 0; i < total; i++) {
-        if (is_zero(data, dtype_size(x.type), i))
-            continue;
-        int64_t rest = i;
-        for (int d = x.rank - 1; d >= 0; rest /= x.dim[d], d--)
-            out[d * n + at] = rest % x.dim[d];
-        at++;
-    }
-    c->net->tensors[t].data = out;
-    lower_bind(c, 0, t);
-    return CQ_OK;
-}
-
 const struct lower_op lower_ops_view[] = {
     {"Identity", lower_identity, 0},
     {"Dropout", lower_dropout, 0},
@@ -356,6 +322,5 @@ const struct lower_op lower_ops_view[] = {
     {"Constant", lower_constant_node, 0},
     {"ConstantOfShape", lower_constant_of_shape, 0},
     {"Range", lower_range, 0},
-    {"NonZero", lower_nonzero, 0},
     {0},
 };

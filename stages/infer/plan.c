@@ -16,6 +16,7 @@ void plan_destroy(struct plan **plan)
     struct plan *p = *plan;
     if (!p)
         return;
+    tail_destroy(&p->tail);
     placement_finish(&p->places);
     net_finish(&p->net);
     free(p->needs);
@@ -31,20 +32,21 @@ static bool same_shapes(const struct tensor_desc *a, const struct tensor_desc *b
     return true;
 }
 
-/* Lowers at the exported shapes first, when they differ, to learn where the batch sits. */
+/* Lowers at the exported shapes first, when they differ, to learn where the batch sits. The tail is always for one
+ * image, so it comes from there. */
 static enum cq_err lower_at(struct cq_log *log, const struct graph *g, const struct tensor_desc *inputs,
-                            const struct tensor_desc *exported, struct net *net)
+                            const struct tensor_desc *exported, struct net *net, struct tail **tail)
 {
-    if (same_shapes(inputs, exported, g->n_inputs))
-        return lower_graph(log, g, inputs, NULL, net, NULL);
-
-    struct base_shapes base = {.value = calloc((size_t) g->n_values + 1, sizeof *base.value)};
+    bool same = same_shapes(inputs, exported, g->n_inputs);
+    struct lowered base = {0};
     struct net trial = {0};
-    enum cq_err err = base.value ? lower_graph(log, g, exported, NULL, &trial, &base) : CQ_NOMEM;
-    net_finish(&trial);
+    enum cq_err err = lower_graph(log, g, exported, NULL, same ? net : &trial, &base);
     if (!err)
+        err = tail_create(g, &base, tail);
+    if (!err && !same)
         err = lower_graph(log, g, inputs, &base, net, NULL);
-    free(base.value);
+    net_finish(&trial);
+    lowered_finish(&base);
     return err;
 }
 
@@ -213,7 +215,7 @@ enum cq_err plan_create(struct cq_log *log, struct device *dev, const struct gra
     struct plan *p = calloc(1, sizeof *p);
     if (!p)
         return CQ_NOMEM;
-    enum cq_err err = lower_at(log, g, params->inputs, exported, &p->net);
+    enum cq_err err = lower_at(log, g, params->inputs, exported, &p->net, &p->tail);
     if (!err)
         err = pass_run_all(log, &p->net);
     if (!err && params->image)

@@ -10,6 +10,7 @@
 #include "stages/infer/net.h"
 #include "stages/infer/place.h"
 #include "stages/infer/session.h"
+#include "stages/infer/tail.h"
 #include "stages/infer/weights.h"
 
 struct graph;
@@ -25,6 +26,7 @@ struct plan_step {
 
 struct plan {
     struct net net;
+    struct tail *tail;           /* what is left for the host after each run, NULL: nothing; owned */
     struct placement places;
     struct plan_step *steps;     /* without views; in the net's pool */
     int n_steps;

@@ -16,7 +16,7 @@ void session_exported_inputs(const struct session *s, const struct tensor_desc *
     const struct graph *g = model_graph(s->model);
     for (int i = 0; i < g->n_inputs; i++) {
         out[i] = inputs[i];
-        if (g->inputs[i].rank > 0 && out[i].rank > 0)
+        if (g->inputs[i].rank > 0 && out[i].rank > 0 && out[i].dim[0] > 0)   /* nothing at all is no batch */
             out[i].dim[0] = g->inputs[i].dim[0] > 0 ? g->inputs[i].dim[0] : 1;
     }
 }
@@ -168,9 +168,14 @@ void session_destroy(struct session **session)
         return;
     session_trim(s);
     weights_finish(&s->weights);
-    for (int i = 0; s->results && i < model_output_count(s->model); i++)
+    for (int i = 0; i < s->n_results; i++)
         free(s->results[i].data);
+    for (int i = 0; s->parts && i < model_output_count(s->model); i++) {
+        free(s->parts[i].each);
+        free(s->parts[i].data);
+    }
     free(s->results);
+    free(s->parts);
     free(s->outputs);
     free(s);
     *session = NULL;
@@ -208,9 +213,9 @@ enum cq_err session_create(struct cq_log *log, struct device *dev, const struct 
         .segment_bytes = device_get_info(dev)->max_alloc_bytes / PLACE_ALIGN * PLACE_ALIGN,
     };
     size_t n = (size_t) model_output_count(model);
-    s->results = calloc(n + 1, sizeof *s->results);
+    s->parts = calloc(n + 1, sizeof *s->parts);
     s->outputs = calloc(n + 1, sizeof *s->outputs);
-    enum cq_err err = s->results && s->outputs ? CQ_OK : CQ_NOMEM;
+    enum cq_err err = s->parts && s->outputs ? CQ_OK : CQ_NOMEM;
     if (!err && params->image) {
         s->image = *params->image;
         err = check_image(s);
@@ -278,13 +283,24 @@ static void step_text(const struct plan_step *ps, int index, char *out, size_t s
              ps->kernel->name, ps->step->op.act ? " +act" : "", ps->step->name);
 }
 
+static void tail_text(const struct tail *t, int i, int index, char *out, size_t size)
+{
+    const struct node *n = &t->graph->nodes[t->nodes[i]];
+    snprintf(out, size, "%4d %-16s after the run, for each image  [host]  %s", index, n->type, n->name);
+}
+
 enum cq_err session_describe(struct session *s, int batch, void (*line)(void *ctx, const char *text), void *ctx)
 {
     struct session_plan *sp;
     enum cq_err err = plan_for_batch(s, batch, &sp);
-    for (int i = 0; !err && i < sp->plan->n_steps; i++) {
-        char text[640];
-        step_text(&sp->plan->steps[i], i, text, sizeof text);
+    const struct plan *p = err ? NULL : sp->plan;
+    char text[640];
+    for (int i = 0; p && i < p->n_steps; i++) {
+        step_text(&p->steps[i], i, text, sizeof text);
+        line(ctx, text);
+    }
+    for (int i = 0; p && p->tail && i < p->tail->n_nodes; i++) {
+        tail_text(p->tail, i, p->n_steps + i, text, sizeof text);
         line(ctx, text);
     }
     return err;
@@ -301,7 +317,9 @@ double session_flops(struct session *s, int batch)
 int session_host_ops(struct session *s, int batch)
 {
     struct session_plan *sp;
-    return plan_for_batch(s, batch, &sp) ? 0 : sp->plan->host_steps;
+    if (plan_for_batch(s, batch, &sp))
+        return 0;
+    return sp->plan->host_steps + (sp->plan->tail ? sp->plan->tail->n_nodes : 0);
 }
 
 struct session_times session_last_times(const struct session *s)

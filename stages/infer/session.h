@@ -61,10 +61,11 @@ enum cq_err session_plan_memory(struct session *s, int batch, struct session_mem
 /* The largest batch <= max that fits memory_limit; 0 when not even one image does. */
 int session_max_batch(struct session *s, int max);
 
-/* One line per operator of the plan: index, operator, shape, kernel variant; for `clipq model` and logs. */
+/* One line per operator of the plan: index, operator, shape, kernel variant; then the ONNX nodes whose shapes depend
+ * on the image and which run on the host after the kernels; for `clipq model` and logs. */
 enum cq_err session_describe(struct session *s, int batch, void (*line)(void *ctx, const char *text), void *ctx);
 double session_flops(struct session *s, int batch);
-/* How many operators run on the slow host fallback. */
+/* How many operators run on the host: by the slow fallback, or because their shapes depend on the image. */
 int session_host_ops(struct session *s, int batch);
 
 /* Host copies of the outputs of the newest run, in the model's order, owned by the session and valid until
@@ -97,7 +98,7 @@ struct session_input {
 enum cq_err session_run_tensors(struct session *s, const struct session_input *in, int n_in,
                                 const struct session_output **out, int *n_out);
 
-/* Nanoseconds of the newest run: upload, kernels (with waiting), read-back. */
+/* Nanoseconds of the newest run: upload; kernels (with waiting) and what runs on the host for each image; read-back. */
 struct session_times { int64_t upload_ns, infer_ns, read_ns; };
 struct session_times session_last_times(const struct session *s);
 

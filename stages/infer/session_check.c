@@ -102,47 +102,60 @@ static bool same_floats(const float *a, const float *b, size_t n)
     return difference <= TOLERANCE * fmaxf(largest, 1e-6f);
 }
 
-static bool same_result(const struct session_result *a, const struct session_result *b)
+static bool same_result(const struct tensor_desc *d, const void *a, const void *b)
 {
-    if (a->desc.type != b->desc.type || !tensor_same_shape(&a->desc, &b->desc))
-        return false;
-    if (a->desc.type == DT_F32)
-        return same_floats((const float *) a->data, (const float *) b->data, (size_t) tensor_elems(&a->desc));
-    return !memcmp(a->data, b->data, tensor_bytes(&a->desc));
+    return d->type == DT_F32 ? same_floats(a, b, (size_t) tensor_elems(d)) : !memcmp(a, b, tensor_bytes(d));
 }
 
-/* Takes the results away from the session, for comparing. */
-static struct session_result *take_results(struct session *s)
+/* What the tail reads may hold the batch in any dimension, so it is compared image by image. */
+static bool same_cut(const struct tensor_desc *one, const struct session_result *a, const struct session_result *b)
 {
-    size_t n = (size_t) model_output_count(s->model);
-    struct session_result *fresh = calloc(n + 1, sizeof *fresh), *taken = s->results;
-    if (!fresh)
-        return NULL;
-    s->results = fresh;
-    return taken;
+    size_t bytes = tensor_bytes(one);
+    void *pa = malloc(bytes + 1), *pb = malloc(bytes + 1);
+    bool same = pa && pb;
+    for (int i = 0; i < 2 && same; i++) {
+        same = session_copy_part(a, one, i, 2, pa) && session_copy_part(b, one, i, 2, pb) &&
+               same_result(one, pa, pb);
+    }
+    free(pa);
+    free(pb);
+    return same;
 }
 
-static void free_results(const struct session *s, struct session_result *r)
+/* The tail itself runs image by image in any case. */
+static bool same_results(const struct plan *p, const struct session_result *a, const struct session_result *b)
 {
-    for (int i = 0; r && i < model_output_count(s->model); i++)
+    int n = p->net.n_outputs - (p->tail ? p->tail->n_cut : 0);
+    bool same = true;
+    for (int i = 0; i < n && same; i++)
+        same = a[i].desc.type == b[i].desc.type && tensor_same_shape(&a[i].desc, &b[i].desc) &&
+               same_result(&a[i].desc, a[i].data, b[i].data);
+    for (int i = n; i < p->net.n_outputs && same; i++)
+        same = same_cut(&p->tail->cut[i - n].constant.desc, &a[i], &b[i]);
+    return same;
+}
+
+static void free_results(struct session_result *r, int n)
+{
+    for (int i = 0; r && i < n; i++)
         free(r[i].data);
     free(r);
 }
 
 static enum cq_err compare(struct session *s, const struct tensor_desc *two, const struct session_feed *feed)
 {
-    struct session_result *alone = NULL;
-    enum cq_err err = session_run_alone(s, two, feed);
-    if (!err)
-        err = (alone = take_results(s)) ? CQ_OK : CQ_NOMEM;
+    const struct plan *ran;
+    enum cq_err err = session_run_alone(s, two, feed, &ran);
     if (err)
         return err;
+    struct session_result *alone = s->results;
+    int n = s->n_results;
+    s->results = NULL;
+    s->n_results = 0;
     /* A failure here is an answer, not an error: nothing is logged as one. */
-    enum cq_err together = session_run_together(s, NULL, two, feed, 0, 1);
-    s->batchable = !together;
-    for (int i = 0; i < model_output_count(s->model) && s->batchable; i++)
-        s->batchable = same_result(&alone[i], &s->results[i]);
-    free_results(s, alone);
+    enum cq_err together = session_run_together(s, NULL, two, feed, 0, 1, &ran);
+    s->batchable = !together && same_results(ran, alone, s->results);
+    free_results(alone, n);
     if (together == CQ_OOM)
         session_trim(s);
     return CQ_OK;

@@ -19,8 +19,17 @@ struct session_plan {
 
 struct session_result {
     struct tensor_desc desc;
+    bool alone;                      /* images were run one by one: their parts lie one behind the other */
     uint8_t *data;                   /* owned */
     size_t capacity;
+};
+
+/* A model output that the tail makes: the parts of the newest run's images, one behind the other. */
+struct session_parts {
+    struct tensor_desc *each;        /* owned, as is data */
+    int n_each, max_each;
+    uint8_t *data;
+    size_t size, capacity;
 };
 
 struct session {
@@ -42,7 +51,9 @@ struct session {
     struct device_mem *staging;
     int generation;                  /* grows when a buffer of the session is replaced */
 
-    struct session_result *results;  /* one per output of the model */
+    struct session_result *results;  /* one per output of the newest plan's net */
+    int n_results;
+    struct session_parts *parts;     /* one per output of the model */
     struct session_output *outputs;
     struct session_times times;
 };
@@ -69,11 +80,20 @@ enum cq_err session_bind(struct session *s, struct session_plan *sp);
 void session_free_arena(struct session *s);
 struct mem_ref session_mem(const struct session *s, const struct plan *p, int tensor);
 
-/* Runs images together in one plan. Results go behind those of `done` earlier images out of `total`. */
+/* Runs images together in one plan. Results go behind those of `done` earlier images out of `total`. *ran is the
+ * plan, borrowed until the next call. */
 enum cq_err session_run_together(struct session *s, struct cq_log *log, const struct tensor_desc *inputs,
-                                 const struct session_feed *feed, int done, int total);
+                                 const struct session_feed *feed, int done, int total, const struct plan **ran);
 /* Runs them one after another with the plan for one. `inputs` are the shapes of all. */
-enum cq_err session_run_alone(struct session *s, const struct tensor_desc *inputs, const struct session_feed *feed);
+enum cq_err session_run_alone(struct session *s, const struct tensor_desc *inputs, const struct session_feed *feed,
+                              const struct plan **ran);
+
+/* Copies the part of image i of `count` to `to`; `one` is its shape for one image. False where the result is not
+ * `count` times that. */
+bool session_copy_part(const struct session_result *r, const struct tensor_desc *one, int i, int count, void *to);
+
+/* Fills s->outputs from the results of `count` images, running the tail for each. */
+enum cq_err session_make_outputs(struct session *s, const struct plan *p, int count);
 
 /* Decides s->batchable for these shapes (of any batch size). */
 enum cq_err session_check_batch(struct session *s, const struct tensor_desc *inputs);

@@ -171,6 +171,19 @@ static enum cq_err upload_tensors(struct session *s, const struct plan *p, const
 
 /* ---- down ---- */
 
+static enum cq_err fit_results(struct session *s, int n)
+{
+    if (n <= s->n_results)
+        return CQ_OK;
+    struct session_result *results = realloc(s->results, (size_t) n * sizeof *results);
+    if (!results)
+        return CQ_NOMEM;
+    memset(results + s->n_results, 0, (size_t) (n - s->n_results) * sizeof *results);
+    s->results = results;
+    s->n_results = n;
+    return CQ_OK;
+}
+
 static enum cq_err read_result(struct session *s, const struct plan *p, int i, int done, int total)
 {
     struct session_result *r = &s->results[i];
@@ -185,6 +198,7 @@ static enum cq_err read_result(struct session *s, const struct plan *p, int i, i
         r->capacity = all ? all : 1;
     }
     r->desc = tensor->desc;
+    r->alone = total > 1;
     if (total > 1 && r->desc.rank > 0)
         r->desc.dim[0] *= total;
     if (!bytes)
@@ -209,10 +223,12 @@ static enum cq_err enqueue_all(struct session *s, const struct plan *p)
 }
 
 enum cq_err session_run_together(struct session *s, struct cq_log *log, const struct tensor_desc *inputs,
-                                 const struct session_feed *feed, int done, int total)
+                                 const struct session_feed *feed, int done, int total, const struct plan **ran)
 {
     struct session_plan *sp;
     enum cq_err err = session_get_plan(s, log, inputs, &sp);
+    if (!err)
+        err = fit_results(s, sp->plan->net.n_outputs);
     if (!err)
         err = session_bind(s, sp);
     if (err)
@@ -229,10 +245,12 @@ enum cq_err session_run_together(struct session *s, struct cq_log *log, const st
     s->times.upload_ns += uploaded - start;
     s->times.infer_ns += computed - uploaded;
     s->times.read_ns += cq_now_ns() - computed;
+    *ran = sp->plan;
     return err;
 }
 
-enum cq_err session_run_alone(struct session *s, const struct tensor_desc *inputs, const struct session_feed *feed)
+enum cq_err session_run_alone(struct session *s, const struct tensor_desc *inputs, const struct session_feed *feed,
+                              const struct plan **ran)
 {
     struct tensor_desc *one = malloc(((size_t) model_input_count(s->model) + 1) * sizeof *one);
     if (!one)
@@ -241,29 +259,10 @@ enum cq_err session_run_alone(struct session *s, const struct tensor_desc *input
     enum cq_err err = CQ_OK;
     for (int i = 0; i < feed->count && !err; i++) {
         struct session_feed single = {feed->images, feed->in, feed->first + i, 1};
-        err = session_run_together(s, s->log, one, &single, i, feed->count);
+        err = session_run_together(s, s->log, one, &single, i, feed->count, ran);
     }
     free(one);
     return err;
-}
-
-/* ---- results ---- */
-
-struct session_output session_output_image(const struct session_output *o, int i, int batch)
-{
-    struct session_output part = *o;
-    const uint8_t *data = o->data;
-    part.each = NULL;
-    if (o->each) {
-        part.desc = o->each[i];
-        for (int before = 0; before < i; before++)
-            data += tensor_bytes(&o->each[before]);
-    } else if (o->desc.rank > 0 && o->desc.dim[0] == batch) {
-        part.desc.dim[0] = 1;
-        data += (size_t) i * tensor_bytes(&part.desc);
-    }
-    part.data = data;
-    return part;
 }
 
 /* ---- the two ways in ---- */
@@ -271,18 +270,19 @@ struct session_output session_output_image(const struct session_output *o, int i
 static enum cq_err run(struct session *s, const struct tensor_desc *inputs, const struct session_feed *feed,
                        const struct session_output **out, int *n_out)
 {
+    const struct plan *ran = NULL;
     enum cq_err err = CQ_OK;
     if (feed->count > 1 && !s->checked)
         err = session_check_batch(s, inputs);
     s->times = (struct session_times){0};
     if (!err)
-        err = feed->count > 1 && !s->batchable ? session_run_alone(s, inputs, feed)
-                                               : session_run_together(s, s->log, inputs, feed, 0, 1);
+        err = feed->count > 1 && !s->batchable ? session_run_alone(s, inputs, feed, &ran)
+                                               : session_run_together(s, s->log, inputs, feed, 0, 1, &ran);
+    if (!err)
+        err = session_make_outputs(s, ran, feed->count);
     if (err)
         return err;
     *n_out = model_output_count(s->model);
-    for (int i = 0; i < *n_out; i++)
-        s->outputs[i] = (struct session_output){.desc = s->results[i].desc, .data = s->results[i].data};
     *out = s->outputs;
     return CQ_OK;
 }
