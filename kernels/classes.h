@@ -9,7 +9,8 @@ extern const struct kernel_class kernel_conv_pointwise, kernel_conv_depthwise, k
 extern const struct kernel_class kernel_image, kernel_reorder;
 extern const struct kernel_class kernel_binary_rows, kernel_binary_blocks, kernel_prelu_rows, kernel_prelu_blocks;
 extern const struct kernel_class kernel_unary_flat, kernel_cast_flat, kernel_where_rows, kernel_batch_norm;
-extern const struct kernel_class kernel_pool_max, kernel_pool_global, kernel_pool_avg, kernel_pool_l2;
+extern const struct kernel_class kernel_pool_max, kernel_pool_max_index, kernel_pool_global, kernel_pool_avg,
+    kernel_pool_lp;
 extern const struct kernel_class kernel_resize_table;
 extern const struct kernel_class kernel_grid_sample, kernel_roi_align;
 extern const struct kernel_class kernel_gemm_packed, kernel_gemm_tile, kernel_matmul_packed, kernel_matmul_tile;

@@ -61,7 +61,7 @@ double op_flops(const struct op_inst *inst)
         return matmul_flops(inst);
     case OP_POOL_MAX:
     case OP_POOL_AVG:
-    case OP_POOL_L2:
+    case OP_POOL_LP:
         return window(&inst->op->u.conv) * elems(&inst->out[0]);
     case OP_UNARY:
     case OP_BINARY:

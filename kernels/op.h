@@ -22,9 +22,10 @@ enum { OP_MAX_INPUTS = 64, OP_MAX_OUTPUTS = 32, OP_SPATIAL = 3 };
 #define OP_KINDS(X)                                                                                          \
     X(CONV)          /* x [N,C,H,W], w [M,C/group,kh,kw], bias [M]?, residual (shape of y)? -> y; then act */\
     X(CONV_TRANSPOSE)/* x, w [C,M/group,kh,kw], bias? -> y; then act */                                      \
-    X(POOL_MAX)      /* x -> y */                                                                            \
+    X(POOL_MAX)      /* x -> y, index of each maximum in all of x (int64, -1: none)? */                       \
     X(POOL_AVG)      /* x -> y; global pooling is a window of the whole image */                             \
-    X(POOL_L2)       /* x -> y; sqrt of the sum of squares */                                                \
+    X(POOL_LP)       /* x -> y; sum of |x|^p, to the power 1/p */                                            \
+    X(MAX_UNPOOL)    /* x, index of each element in y (int64) -> y, 0 elsewhere */                            \
     X(MATMUL)        /* a [...,M,K], b [...,K,N] broadcast as NumPy -> y; then act */                        \
     X(GEMM)          /* a, b, c? -> alpha*op(a)*op(b) + beta*c; then act */                                  \
     X(UNARY)         /* x -> y; u.unary */                                                                   \
@@ -137,6 +138,8 @@ struct conv_attrs {              /* also the windows of pooling; only `spatial` 
     int pad_begin[OP_SPATIAL];
     int pad_end[OP_SPATIAL];
     bool count_include_pad;      /* POOL_AVG */
+    bool column_major;           /* POOL_MAX: indices count the first spatial dimension fastest */
+    int p;                       /* POOL_LP, 1 or more */
 };
 
 struct resize_attrs {

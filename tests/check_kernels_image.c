@@ -45,12 +45,13 @@ static int64_t output_size(struct check_rng *r, const struct conv_attrs *a, int 
 
 static void make_pool(struct check_rng *r, int n, struct check_case *c)
 {
-    static const enum op_kind kinds[] = {OP_POOL_MAX, OP_POOL_AVG, OP_POOL_MAX, OP_POOL_AVG, OP_POOL_L2};
+    static const enum op_kind kinds[] = {OP_POOL_MAX, OP_POOL_AVG, OP_POOL_MAX, OP_POOL_AVG, OP_POOL_LP};
     struct conv_attrs *a = &c->op.u.conv;
     c->op.kind = kinds[n % 5];
-    a->spatial = check_chance(r, 80) ? 2 : check_int(r, 1, 3);
+    a->spatial = check_chance(r, 70) ? 2 : check_int(r, 1, 3);
     a->group = 1;
     a->count_include_pad = check_chance(r, 50);
+    a->p = check_chance(r, 60) ? 2 : check_int(r, 1, 4);
     bool global = check_chance(r, 15);
     struct tensor_desc x = any_image(r, a->spatial), y = x;
     for (int i = 0; i < a->spatial; i++) {
@@ -60,6 +61,12 @@ static void make_pool(struct check_rng *r, int n, struct check_case *c)
     c->inst.n_in = c->inst.n_out = 1;
     c->inst.in[0] = x;
     c->inst.out[0] = y;
+    if (c->op.kind == OP_POOL_MAX && check_chance(r, 40)) {
+        c->inst.n_out = 2;
+        c->inst.out[1] = y;
+        c->inst.out[1].type = DT_I64;
+        a->column_major = check_chance(r, 50);
+    }
     char shape[TENSOR_TEXT_SIZE];
     snprintf(c->text, sizeof c->text, "%s %dx%d/%d of %.100s", op_kind_name(c->op.kind), a->kernel[0], a->kernel[1],
              a->stride[0], tensor_text(&x, shape));
@@ -89,7 +96,7 @@ static bool bench_pool(int n, struct check_case *c)
 }
 
 static const struct check_tolerance pool_tolerances[] = {
-    {"pool_max", 0}, {"pool_avg", 2e-6f}, {"pool_l2", 2e-6f}, {"pool_global", 2e-6f}, {NULL},
+    {"pool_max", 0}, {"pool_avg", 2e-6f}, {"pool_lp", 1e-5f}, {"pool_max_index", 0}, {"pool_global", 2e-6f}, {NULL},
 };
 
 const struct check_family check_pool = {

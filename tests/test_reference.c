@@ -75,7 +75,8 @@ static void pooling_ignores_or_counts_padding(void **state)
     expect_floats(&r, FLOATS(-1, -2.5f, -5.5f, -7));
     r.op.u.conv.count_include_pad = true;
     expect_floats(&r, FLOATS(-0.25f, -1.25f, -2.75f, -7));
-    r.op.kind = OP_POOL_L2;
+    r.op.kind = OP_POOL_LP;
+    r.op.u.conv.p = 2;
     expect_floats(&r, FLOATS(1, sqrtf(13), sqrtf(65), sqrtf(206)));
 }
 

@@ -1,12 +1,12 @@
-/* Pooling windows. The taps that lie in the image are found once per output, so that the loop over them has no
- * branch.
+/* Pooling windows over three dimensions, missing ones being 1. The taps that lie in the image are found once per
+ * output, so that the loops over them have no branch.
  */
 struct Window {
-    int in_h, in_w, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
-    int pad_top, pad_left, pad_bottom, pad_right, count_pad;
+    int in[3], out[3], kernel_[3], stride[3], dilation[3], pad_begin[3], pad_end[3];
+    int count_pad, p, column_major, planes, rows;
 };
 
-enum { POOL_MAX, POOL_AVG, POOL_L2 };
+enum { POOL_MAX, POOL_AVG, POOL_LP };
 
 inline int ceil_div(int a, int b)
 {
@@ -14,31 +14,41 @@ inline int ceil_div(int a, int b)
 }
 
 /* First tap inside, end of the taps inside, end of the taps inside or in the explicit padding. */
-inline int3 taps(int origin, int in, int kernel_size, int dilation, int pad_end)
+inline int3 taps(const struct Window *w, int d, int origin)
 {
-    return (int3) (max(0, ceil_div(-origin, dilation)), min(kernel_size, ceil_div(in - origin, dilation)),
-                   min(kernel_size, ceil_div(in + pad_end - origin, dilation)));
+    int size = w->kernel_[d], dilation = w->dilation[d], in = w->in[d];
+    return (int3) (max(0, ceil_div(-origin, dilation)), min(size, ceil_div(in - origin, dilation)),
+                   min(size, ceil_div(in + w->pad_end[d] - origin, dilation)));
 }
 
+inline int taps_inside(int3 t)
+{
+    return max(t.s1 - t.s0, 0);
+}
+
+/* What a tap adds to the sum of powers. */
+#define POWER(v, p) ((p) == 2 ? (v) * (v) : (p) == 1 ? fabs(v) : pown(fabs(v), p))
+#define ROOT(v, p) ((p) == 2 ? sqrt(v) : (p) == 1 ? (v) : pow(v, 1.0f / (p)))
+
 #define POOL_ONE(NAME, TYPE, WIDTH, LOAD)                                                                   \
-    inline TYPE NAME(global const float *x, const struct Window *w, int oy, int ox, int mode)               \
+    inline TYPE NAME(global const float *x, const struct Window *w, int z0, int y0, int x0, int mode)       \
     {                                                                                                       \
-        int y0 = oy * w->stride_h - w->pad_top, x0 = ox * w->stride_w - w->pad_left;                        \
-        int3 ty = taps(y0, w->in_h, w->kernel_h, w->dilation_h, w->pad_bottom);                             \
-        int3 tx = taps(x0, w->in_w, w->kernel_w, w->dilation_w, w->pad_right);                              \
+        int3 tz = taps(w, 0, z0), ty = taps(w, 1, y0), tx = taps(w, 2, x0);                                 \
         TYPE acc = (TYPE) (mode == POOL_MAX ? -INFINITY : 0.0f);                                            \
-        for (int ky = ty.s0; ky < ty.s1; ky++) {                                                            \
-            global const float *row = x + ((y0 + ky * w->dilation_h) * w->in_w + x0) * WIDTH;               \
-            for (int kx = tx.s0; kx < tx.s1; kx++) {                                                        \
-                TYPE v = LOAD(row + kx * w->dilation_w * WIDTH);                                            \
-                acc = mode == POOL_MAX ? fmax(acc, v) : mode == POOL_AVG ? acc + v : fma(v, v, acc);        \
+        for (int kz = tz.s0; kz < tz.s1; kz++)                                                              \
+            for (int ky = ty.s0; ky < ty.s1; ky++) {                                                        \
+                int line = (z0 + kz * w->dilation[0]) * w->in[1] + y0 + ky * w->dilation[1];                \
+                global const float *row = x + (line * w->in[2] + x0) * WIDTH;                               \
+                for (int kx = tx.s0; kx < tx.s1; kx++) {                                                    \
+                    TYPE v = LOAD(row + kx * w->dilation[2] * WIDTH);                                       \
+                    acc = mode == POOL_MAX ? fmax(acc, v) : mode == POOL_AVG ? acc + v : acc + POWER(v, w->p); \
+                }                                                                                           \
             }                                                                                               \
-        }                                                                                                   \
-        if (mode == POOL_L2)                                                                                \
-            return sqrt(acc);                                                                               \
+        if (mode == POOL_LP)                                                                                \
+            return ROOT(acc, w->p);                                                                         \
         if (mode == POOL_MAX)                                                                               \
             return acc;                                                                                     \
-        int count = w->count_pad ? ty.s2 * tx.s2 : max(ty.s1 - ty.s0, 0) * max(tx.s1 - tx.s0, 0);           \
+        int count = w->count_pad ? tz.s2 * ty.s2 * tx.s2 : taps_inside(tz) * taps_inside(ty) * taps_inside(tx); \
         return count > 0 ? acc / (float) count : acc;                                                       \
     }
 
@@ -50,23 +60,67 @@ inline int3 taps(int origin, int in, int kernel_size, int dilation, int pad_end)
 POOL_ONE(pool_block, VF, V, LOAD_BLOCK)
 POOL_ONE(pool_plain, float, 1, LOAD_ONE)
 
-/* Global: (groups of `rows` output rows, planes); a plane is a channel, or a block of them. */
+#define AREA(d) ((d)[0] * (d)[1] * (d)[2])
+
+/* Global: (groups of output rows of all depths, planes); a plane is a channel, or a block of them. */
 #define POOL_KERNEL(NAME, ONE, WIDTH, STORE, MODE)                                                          \
-    kernel void NAME(global float *x, ulong x_at, global float *y, ulong y_at, struct Window w, int planes, int rows) \
+    kernel void NAME(global float *x, ulong x_at, global float *y, ulong y_at, struct Window w)             \
     {                                                                                                       \
-        int oy = get_global_id(0) * rows, end = min(oy + rows, w.out_h), plane = get_global_id(1);          \
-        if (plane >= planes)                                                                                \
+        int o = get_global_id(0) * w.rows, end = min(o + w.rows, w.out[0] * w.out[1]), plane = get_global_id(1); \
+        if (plane >= w.planes)                                                                              \
             return;                                                                                         \
-        global const float *from = AT(float, x, x_at) + plane * w.in_h * w.in_w * WIDTH;                    \
-        global float *to = AT(float, y, y_at) + plane * w.out_h * w.out_w * WIDTH;                          \
-        for (; oy < end; oy++)                                                                              \
-            for (int ox = 0; ox < w.out_w; ox++)                                                            \
-                STORE(ONE(from, &w, oy, ox, MODE), to + (oy * w.out_w + ox) * WIDTH);                       \
+        global const float *from = AT(float, x, x_at) + plane * AREA(w.in) * WIDTH;                         \
+        global float *to = AT(float, y, y_at) + plane * AREA(w.out) * WIDTH;                                \
+        for (; o < end; o++) {                                                                              \
+            int z0 = o / w.out[1] * w.stride[0] - w.pad_begin[0];                                           \
+            int y0 = o % w.out[1] * w.stride[1] - w.pad_begin[1];                                           \
+            for (int ox = 0; ox < w.out[2]; ox++)                                                           \
+                STORE(ONE(from, &w, z0, y0, ox * w.stride[2] - w.pad_begin[2], MODE),                       \
+                      to + (o * w.out[2] + ox) * WIDTH);                                                    \
+        }                                                                                                   \
     }
 
 POOL_KERNEL(pool_max_blocks, pool_block, V, STORE_BLOCK, POOL_MAX)
 POOL_KERNEL(pool_avg_blocks, pool_block, V, STORE_BLOCK, POOL_AVG)
-POOL_KERNEL(pool_l2_blocks, pool_block, V, STORE_BLOCK, POOL_L2)
+POOL_KERNEL(pool_lp_blocks, pool_block, V, STORE_BLOCK, POOL_LP)
 POOL_KERNEL(pool_max_plain, pool_plain, 1, STORE_ONE, POOL_MAX)
 POOL_KERNEL(pool_avg_plain, pool_plain, 1, STORE_ONE, POOL_AVG)
-POOL_KERNEL(pool_l2_plain, pool_plain, 1, STORE_ONE, POOL_L2)
+POOL_KERNEL(pool_lp_plain, pool_plain, 1, STORE_ONE, POOL_LP)
+
+/* The first maximum of a window and where it stands in its plane, -1 when the window sees padding only. */
+inline float max_at(global const float *x, const struct Window *w, int z0, int y0, int x0, int *at)
+{
+    int3 tz = taps(w, 0, z0), ty = taps(w, 1, y0), tx = taps(w, 2, x0);
+    float best = -INFINITY;
+    *at = -1;
+    for (int kz = tz.s0; kz < tz.s1; kz++)
+        for (int ky = ty.s0; ky < ty.s1; ky++)
+            for (int kx = tx.s0; kx < tx.s1; kx++) {
+                int iz = z0 + kz * w->dilation[0], iy = y0 + ky * w->dilation[1], ix = x0 + kx * w->dilation[2];
+                float v = x[(iz * w->in[1] + iy) * w->in[2] + ix];
+                if (*at >= 0 && !(v > best) && !(isnan(v) && !isnan(best)))
+                    continue;
+                best = v;
+                *at = w->column_major ? (ix * w->in[1] + iy) * w->in[0] + iz : (iz * w->in[1] + iy) * w->in[2] + ix;
+            }
+    return best;
+}
+
+/* Global: as above. */
+kernel void pool_max_index(global float *x, ulong x_at, global float *y, ulong y_at, struct Window w,
+                           global long *index, ulong index_at)
+{
+    int o = get_global_id(0) * w.rows, end = min(o + w.rows, w.out[0] * w.out[1]), plane = get_global_id(1);
+    if (plane >= w.planes)
+        return;
+    int first = plane * AREA(w.in);
+    global float *to = AT(float, y, y_at) + plane * AREA(w.out);
+    global long *to_index = AT(long, index, index_at) + plane * AREA(w.out);
+    for (; o < end; o++)
+        for (int ox = 0; ox < w.out[2]; ox++) {
+            int at, z0 = o / w.out[1] * w.stride[0] - w.pad_begin[0], y0 = o % w.out[1] * w.stride[1] - w.pad_begin[1];
+            to[o * w.out[2] + ox] = max_at(AT(float, x, x_at) + first, &w, z0, y0, ox * w.stride[2] - w.pad_begin[2],
+                                           &at);
+            to_index[o * w.out[2] + ox] = at < 0 ? -1 : first + at;
+        }
+}
