@@ -14,21 +14,6 @@ static const struct program_class cast_program = {
     .source = {cl_common, cl_nest, cl_cast},
 };
 
-static const char *type_in_cl(enum dtype type)
-{
-    switch (type) {
-    case DT_F32: return "float";
-    case DT_U8: case DT_BOOL: return "uchar";
-    case DT_I8: return "char";
-    case DT_U16: return "ushort";
-    case DT_I16: return "short";
-    case DT_I32: return "int";
-    case DT_U32: return "uint";
-    case DT_I64: return "long";
-    default: return NULL;
-    }
-}
-
 static bool cast_nest(const struct device *dev, const struct op_inst *inst, struct nest *nest)
 {
     struct loops loops = {.tensors = 2};
@@ -39,7 +24,7 @@ static bool cast_nest(const struct device *dev, const struct op_inst *inst, stru
 static bool cast_serves(const struct device *dev, const struct op_inst *inst)
 {
     struct nest nest;
-    return type_in_cl(inst->in[0].type) && type_in_cl(inst->out[0].type) && serves_plain(inst) &&
+    return program_type(inst->in[0].type) && program_type(inst->out[0].type) && serves_plain(inst) &&
            serves_int_index(inst) && cast_nest(dev, inst, &nest);
 }
 
@@ -51,7 +36,7 @@ static enum cq_err cast_enqueue(struct device *dev, const struct op_inst *inst, 
     enum dtype from = inst->in[0].type, to = inst->out[0].type;
     bool narrow = from == DT_F32 && to != DT_F32 && to != DT_I32 && to != DT_I64;
     char options[64];
-    snprintf(options, sizeof options, "-DFROM=%s -DTO=%s%s", type_in_cl(from), type_in_cl(to),
+    snprintf(options, sizeof options, "-DFROM=%s -DTO=%s%s", program_type(from), program_type(to),
              to == DT_BOOL ? " -DBOOL" : narrow ? " -DNARROW" : "");
     struct kernel_arg args[] = {ARG_REF(bufs->in[0]), ARG_REF(bufs->out[0]), ARG_STRUCT(nest)};
     struct launch launch = {

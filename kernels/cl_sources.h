@@ -23,5 +23,7 @@ extern const unsigned char cl_gemm[];     /* matrix products */
 extern const unsigned char cl_rows[];     /* reductions, softmax, normalisations */
 extern const unsigned char cl_affine[];   /* scale and shift per channel */
 extern const unsigned char cl_cast[];     /* between number types */
+extern const unsigned char cl_quant[];    /* between floats and quantised integers */
+extern const unsigned char cl_integer[];  /* sums of integers */
 
 #endif

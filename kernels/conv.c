@@ -28,7 +28,7 @@ static bool fits_int(const struct tensor_desc *d)
     return d->dim[0] >= 0 && d->dim[0] <= INT_MAX && area < INT_MAX / 32;
 }
 
-bool conv_shapes_agree(const struct op_inst *inst)
+bool conv_window_agrees(const struct op_inst *inst)
 {
     const struct conv_attrs *a = &inst->op->u.conv;
     const struct tensor_desc *x = &inst->in[0], *w = &inst->in[1], *y = &inst->out[0];
@@ -44,6 +44,14 @@ bool conv_shapes_agree(const struct op_inst *inst)
     for (int i = 0; i < a->spatial; i++)
         if (w->dim[2 + i] != a->kernel[i] || a->stride[i] < 1 || a->dilation[i] < 1)
             return false;
+    return true;
+}
+
+bool conv_shapes_agree(const struct op_inst *inst)
+{
+    const struct tensor_desc *y = &inst->out[0];
+    if (!conv_window_agrees(inst))
+        return false;
     const struct tensor_desc *bias = inst->n_in > 2 ? &inst->in[2] : NULL;
     if (bias && bias->type != DT_NONE && (bias->rank != 1 || bias->dim[0] != y->dim[1]))
         return false;
@@ -73,6 +81,27 @@ bool conv_geom_of(const struct op_inst *inst, struct conv_geom *g)
         .act = (int32_t) inst->op->act, .act_a = inst->op->act_a, .act_b = inst->op->act_b,
     };
     return true;
+}
+
+struct conv3_geom conv3_geom_of(const struct op_inst *inst)
+{
+    const struct conv_attrs *a = &inst->op->u.conv;
+    const struct tensor_desc *x = &inst->in[0], *y = &inst->out[0];
+    struct conv3_geom g = {
+        .n = (int32_t) x->dim[0], .c = (int32_t) x->dim[1], .m = (int32_t) y->dim[1], .group = a->group,
+        .in = {1, 1, 1}, .out = {1, 1, 1}, .k = {1, 1, 1}, .s = {1, 1, 1}, .d = {1, 1, 1},
+        .act = (int32_t) inst->op->act, .act_a = inst->op->act_a, .act_b = inst->op->act_b,
+    };
+    for (int i = 0; i < a->spatial; i++) {
+        int to = OP_SPATIAL - a->spatial + i;
+        g.in[to] = (int32_t) x->dim[2 + i];
+        g.out[to] = (int32_t) y->dim[2 + i];
+        g.k[to] = a->kernel[i];
+        g.s[to] = a->stride[i];
+        g.d[to] = a->dilation[i];
+        g.p[to] = a->pad_begin[i];
+    }
+    return g;
 }
 
 bool conv_layouts(const struct op_inst *inst, enum layout x, enum layout y)

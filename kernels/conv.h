@@ -35,6 +35,18 @@ extern const struct program_class conv_program;
 /* Do weights, bias and residual have the shapes that x, y and the attributes ask for? What a model file says
  * need not be true. */
 bool conv_shapes_agree(const struct op_inst *inst);
+/* The same for x, y and the weights alone, of any kind of convolution. */
+bool conv_window_agrees(const struct op_inst *inst);
+
+/* The geometry over three dimensions, leading ones 1 where there are fewer. The same members as conv3_geom in
+ * kernels/cl/conv_generic.cl and kernels/cl/integer.cl. */
+struct conv3_geom {
+    int32_t n, c, m, group;
+    int32_t in[OP_SPATIAL], out[OP_SPATIAL], k[OP_SPATIAL], s[OP_SPATIAL], d[OP_SPATIAL], p[OP_SPATIAL];
+    int32_t act;
+    float act_a, act_b;
+};
+struct conv3_geom conv3_geom_of(const struct op_inst *inst);
 
 /* False unless it is a float32 CONV over one or two dimensions; one dimension is seen as H = 1. */
 bool conv_geom_of(const struct op_inst *inst, struct conv_geom *g);

@@ -55,6 +55,10 @@ const struct kernel_class *const kernel_classes[] = {
     &kernel_batch_norm,
     &kernel_cast_flat,
     &kernel_where_rows,
+    &kernel_quantize,
+    &kernel_dequantize,
+    &kernel_conv_int,
+    &kernel_matmul_int,
     &kernel_host,
     NULL,
 };

@@ -198,6 +198,21 @@ static enum cq_err set_args(struct device *dev, cl_kernel kernel, const struct l
     return CQ_OK;
 }
 
+const char *program_type(enum dtype type)
+{
+    switch (type) {
+    case DT_F32: return "float";
+    case DT_U8: case DT_BOOL: return "uchar";
+    case DT_I8: return "char";
+    case DT_U16: return "ushort";
+    case DT_I16: return "short";
+    case DT_I32: return "int";
+    case DT_U32: return "uint";
+    case DT_I64: return "long";
+    default: return NULL;
+    }
+}
+
 enum cq_err program_run(struct device *dev, const struct launch *l)
 {
     size_t global[3] = {1, 1, 1};

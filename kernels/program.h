@@ -61,6 +61,9 @@ struct launch {
     int n_args;
 };
 
+/* What OpenCL C calls a type of tensors; NULL for those no kernel works on. */
+const char *program_type(enum dtype type);
+
 /* Queues one kernel. CQ_OOM, CQ_DEVICE (also for a program that does not build: its log is in the log). */
 enum cq_err program_run(struct device *dev, const struct launch *l);
 

@@ -31,6 +31,7 @@ static const struct check_family *const families[] = {
     &check_move,
     &check_pool,
     &check_resize,
+    &check_integer,
     &check_sample,
 };
 

@@ -64,5 +64,6 @@ struct tensor_desc check_tensor(enum dtype type, int rank, ...);
 extern const struct check_family check_conv;
 extern const struct check_family check_binary, check_unary, check_move, check_pool, check_resize, check_convert,
     check_rows, check_gemm, check_sample;
+extern const struct check_family check_integer;
 
 #endif

@@ -5,6 +5,7 @@ target_sources(check_kernels PRIVATE
   check_kernels_conv.c
   check_kernels_elementwise.c
   check_kernels_image.c
+  check_kernels_integer.c
   check_kernels_gemm.c
   check_kernels_rows.c
   check_kernels_sample.c
