@@ -73,52 +73,33 @@ int build_step(struct build *b, const struct op *op, const int *in, int n_in, co
 
 int build_unary(struct build *b, enum unary fn, int x)
 {
-    struct tensor_desc y = build_desc(b, x);
-    if (fn == UN_NOT || fn == UN_ISNAN || fn == UN_ISINF)
-        y.type = DT_BOOL;
-    return build_step(b, &(struct op){.kind = OP_UNARY, .u.unary = fn}, &x, 1, &y);
-}
-
-/* False, with the error set, when the shapes do not fit. */
-static bool broadcast_all(struct build *b, const int *in, int n, struct tensor_desc *y)
-{
-    *y = build_desc(b, in[n - 1]);
-    for (int i = n - 2; i >= 0 && !b->err; i--) {
-        struct tensor_desc x = build_desc(b, in[i]);
-        char tx[TENSOR_TEXT_SIZE], ty[TENSOR_TEXT_SIZE];
-        if (!broadcast(&x, y, y))
-            fail(b, lower_fail(b->c, "%s and %s do not broadcast", tensor_text(&x, tx), tensor_text(y, ty)));
-    }
-    return !b->err;
+    int out;
+    enum cq_err err = b->err ? b->err : lower_make_unary(b->c, fn, 0, 0, x, &out);
+    return err ? fail(b, err) : out;
 }
 
 int build_binary(struct build *b, enum binary fn, int x, int y)
 {
-    struct tensor_desc out;
-    if (b->err || !broadcast_all(b, (int[]){x, y}, 2, &out))
-        return -1;
-    if (fn >= BIN_EQUAL && fn <= BIN_GREATER_EQUAL)
-        out.type = DT_BOOL;
-    return build_step(b, &(struct op){.kind = OP_BINARY, .u.binary = fn}, (int[]){x, y}, 2, &out);
+    int out;
+    enum cq_err err = b->err ? b->err : lower_make_binary(b->c, fn, x, y, &out);
+    return err ? fail(b, err) : out;
 }
 
 int build_where(struct build *b, int cond, int x, int y)
 {
-    int in[] = {cond, x, y};
-    struct tensor_desc out;
-    if (b->err || !broadcast_all(b, in, 3, &out))
+    struct tensor_desc dc = build_desc(b, cond), dx = build_desc(b, x), dy = build_desc(b, y), out;
+    if (b->err)
         return -1;
-    out.type = build_desc(b, x).type;
-    return build_step(b, &(struct op){.kind = OP_WHERE}, in, 3, &out);
+    if (!broadcast(&dx, &dy, &out) || !broadcast(&out, &dc, &out))
+        return fail(b, lower_fail(b->c, "its inputs do not broadcast"));
+    return build_step(b, &(struct op){.kind = OP_WHERE}, (int[]){cond, x, y}, 3, &out);
 }
 
 int build_cast(struct build *b, int x, enum dtype type)
 {
-    struct tensor_desc y = build_desc(b, x);
-    if (y.type == type)
-        return x;
-    y.type = type;
-    return build_step(b, &(struct op){.kind = OP_CAST}, &x, 1, &y);
+    int out;
+    enum cq_err err = b->err ? b->err : lower_make_cast(b->c, x, type, &out);
+    return err ? fail(b, err) : out;
 }
 
 static struct tensor_desc without(const struct tensor_desc *x, uint32_t axes, bool keep)
@@ -181,16 +162,11 @@ int build_slice(struct build *b, int x, int axis, int64_t start, int64_t step, i
 
 int build_matmul(struct build *b, int x, int y)
 {
-    struct tensor_desc dx = build_desc(b, x), dy = build_desc(b, y), out;
-    if (b->err)
-        return -1;
-    int64_t columns = dy.dim[dy.rank - 1];
-    dy.dim[dy.rank - 2] = dx.dim[dx.rank - 2];
-    dy.dim[dy.rank - 1] = dx.dim[dx.rank - 1];
-    if (!broadcast(&dx, &dy, &out))
-        return fail(b, lower_fail(b->c, "its matrices do not multiply"));
-    out.dim[out.rank - 1] = columns;
-    return build_step(b, &(struct op){.kind = OP_MATMUL}, (int[]){x, y}, 2, &out);
+    int out;
+    struct op op = {.kind = OP_MATMUL};
+    enum cq_err err =
+        b->err ? b->err : lower_make_matmul(b->c, &op, (int[]){x, y}, 2, build_desc(b, x).type, &out);
+    return err ? fail(b, err) : out;
 }
 
 static struct tensor_desc reshaped(const struct build *b, int x, int rank, const int64_t *dim)

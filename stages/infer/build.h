@@ -52,7 +52,7 @@ int build_softmax(struct build *b, int x, int axis, bool log);
 int build_transpose(struct build *b, int x, const int *perm);
 /* Every step-th of `count` elements of one axis, from `start` on. */
 int build_slice(struct build *b, int x, int axis, int64_t start, int64_t step, int64_t count);
-int build_matmul(struct build *b, int x, int y);                 /* of the same rank, 2 or more */
+int build_matmul(struct build *b, int x, int y);                 /* as MatMul */
 /* The same elements in another shape. */
 int build_view(struct build *b, int x, int rank, const int64_t *dim);
 int build_expand(struct build *b, int x, int rank, const int64_t *dim);

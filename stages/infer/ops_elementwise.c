@@ -119,6 +119,8 @@ static enum cq_err lower_where(struct lower *c)
     struct tensor_desc cond = lower_desc(c, 0), a = lower_desc(c, 1), b = lower_desc(c, 2), y;
     if (lower_in(c, 0) < 0 || lower_in(c, 1) < 0 || lower_in(c, 2) < 0)
         return lower_fail(c, "needs three inputs");
+    if (cond.type != DT_BOOL || a.type != b.type)
+        return lower_fail(c, "needs a condition that is true or false, and two inputs of one type");
     if (!broadcast(&a, &b, &y) || !broadcast(&y, &cond, &y))
         return lower_fail(c, "its inputs do not broadcast");
     return lower_emit1(c, &(struct op){.kind = OP_WHERE}, (int[]){lower_in(c, 0), lower_in(c, 1), lower_in(c, 2)}, 3,

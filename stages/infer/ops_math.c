@@ -236,6 +236,17 @@ static enum cq_err lower_arg(struct lower *c)
     return build_bind(&b, 0, best);
 }
 
+/* The determinants of the last two dimensions. */
+static enum cq_err lower_det(struct lower *c)
+{
+    struct tensor_desc x = lower_desc(c, 0), y = x;
+    int in = lower_in(c, 0);
+    if (in < 0 || x.rank < 2 || x.dim[x.rank - 1] != x.dim[x.rank - 2])
+        return lower_fail(c, "needs square matrices");
+    y.rank -= 2;
+    return lower_emit1(c, &(struct op){.kind = OP_DET}, &in, 1, &y);
+}
+
 static enum cq_err lower_topk(struct lower *c)
 {
     struct tensor_desc x = lower_desc(c, 0), y[2];
@@ -284,5 +295,6 @@ const struct lower_op lower_ops_math[] = {
     {"ArgMax", lower_arg, 0},
     {"ArgMin", lower_arg, 1},
     {"TopK", lower_topk, 0},
+    {"Det", lower_det, 0},
     {0},
 };
