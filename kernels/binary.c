@@ -65,13 +65,7 @@ static bool rows_nest(const struct device *dev, const struct op_inst *inst, stru
         loops_push(&loops, n, (int64_t[]){!is_scalar(a), !is_scalar(b), 1});
         return nest_make(dev, &loops, nest);
     }
-    int64_t sa[TENSOR_MAX_RANK], sb[TENSOR_MAX_RANK], sy[TENSOR_MAX_RANK];
-    nest_broadcast_strides(a, y, sa);
-    nest_broadcast_strides(b, y, sb);
-    nest_broadcast_strides(y, y, sy);
-    for (int i = 0; i < y->rank; i++)
-        loops_push(&loops, y->dim[i], (int64_t[]){sa[i], sb[i], sy[i]});
-    return nest_make(dev, &loops, nest);
+    return nest_of_broadcast(dev, inst, nest);
 }
 
 static bool rows_serves(const struct device *dev, const struct op_inst *inst)

@@ -22,8 +22,9 @@ extern const unsigned char cl_sample[];   /* reading images between pixels */
 extern const unsigned char cl_gemm[];     /* matrix products */
 extern const unsigned char cl_rows[];     /* reductions, softmax, normalisations */
 extern const unsigned char cl_affine[];   /* scale and shift per channel */
-extern const unsigned char cl_cast[];     /* between number types */
 extern const unsigned char cl_quant[];    /* between floats and quantised integers */
 extern const unsigned char cl_integer[];  /* sums of integers */
+extern const unsigned char cl_numbers[];  /* numbers of any type */
+extern const unsigned char cl_elementwise[];  /* functions of them */
 
 #endif

@@ -8,7 +8,8 @@ extern const struct kernel_class kernel_conv_pointwise, kernel_conv_depthwise, k
     kernel_conv_rows, kernel_conv_generic, kernel_conv_transpose;
 extern const struct kernel_class kernel_image, kernel_reorder;
 extern const struct kernel_class kernel_binary_rows, kernel_binary_blocks, kernel_prelu_rows, kernel_prelu_blocks;
-extern const struct kernel_class kernel_unary_flat, kernel_cast_flat, kernel_where_rows, kernel_batch_norm;
+extern const struct kernel_class kernel_unary_flat, kernel_where_rows, kernel_batch_norm;
+extern const struct kernel_class kernel_binary_any, kernel_unary_any, kernel_cast_any;
 extern const struct kernel_class kernel_pool_max, kernel_pool_max_index, kernel_pool_global, kernel_pool_avg,
     kernel_pool_lp;
 extern const struct kernel_class kernel_resize_table;

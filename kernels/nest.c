@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernels/device.h"
+#include "kernels/op.h"
 #include "kernels/program.h"
 
 /* Elements per work-item on a CPU: some microseconds of work, for a group costs about 12 ns there. */
@@ -127,6 +128,20 @@ bool nest_make(const struct device *dev, const struct loops *l, struct nest *out
         out->step[t] = (int32_t) m.stride[out->rank][t];
     cut(dev, out, rows, m.width);
     return true;
+}
+
+bool nest_of_broadcast(const struct device *dev, const struct op_inst *inst, struct nest *out)
+{
+    const struct tensor_desc *y = &inst->out[0];
+    int64_t strides[NEST_TENSORS][TENSOR_MAX_RANK] = {0};
+    struct loops loops = {.tensors = inst->n_in + 1};
+    if (loops.tensors > NEST_TENSORS)
+        return false;
+    for (int t = 0; t < loops.tensors; t++)
+        nest_broadcast_strides(t < inst->n_in ? &inst->in[t] : y, y, strides[t]);
+    for (int i = 0; i < y->rank; i++)
+        loops_push(&loops, y->dim[i], (int64_t[]){strides[0][i], strides[1][i], strides[2][i], strides[3][i]});
+    return nest_make(dev, &loops, out);
 }
 
 int nest_local_size(const struct device *dev)

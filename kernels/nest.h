@@ -22,6 +22,7 @@
 
 struct device;
 struct launch;
+struct op_inst;
 
 enum { NEST_TENSORS = 4, NEST_RANK = 8, LOOPS_RANK = 16 };
 
@@ -55,6 +56,9 @@ void nest_broadcast_strides(const struct tensor_desc *d, const struct tensor_des
 
 /* False when the merged nest is too deep or a number does not fit. An empty nest has no units. */
 bool nest_make(const struct device *dev, const struct loops *l, struct nest *out);
+
+/* All inputs broadcast to the first output: the inputs in their order, then the output. PLAIN, at most three inputs. */
+bool nest_of_broadcast(const struct device *dev, const struct op_inst *inst, struct nest *out);
 
 /* Sets global and local size. */
 void nest_launch(const struct device *dev, const struct nest *nest, struct launch *launch);

@@ -24,7 +24,7 @@ enum { MAX_CLASSES = 256, SKIPPED = 77 };
 static const struct check_family *const families[] = {
     &check_conv,
     &check_binary,
-    &check_convert,
+    &check_numbers,
     &check_rows,
     &check_gemm,
     &check_unary,

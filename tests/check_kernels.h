@@ -24,6 +24,9 @@ struct check_case {
     /* Values of floating-point and integer inputs; lo == hi == 0 means [-1, 1] for floats, [0, 9] for integers.
      * Booleans and bytes take their whole range. */
     float lo[OP_MAX_INPUTS], hi[OP_MAX_INPUTS];
+    uint64_t edges;                 /* one bit per input whose values are often the extremes of its type, among them
+                                       NaN and infinities */
+    uint64_t nonzero;               /* one bit per input of integers without 0: divisors */
     void *data[OP_MAX_INPUTS];      /* malloc'ed by the generator where it wants values of its own; freed by
                                        the harness */
     float tolerance;                /* 0: the variant's; else instead of it */
@@ -61,8 +64,17 @@ struct check_family {
 /* A PLAIN descriptor, e.g. check_tensor(DT_F32, 4, 1, 3, 8, 8). */
 struct tensor_desc check_tensor(enum dtype type, int rank, ...);
 
+/* Of float32, with often odd and small dimensions, seldom an empty one. */
+struct tensor_desc check_shape(struct check_rng *r, int rank);
+/* What broadcasts to `y`. */
+struct tensor_desc check_broadcast_from(struct check_rng *r, const struct tensor_desc *y);
+/* [N,C,1,1] and its like. */
+struct tensor_desc check_per_channel(struct check_rng *r, const struct tensor_desc *y);
+/* Two inputs and what they broadcast to. */
+void check_operands(struct check_rng *r, struct check_case *c);
+
 extern const struct check_family check_conv;
-extern const struct check_family check_binary, check_unary, check_move, check_pool, check_resize, check_convert,
+extern const struct check_family check_binary, check_unary, check_move, check_pool, check_resize, check_numbers,
     check_rows, check_gemm, check_sample;
 extern const struct check_family check_integer;
 

@@ -130,6 +130,19 @@ static void arena_set_mem(struct arena *a, struct device_mem *mem)
     a->at.scratch.mem = a->at.scratch.offset ? mem : NULL;
 }
 
+/* Integers may be too large for a double, so their bytes are compared. */
+static double element_error(enum dtype type, const void *want, int64_t i, const void *got, int64_t k, double largest)
+{
+    size_t size = dtype_size(type);
+    double w = check_value_at(want, i, type), g = check_value_at(got, k, type);
+    if (!check_is_float(type))
+        return memcmp((const char *) want + (size_t) i * size, (const char *) got + (size_t) k * size, size)
+                   ? INFINITY : 0;
+    if (w == g || (isnan(w) && isnan(g)))
+        return 0;
+    return isfinite(w) && isfinite(g) ? fabs(w - g) / fmax(largest, 1e-30) : INFINITY;
+}
+
 /* Largest error of one output relative to the reference's largest magnitude, or to `scale` where that is larger;
  * INFINITY for a mismatch that no tolerance excuses. */
 static float output_error(const struct tensor_desc *d, const void *want, const void *got, float scale, int64_t *where)
@@ -143,10 +156,7 @@ static float output_error(const struct tensor_desc *d, const void *want, const v
     }
     *where = -1;
     for (int64_t i = 0; i < n; i++) {
-        double w = check_value_at(want, i, d->type), g = check_value_at(got, stored_at(d, i), d->type);
-        double e = 0;
-        if (!(w == g || (isnan(w) && isnan(g))))
-            e = check_is_float(d->type) && isfinite(w) && isfinite(g) ? fabs(w - g) / fmax(largest, 1e-30) : INFINITY;
+        double e = element_error(d->type, want, i, got, stored_at(d, i), largest);
         if (e > worst) {
             worst = e;
             *where = i;

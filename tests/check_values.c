@@ -1,4 +1,5 @@
 /* Random numbers, and values of every type, for check_kernels. */
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +86,27 @@ static void put_value(void *data, int64_t i, enum dtype type, struct check_rng *
     }
 }
 
+static void put_edge(void *data, int64_t i, enum dtype type, struct check_rng *r)
+{
+    static const double floats[] = {
+        0, -0.0, 1, -1, 0.5, 1.5, 2.5, -0.5, NAN, INFINITY, -INFINITY, 127, 128, 255, 256, -129, 32768, 65504, 65520,
+        65536, 16777217, 2147483520, 0x1p31, -0x1p31, 0x1p32, 0x1p53, 0x1p63, -0x1p63, 1e30, 1e-40, 6e-8, 3e-8,
+    };
+    static const int64_t ints[] = {
+        0, 1, -1, 2, -2, 127, 128, -128, 255, 256, 32767, 32768, -32768, 65535, 65536, 16777217, INT32_MAX, INT32_MIN,
+        UINT32_MAX, 9007199254740993, INT64_MAX, INT64_MIN,
+    };
+    double f = floats[check_int(r, 0, (int) (sizeof floats / sizeof *floats) - 1)];
+    int64_t n = ints[check_int(r, 0, (int) (sizeof ints / sizeof *ints) - 1)];
+    switch (type) {
+    case DT_F32: ((float *) data)[i] = (float) f; break;
+    case DT_F64: ((double *) data)[i] = f; break;
+    case DT_F16: ((uint16_t *) data)[i] = half_of((float) f); break;
+    case DT_BOOL: break;
+    default: memcpy((char *) data + (size_t) i * dtype_size(type), &n, dtype_size(type));   /* the low bits */
+    }
+}
+
 double check_value_at(const void *data, int64_t i, enum dtype type)
 {
     switch (type) {
@@ -119,6 +141,16 @@ void *check_alloc(size_t bytes)
     return p;
 }
 
+static void put_one(struct check_case *c, int input, int64_t i, struct check_rng *r)
+{
+    enum dtype type = c->inst.in[input].type;
+    put_value(c->data[input], i, type, r, c->lo[input], c->hi[input]);
+    if (c->edges >> input & 1 && check_chance(r, 40))
+        put_edge(c->data[input], i, type, r);
+    if (c->nonzero >> input & 1 && check_value_at(c->data[input], i, type) == 0)
+        put_value(c->data[input], i, type, r, 1, 9);
+}
+
 void check_fill(struct check_case *c, struct check_rng *r)
 {
     for (int i = 0; i < c->inst.n_in; i++) {
@@ -128,7 +160,7 @@ void check_fill(struct check_case *c, struct check_rng *r)
         int64_t n = tensor_elems(d);
         c->data[i] = check_alloc(tensor_bytes(d));
         for (int64_t k = 0; k < n; k++)
-            put_value(c->data[i], k, d->type, r, c->lo[i], c->hi[i]);
+            put_one(c, i, k, r);
     }
     c->inst.op = &c->op;
     for (int i = 0; i < c->inst.n_in; i++)

@@ -9,7 +9,9 @@ target_sources(check_kernels PRIVATE
   check_kernels_gemm.c
   check_kernels_rows.c
   check_kernels_sample.c
-  check_kernels_move.c)
+  check_kernels_move.c
+  check_kernels_numbers.c
+  check_shapes.c)
 target_link_libraries(check_kernels PRIVATE m)
 clipq_test(test_device clipq_kernels)
 clipq_test(test_no_device clipq_kernels)

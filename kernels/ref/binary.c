@@ -34,8 +34,9 @@ double ref_binary_of(enum binary fn, double a, double b)
 
 static int64_t power(int64_t base, int64_t exponent)
 {
+    /* Rounded towards zero; infinity, of 0, becomes what a cast makes of it. */
     if (exponent < 0)
-        return (int64_t) pow((double) base, (double) exponent);
+        return base == 0 ? INT64_MIN : base == 1 || base == -1 ? (exponent & 1 ? base : 1) : 0;
     uint64_t result = 1, b = (uint64_t) base;
     for (; exponent; exponent >>= 1, b *= b)
         if (exponent & 1)

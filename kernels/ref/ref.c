@@ -174,6 +174,9 @@ void ref_store_int(void *p, enum dtype type, int64_t i, int64_t v)
     case DT_I64:
         ((uint64_t *) p)[i] = (uint64_t) v;
         break;
+    case DT_F32:
+        ((float *) p)[i] = (float) v;     /* not by way of double, which would round twice */
+        break;
     default:
         ref_store(p, type, i, (double) v);
     }

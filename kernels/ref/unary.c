@@ -152,7 +152,7 @@ enum cq_err ref_cast(const struct op_inst *inst, const void *const *in, void *co
 {
     enum dtype from = inst->in[0].type, to = inst->out[0].type;
     int64_t n = tensor_elems(&inst->in[0]);
-    bool ints = !ref_is_float(from) && !ref_is_float(to);
+    bool ints = !ref_is_float(from) && (from != DT_U64 || !ref_is_float(to));
     for (int64_t i = 0; i < n; i++) {
         if (ints)
             ref_store_int(out[0], to, i, ref_load_int(in[0], from, i));
