@@ -155,13 +155,13 @@ static enum cq_err cast_enqueue(struct device *dev, const struct op_inst *inst, 
 }
 
 const struct kernel_class kernel_binary_any = {
-    .name = "binary_any", .kind = OP_BINARY, .serves = binary_serves, .enqueue = binary_enqueue,
+    .name = "binary_any", .kind = OP_BINARY, .serves = binary_serves, .in_place = 3, .enqueue = binary_enqueue,
 };
 
 const struct kernel_class kernel_unary_any = {
-    .name = "unary_any", .kind = OP_UNARY, .serves = unary_serves, .enqueue = unary_enqueue,
+    .name = "unary_any", .kind = OP_UNARY, .serves = unary_serves, .in_place = 1, .enqueue = unary_enqueue,
 };
 
 const struct kernel_class kernel_cast_any = {
-    .name = "cast", .kind = OP_CAST, .serves = cast_serves, .enqueue = cast_enqueue,
+    .name = "cast", .kind = OP_CAST, .serves = cast_serves, .in_place = 1, .enqueue = cast_enqueue,
 };
