@@ -46,6 +46,11 @@ enum color_mode { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 extern const struct cq_opt common_opts[];
 
+/* --memory-limit, for CQ_OPT over a struct cq_opt_bytes. */
+#define MEMORY_LIMIT_OPT                                                                                        \
+    .name = "memory-limit", .value = "SIZE", .min = 1, .max = 0x1p60,                                            \
+    .help = "memory for the models of a device, e.g. 1.5GiB; default: 85 % of\na GPU's, half of what is free for the CPU"
+
 /* Parses `opts` (of `state`) and the common ones. True: go on, with *n_rest arguments at argv's front. False: *rc
  * is the exit code (help was printed, or a wrong option was told). */
 bool common_parse(const struct command *self, struct common *c, const struct cq_opt *opts, void *state, int argc,

@@ -3,10 +3,18 @@
 
 #include "cmd/common.h"
 #include "kernels/device.h"
+#include "runner/budget.h"
 
 enum { MAX_DEVICES = 64 };
 
 static const char *const kind_names[] = {[DEVICE_CPU] = "cpu", [DEVICE_GPU] = "gpu", [DEVICE_OTHER] = "other"};
+
+static size_t budget_for(const struct device_info *d)
+{
+    struct budget_facts facts;
+    budget_look("", d, &facts);
+    return budget_of(&facts, 0);
+}
 
 static void print_json(const struct device_info *d, bool is_auto)
 {
@@ -21,15 +29,17 @@ static void print_json(const struct device_info *d, bool is_auto)
     field_int(j, "float_width", d->float_width);
     field_int(j, "global_bytes", (int64_t) d->global_bytes);
     field_int(j, "max_alloc_bytes", (int64_t) d->max_alloc_bytes);
+    field_int(j, "budget_bytes", (int64_t) budget_for(d));
     field_bool(j, "auto", is_auto);
     json_emit("device", j);
 }
 
 static void print_text(const struct device_info *d, bool is_auto)
 {
-    char memory[FIGURE_SIZE], alloc[FIGURE_SIZE];
-    printf("%-6s %-5s %5d %6d %10s %10s  %s%s\n", d->spec, kind_names[d->kind], d->compute_units, d->float_width,
-           text_bytes((double) d->global_bytes, memory), text_bytes((double) d->max_alloc_bytes, alloc), d->name,
+    char memory[FIGURE_SIZE], alloc[FIGURE_SIZE], budget[FIGURE_SIZE];
+    printf("%-6s %-5s %5d %6d %10s %10s %10s  %s%s\n", d->spec, kind_names[d->kind], d->compute_units, d->float_width,
+           text_bytes((double) d->global_bytes, memory), text_bytes((double) d->max_alloc_bytes, alloc),
+           text_bytes((double) budget_for(d), budget), d->name,
            is_auto ? "  (auto)" : "");
     printf("%-6s %s, driver %s\n", "", d->platform, d->driver);
 }
@@ -51,7 +61,8 @@ static int run(const struct command *self, int argc, char **argv)
     if (err)
         return common_exit(err, false);
     if (!c.json)
-        printf("%-6s %-5s %5s %6s %10s %10s  %s\n", "device", "kind", "units", "floats", "memory", "largest", "name");
+        printf("%-6s %-5s %5s %6s %10s %10s %10s  %s\n", "device", "kind", "units", "floats", "memory", "largest",
+               "budget", "name");
     for (int i = 0; i < n; i++)
         (c.json ? print_json : print_text)(&devices[i], !strcmp(devices[i].spec, chosen.spec));
     return EXIT_FINE;
@@ -61,7 +72,8 @@ const struct command cmd_devices = {
     .name = "devices",
     .usage = "[options]",
     .summary = "List the OpenCL devices",
-    .details = "units: compute units; floats: native vector width; largest: the biggest single buffer.\n\n"
+    .details = "units: compute units; floats: native vector width; largest: the biggest single buffer;\n"
+               "budget: memory that models may take, by default (`clipq work --memory-limit`).\n\n"
                "Exit codes: 0, 2 usage, 11 no usable device.",
     .run = run,
 };

@@ -5,6 +5,7 @@
 
 #include "cmd/common.h"
 #include "kernels/device.h"
+#include "runner/budget.h"
 #include "runner/pipeline_load.h"
 #include "stages/answer/card.h"
 #include "stages/infer/model.h"
@@ -13,6 +14,7 @@
 struct model_args {
     const char *decoder, *labels, *device;
     struct cq_opt_size size;
+    struct cq_opt_bytes memory_limit;
     int batch;
     struct common common;
 };
@@ -24,6 +26,7 @@ static const struct cq_opt opts[] = {
     CQ_OPT(struct model_args, labels, .name = "labels", .value = "FILE", .help = "class names, one per line"),
     CQ_OPT(struct model_args, size, .name = "size", .value = "WxH", .min = 1, .max = 8192,
            .help = "input size where the model leaves it open"),
+    CQ_OPT(struct model_args, memory_limit, MEMORY_LIMIT_OPT),
     CQ_OPT(struct model_args, device, .name = "device", .letter = 'd', .value = "WHAT", .def_text = "auto",
            .help = "plan for this device"),
     {0},
@@ -37,7 +40,11 @@ struct plan {
     double flops;                 /* of the whole batch */
     int host_ops;
     bool batchable;
+    size_t budget;                /* bytes for models */
+    int max_batch;                /* that fits it, up to MAX_BATCH; 0: not even one image */
 };
+
+enum { MAX_BATCH = 256 };
 
 static void print_op(void *ctx, const char *text)
 {
@@ -57,6 +64,8 @@ static enum cq_err plan_on(struct model_args *a, const struct model *m, const st
         out->flops = session_flops(s, a->batch);
         out->host_ops = session_host_ops(s, a->batch);
         out->batchable = session_batchable(s);
+        session_set_memory_limit(s, out->budget);
+        out->max_batch = session_max_batch(s, MAX_BATCH);
         out->made = true;
     }
     if (!err && a->common.verbose)
@@ -73,8 +82,12 @@ static enum cq_err make_plan(struct model_args *a, const struct model *m, const 
     enum cq_err err = device_find(&a->common.log, a->device, &out->device);
     if (!err)
         err = device_open(&a->common.log, &out->device, &dev);
-    if (!err)
+    if (!err) {
+        struct budget_facts facts;
+        budget_look("", &out->device, &facts);
+        out->budget = budget_of(&facts, (size_t) a->memory_limit.n);
         err = plan_on(a, m, card, dev, out);
+    }
     device_close(&dev);
     return err;
 }
@@ -151,6 +164,10 @@ static void print_plan(const struct model_args *a, const struct plan *p)
            text_bytes((double) p->memory.activations, act), text_bytes((double) p->memory.staging, staging));
     printf("%-12s no plan could do with less than %s for activations; scratch within them: %s\n", "",
            text_bytes((double) p->memory.activation_bound, bound), text_bytes((double) p->memory.scratch, scratch));
+    if (p->max_batch)
+        printf("%-12s %s: batches of up to %d images\n", "budget", text_bytes((double) p->budget, total), p->max_batch);
+    else
+        printf("%-12s %s: not even one image fits\n", "budget", text_bytes((double) p->budget, total));
     if (!p->batchable)
         printf("%-12s batch 1 only: at batch 2 it answers differently\n", "batching");
     if (p->host_ops)
@@ -212,6 +229,8 @@ static json_t *plan_json(const struct model_args *a, const struct plan *p)
     field_int(j, "scratch_bytes", (int64_t) p->memory.scratch);
     field_int(j, "staging_bytes", (int64_t) p->memory.staging);
     field_int(j, "total_bytes", (int64_t) p->memory.total);
+    field_int(j, "budget_bytes", (int64_t) p->budget);
+    field_int(j, "largest_batch", p->max_batch);
     field_bool(j, "batchable", p->batchable);
     field_int(j, "host_operators", p->host_ops);
     return j;

@@ -12,6 +12,7 @@ struct work_args {
     const char *device;
     bool forever;
     double drain_timeout, stall_timeout, arena;
+    struct cq_opt_bytes memory_limit;
 
     struct common common;
     struct progress show;
@@ -33,6 +34,7 @@ static const struct cq_opt opts[] = {
            .help = "seconds without a frame after which a decoder counts as hung"),
     CQ_OPT(struct work_args, arena, .name = "arena", .value = "MIB", .def = 256, .min = 1, .max = 65536,
            .help = "MiB of shared memory for frames on their way"),
+    CQ_OPT(struct work_args, memory_limit, MEMORY_LIMIT_OPT),
     CQ_OPT(struct work_args, progress, .name = "progress", .choices = PROGRESS_CHOICES, .help = PROGRESS_HELP),
     {0},
 };
@@ -162,7 +164,8 @@ static int run(const struct command *self, int argc, char **argv)
     struct work_params params = {
         .db_path = a.common.db, .devices = a.device, .workers = a.workers, .batch = a.batch, .forever = a.forever,
         .drain_timeout_s = a.drain_timeout, .max_attempts = a.max_attempts, .stall_timeout_s = a.stall_timeout,
-        .arena_bytes = (int64_t) (a.arena * (1 << 20)), .progress = on_progress, .ctx = &a, .log = &a.common.log,
+        .arena_bytes = (int64_t) (a.arena * (1 << 20)), .memory_limit = a.memory_limit.n,
+        .progress = on_progress, .ctx = &a, .log = &a.common.log,
     };
     struct work_result result = {0};
     err = work_run(&params, &result);

@@ -20,10 +20,11 @@ static bool is_oom(cl_int status)
            status == CL_OUT_OF_HOST_MEMORY || status == CL_INVALID_BUFFER_SIZE;
 }
 
-enum cq_err device_check(const struct device *dev, cl_int status, const char *call)
+enum cq_err device_check(struct device *dev, cl_int status, const char *call)
 {
     if (status == CL_SUCCESS)
         return CQ_OK;
+    dev->lost = dev->lost || status == CL_OUT_OF_RESOURCES;
     enum cq_err err = is_oom(status) ? CQ_OOM : CQ_DEVICE;
     cq_log_error(dev->log, "device %s: %s failed with OpenCL error %d (%s)", dev->info.spec, call, (int) status,
                  cq_err_text(err));
@@ -40,9 +41,11 @@ static bool fault_due(int *count)
 
 enum cq_err device_may_enqueue(struct device *dev)
 {
-    if (!fault_due(&dev->fail_enqueue))
-        return CQ_OK;
-    return device_check(dev, CL_OUT_OF_RESOURCES, "enqueue (injected fault)");
+    if (fault_due(&dev->fail_resources))
+        return device_check(dev, CL_OUT_OF_RESOURCES, "enqueue (injected fault)");
+    if (fault_due(&dev->fail_enqueue))
+        return device_check(dev, CL_MEM_OBJECT_ALLOCATION_FAILURE, "enqueue (injected fault)");
+    return CQ_OK;
 }
 
 void device_fail_at(struct device *dev, int nth_alloc, int nth_enqueue)
@@ -62,6 +65,8 @@ static void read_faults(struct device *dev)
         dev->fail_alloc = atoi(at + strlen("alloc@"));
     if ((at = strstr(text, "enqueue@")))
         dev->fail_enqueue = atoi(at + strlen("enqueue@"));
+    if ((at = strstr(text, "resources@")))
+        dev->fail_resources = atoi(at + strlen("resources@"));
 }
 
 enum cq_err device_open(struct cq_log *log, const struct device_info *info, struct device **out)
@@ -115,6 +120,11 @@ const struct device_info *device_get_info(const struct device *dev)
     return &dev->info;
 }
 
+bool device_is_lost(const struct device *dev)
+{
+    return dev->lost;
+}
+
 struct cq_log *device_log(const struct device *dev)
 {
     return dev->log;
@@ -125,8 +135,11 @@ static enum cq_err touch(struct device_mem *mem)
 {
     struct device *dev = mem->dev;
     const uint8_t poison = 0xff;
+    enum cq_err err = device_may_enqueue(dev);
+    if (err)
+        return err;
     cl_int status = clEnqueueFillBuffer(dev->queue, mem->mem, &poison, 1, 0, mem->bytes, 0, NULL, NULL);
-    enum cq_err err = device_check(dev, status, "clEnqueueFillBuffer");
+    err = device_check(dev, status, "clEnqueueFillBuffer");
     return err ? err : device_finish(dev);
 }
 

@@ -21,7 +21,8 @@ struct device {
     cl_context context;
     cl_command_queue queue;          /* in order */
     struct program_cache *programs;  /* owned by program.c; NULL before the first launch */
-    int fail_alloc, fail_enqueue;    /* the n-th call from now fails; 0: off */
+    int fail_alloc, fail_enqueue, fail_resources;   /* the n-th call from now fails; 0: off */
+    bool lost;                       /* CL_OUT_OF_RESOURCES was seen */
 };
 
 struct device_mem {
@@ -31,7 +32,7 @@ struct device_mem {
 };
 
 /* CQ_OK, CQ_OOM or CQ_DEVICE for OpenCL's `status` of `call`; logs what is not CQ_OK. */
-enum cq_err device_check(const struct device *dev, cl_int status, const char *call);
+enum cq_err device_check(struct device *dev, cl_int status, const char *call);
 
 /* Counts one enqueue; CQ_OOM (logged) when it is the one that a test wants to fail. */
 enum cq_err device_may_enqueue(struct device *dev);

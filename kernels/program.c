@@ -79,7 +79,7 @@ static void log_build(const struct device *dev, const struct program_class *clas
     free(text);
 }
 
-static enum cq_err build(const struct device *dev, struct built_program *p)
+static enum cq_err build(struct device *dev, struct built_program *p)
 {
     char options[OPTIONS_SIZE];
     int n = snprintf(options, sizeof options, "-cl-std=CL1.2 -DV=%d %s", dev->info.float_width, p->options);

@@ -271,6 +271,11 @@ void child_kill(struct child *c, int signal)
         uv_process_kill(&c->process, signal);
 }
 
+bool child_exit_short_of_memory(const struct child_exit *e)
+{
+    return e->signal == SIGKILL || (!e->signal && e->status == CHILD_SHORT_OF_MEMORY);
+}
+
 int child_pid(const struct child *c)
 {
     return c->process.pid;

@@ -10,6 +10,7 @@
 #ifndef CLIPQ_RUNNER_CHILD_H
 #define CLIPQ_RUNNER_CHILD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <uv.h>
@@ -22,6 +23,9 @@ struct child;
 struct cq_log;
 
 enum { CHILD_FD = 3, CHILD_ARENA_FD = 4 };
+
+/* Exit code of a child that ended for want of memory. */
+enum { CHILD_SHORT_OF_MEMORY = 12 };
 
 struct child_exit {
     int64_t status;              /* exit code, when not signalled */
@@ -49,6 +53,9 @@ int child_pid(const struct child *c);
 int64_t child_rss_bytes(struct child *c);        /* now, from /proc; 0 when unknown */
 /* After on_exit, or before it: then it is killed, silently. Memory is freed by the loop, which must run on. */
 void child_destroy(struct child **c);
+
+/* Did it end for want of memory? The kernel kills without a word. */
+bool child_exit_short_of_memory(const struct child_exit *e);
 
 /* What the child's main() calls first: no descriptors but 0-4, dies with its parent. */
 enum cq_err child_begin(struct cq_log *log);

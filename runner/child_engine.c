@@ -4,6 +4,7 @@
  * supervisor starts a new one with a new context.
  */
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "kernels/base/log.h"
 #include "kernels/device.h"
 #include "runner/arena.h"
+#include "runner/budget.h"
 #include "runner/child.h"
 #include "runner/engine_model.h"
 #include "runner/fault.h"
@@ -25,7 +27,7 @@ struct engine_child {
     struct arena_view arena;
     struct cq_buf out;                       /* the message being written */
     struct device *dev;
-    size_t budget;                           /* bytes of device memory that models may still take */
+    size_t budget;                           /* bytes of device memory for all models */
     char folder[MSG_PATH], folder_label[MSG_TEXT];
     struct engine_model *models[BATCHER_LANES];
     int64_t batches;                         /* so far, for fault_at() */
@@ -40,28 +42,6 @@ static enum cq_err tell(struct engine_child *e, enum msg_type type)
     return err;
 }
 
-static size_t available_bytes(void)
-{
-    char line[128];
-    long long kb = 0;
-    FILE *f = fopen("/proc/meminfo", "re");
-    while (f && !kb && fgets(line, sizeof line, f))
-        sscanf(line, "MemAvailable: %lld kB", &kb);
-    if (f)
-        fclose(f);
-    return (size_t) kb * 1024;
-}
-
-/* A CPU device promises memory that others use too, and its failure is a kill: half of what is free now. */
-static size_t device_budget(const struct device_info *info)
-{
-    if (info->kind != DEVICE_CPU)
-        return info->global_bytes / 10 * 8;
-    size_t available = available_bytes();
-    size_t most = available && available < info->global_bytes ? available : info->global_bytes;
-    return most / 2;
-}
-
 static enum cq_err open_device(struct engine_child *e, const struct msg_setup *m)
 {
     struct device_info info;
@@ -69,9 +49,12 @@ static enum cq_err open_device(struct engine_child *e, const struct msg_setup *m
     enum cq_err err = device_find(e->log, m->device, &info);
     if (!err)
         err = device_open(e->log, &info, &e->dev);
-    if (!err)
-        e->budget = m->memory_limit ? (size_t) m->memory_limit : device_budget(&info);
-    return err;
+    if (err)
+        return err;
+    struct budget_facts facts;
+    budget_look("", &info, &facts);
+    e->budget = budget_of(&facts, (size_t) m->memory_limit);
+    return CQ_OK;
 }
 
 static enum cq_err setup(struct engine_child *e)
@@ -97,10 +80,39 @@ static enum cq_err setup(struct engine_child *e)
         hello.name = info->name;
         hello.is_cpu = info->kind == DEVICE_CPU;
         hello.compute_units = info->compute_units;
+        hello.budget = (int64_t) (e->budget < INT64_MAX ? e->budget : INT64_MAX);
     }
     msg_put_hello(&e->out, &hello);
     enum cq_err sent = tell(e, MSG_HELLO);
     return err ? err : sent;
+}
+
+/* What the models that are loaded leave of the budget. */
+static size_t budget_left(const struct engine_child *e)
+{
+    size_t taken = 0;
+    for (int i = 0; i < BATCHER_LANES; i++)
+        taken += e->models[i] ? engine_model_bytes(e->models[i]) : 0;
+    return taken < e->budget ? e->budget - taken : 1;        /* 0 would mean no limit */
+}
+
+static enum cq_err create_model(struct engine_child *e, const struct msg_model *m)
+{
+    struct engine_model **slot = &e->models[m->lane];
+    engine_model_destroy(slot);
+    size_t left = budget_left(e), share = budget_share(left, m->sharers);
+    const struct engine_model_params params = {
+        .path = m->path, .hash = m->hash, .card = m->card, .max_batch = m->max_batch, .memory_left = left,
+        .memory_share = share ? share : 1, .folder = e->folder, .folder_label = e->folder_label,
+    };
+    enum cq_err err = engine_model_create(e->log, e->dev, &params, slot);
+    bool again = (err == CQ_OOM || err == CQ_NOMEM) && !device_is_lost(e->dev);
+    if (again) {
+        cq_log_warn(e->log, "%s: out of memory while loading, trying once more", m->path);
+        sleep(1);               /* what was let go, here or in another program, may come back a little later */
+        err = engine_model_create(e->log, e->dev, &params, slot);
+    }
+    return err;
 }
 
 static enum cq_err load(struct engine_child *e, struct cq_rd *body)
@@ -108,27 +120,19 @@ static enum cq_err load(struct engine_child *e, struct cq_rd *body)
     struct msg_model m;
     if (msg_get_model(body, &m))
         return CQ_PROTOCOL;
-    struct engine_model **slot = &e->models[m.lane];
-    engine_model_destroy(slot);
-    const struct engine_model_params params = {
-        .path = m.path, .hash = m.hash, .card = m.card, .max_batch = m.max_batch, .memory_limit = e->budget,
-        .folder = e->folder, .folder_label = e->folder_label,
-    };
     struct msg_ready ready = {.lane = m.lane, .message = ""};
-    ready.err = engine_model_create(e->log, e->dev, &params, slot);
-    if (ready.err == CQ_OOM) {
-        cq_log_warn(e->log, "%s: out of memory while loading, trying once more", m.path);
-        sleep(1);               /* what was let go, here or in another program, may come back a little later */
-        ready.err = engine_model_create(e->log, e->dev, &params, slot);
-    }
+    ready.err = create_model(e, &m);
+    if (ready.err && device_is_lost(e->dev))
+        return ready.err;
     if (ready.err) {
         ready.message = cq_log_reason(e->log, cq_err_text(ready.err));
     } else {
-        ready.max_batch = engine_model_max_batch(*slot);
-        ready.batchable = engine_model_batchable(*slot);
-        ready.flops = engine_model_flops(*slot);
-        size_t bytes = engine_model_bytes(*slot);
-        e->budget -= bytes < e->budget ? bytes : e->budget - 1;   /* 0 would mean no limit */
+        const struct engine_model *model = e->models[m.lane];
+        ready.max_batch = engine_model_max_batch(model);
+        ready.bytes = (int64_t) engine_model_bytes(model);
+        ready.frame_bytes = (int64_t) engine_model_frame_bytes_needed(model);
+        ready.batchable = engine_model_batchable(model);
+        ready.flops = engine_model_flops(model);
     }
     msg_put_ready(&e->out, &ready);
     return tell(e, MSG_READY);
@@ -197,5 +201,5 @@ int child_engine_main(void)
     free(e);
     if (err && err != CQ_EOF)
         cq_log_error(&log, "engine ends: %s", cq_err_text(err));
-    return err && err != CQ_EOF;
+    return err == CQ_OOM || err == CQ_NOMEM ? CHILD_SHORT_OF_MEMORY : err && err != CQ_EOF;
 }

@@ -10,6 +10,7 @@
 
 #include "kernels/base/clock.h"
 #include "kernels/base/log.h"
+#include "kernels/device.h"
 #include "runner/files.h"
 #include "stages/answer/answer.h"
 #include "stages/answer/card.h"
@@ -25,8 +26,10 @@ struct engine_model {
     struct card card;
     const struct decoder_class *decoder;
     const char *folder, *folder_label;
+    struct device *dev;         /* borrowed */
     int max_batch;              /* that fits the memory, by plan or by experience */
-    size_t bytes;
+    size_t bytes, one_bytes;    /* at the planned batch, and for one frame */
+    size_t limit;               /* bytes */
     double flops;
     struct cq_buf blobs;        /* answers of the newest run */
     char message[MSG_TEXT];     /* of the newest error */
@@ -69,25 +72,41 @@ static enum cq_err read_card(struct engine_model *m, const char *text)
     return CQ_UNSUPPORTED;
 }
 
-static enum cq_err make_session(struct engine_model *m, struct device *dev, const struct engine_model_params *p)
+static enum cq_err plan_bytes(struct engine_model *m, int batch, size_t *bytes)
 {
-    struct session_params sp = {.image = &m->card.image, .memory_limit = p->memory_limit};
-    enum cq_err err = session_create(m->log, dev, m->model, &sp, &m->session);
-    if (err)
-        return err;
     struct session_memory mem;
-    m->max_batch = session_max_batch(m->session, p->max_batch);
-    err = session_plan_memory(m->session, m->max_batch ? m->max_batch : 1, &mem);
+    enum cq_err err = session_plan_memory(m->session, batch, &mem);
+    if (!err)
+        *bytes = mem.total;
+    return err;
+}
+
+/* The largest batch within its share; one frame may take more than that, if it must. */
+static enum cq_err choose_batch(struct engine_model *m, const struct engine_model_params *p)
+{
+    enum cq_err err = plan_bytes(m, 1, &m->one_bytes);
     if (err)
         return err;
-    m->bytes = mem.total;
+    m->limit = m->one_bytes > p->memory_share ? p->memory_left : p->memory_share;
+    session_set_memory_limit(m->session, m->limit);
+    m->max_batch = session_max_batch(m->session, m->limit > p->memory_share ? 1 : p->max_batch);
     if (!m->max_batch) {
-        cq_log_error(m->log, "%s: one frame needs %zu MiB, the limit is %zu MiB", p->path, m->bytes >> 20,
-                     p->memory_limit >> 20);
+        cq_log_error(m->log, "%s: one frame needs %zu bytes of memory, the limit is %zu bytes", p->path, m->one_bytes,
+                     m->limit);
         return CQ_OOM;
     }
-    m->flops = session_flops(m->session, 1);
-    return CQ_OK;
+    return plan_bytes(m, m->max_batch, &m->bytes);
+}
+
+static enum cq_err make_session(struct engine_model *m, const struct engine_model_params *p)
+{
+    struct session_params sp = {.image = &m->card.image, .memory_limit = p->memory_share};
+    enum cq_err err = session_create(m->log, m->dev, m->model, &sp, &m->session);
+    if (!err)
+        err = choose_batch(m, p);
+    if (!err)
+        m->flops = session_flops(m->session, 1);
+    return err;
 }
 
 enum cq_err engine_model_create(struct cq_log *log, struct device *dev, const struct engine_model_params *params,
@@ -98,6 +117,7 @@ enum cq_err engine_model_create(struct cq_log *log, struct device *dev, const st
     if (!m)
         return CQ_NOMEM;
     m->log = log;
+    m->dev = dev;
     m->folder = params->folder[0] ? params->folder : NULL;
     m->folder_label = params->folder_label;
     enum cq_err err = load_model(m, params->path);
@@ -106,7 +126,7 @@ enum cq_err engine_model_create(struct cq_log *log, struct device *dev, const st
     if (!err)
         err = read_card(m, params->card);
     if (!err)
-        err = make_session(m, dev, params);
+        err = make_session(m, params);
     if (err)
         engine_model_destroy(&m);
     *out = m;
@@ -130,6 +150,7 @@ int engine_model_max_batch(const struct engine_model *m) { return m->max_batch; 
 bool engine_model_batchable(const struct engine_model *m) { return session_batchable(m->session); }
 double engine_model_flops(const struct engine_model *m) { return m->flops; }
 size_t engine_model_bytes(const struct engine_model *m) { return m->bytes; }
+size_t engine_model_frame_bytes_needed(const struct engine_model *m) { return m->one_bytes; }
 
 int64_t engine_model_frame_bytes(const struct engine_model *m)
 {
@@ -156,7 +177,8 @@ static enum cq_err decode_frame(struct engine_model *m, const struct msg_batch_i
 }
 
 /* Blobs move while their buffer grows, so their offsets stand in `blob` until the end of the run. */
-static void decode_part(struct engine_model *m, const struct msg_batch *batch, int first, int n,
+/* CQ_NOMEM: the part is to be run again. Other failures are those of single answers. */
+static enum cq_err decode_part(struct engine_model *m, const struct msg_batch *batch, int first, int n,
                         const struct session_output *outputs, int n_outputs, struct msg_result *out)
 {
     for (int i = 0; i < n; i++) {
@@ -168,6 +190,8 @@ static void decode_part(struct engine_model *m, const struct msg_batch *batch, i
         struct msg_answer *a = &out->answers[first + i];
         size_t start = m->blobs.size;
         a->err = decode_frame(m, &batch->items[first + i], &f);
+        if (a->err == CQ_NOMEM)
+            return CQ_NOMEM;
         if (a->err) {
             snprintf(m->message, sizeof m->message, "%s", cq_log_reason(m->log, cq_err_text(a->err)));
             m->blobs.size = start;
@@ -176,6 +200,7 @@ static void decode_part(struct engine_model *m, const struct msg_batch *batch, i
         a->blob = (const void *) (uintptr_t) start;
         a->size = m->blobs.size - start;
     }
+    return CQ_OK;
 }
 
 static void settle_blobs(struct engine_model *m, struct msg_result *out)
@@ -184,8 +209,8 @@ static void settle_blobs(struct engine_model *m, struct msg_result *out)
         out->answers[i].blob = m->blobs.data + (uintptr_t) out->answers[i].blob;
 }
 
-/* What to run the same frames with after an OOM at batch `ran`; 0: nothing is left to try. One frame alone gets
- * a second try: the trimming, or another program, may have made room. */
+/* What to run the same frames with after memory was short at batch `ran`; 0: nothing is left to try. One frame alone
+ * gets a second try: the trimming, or another program, may have made room. */
 static int smaller_batch(struct engine_model *m, int ran, bool *tried_alone, struct msg_result *out)
 {
     session_trim(m->session);
@@ -198,6 +223,38 @@ static int smaller_batch(struct engine_model *m, int ran, bool *tried_alone, str
     out->halvings++;
     m->max_batch = ran / 2;
     return ran / 2;
+}
+
+static enum cq_err run_part(struct engine_model *m, const struct msg_batch *batch, const uint8_t *const *pixels,
+                            int first, int n, struct msg_result *out)
+{
+    const struct session_output *outputs;
+    int n_outputs;
+    size_t blobs = m->blobs.size;
+    int64_t start = cq_now_ns();
+    enum cq_err err = session_run_images(m->session, pixels + first, n, &outputs, &n_outputs);
+    int64_t ran = cq_now_ns();
+    if (!err)
+        err = decode_part(m, batch, first, n, outputs, n_outputs, out);
+    if (err) {
+        m->blobs.size = blobs;
+        m->blobs.err = CQ_OK;
+        return err;
+    }
+    out->infer_ns += ran - start;
+    out->postprocess_ns += cq_now_ns() - ran;
+    out->runs++;
+    return CQ_OK;
+}
+
+/* Not even one frame: what it takes, and what there is. */
+static void give_up(struct engine_model *m, struct msg_result *out)
+{
+    snprintf(m->message, sizeof m->message, "one frame needs %zu bytes of memory, the limit is %zu bytes: %.200s",
+             m->one_bytes, m->limit, cq_log_reason(m->log, "they could not be had"));
+    out->err = CQ_OOM;
+    out->message = m->message;
+    out->n = 0;
 }
 
 enum cq_err engine_model_run(struct engine_model *m, const struct msg_batch *batch, const uint8_t *const *pixels,
@@ -213,27 +270,17 @@ enum cq_err engine_model_run(struct engine_model *m, const struct msg_batch *bat
     int size = batch->n;
     bool tried_alone = false;
     for (int at = 0; at < batch->n;) {
-        const struct session_output *outputs;
-        int n_outputs, n = size < batch->n - at ? size : batch->n - at;
-        int64_t start = cq_now_ns();
-        enum cq_err err = session_run_images(m->session, pixels + at, n, &outputs, &n_outputs);
-        if (err == CQ_OOM) {
-            size = smaller_batch(m, n, &tried_alone, out);
-            if (size)
-                continue;
-            out->err = err;
-            out->message = cq_log_reason(m->log, "not even one frame fits");
-            out->n = 0;
+        int n = size < batch->n - at ? size : batch->n - at;
+        enum cq_err err = run_part(m, batch, pixels, at, n, out);
+        bool is_short = err == CQ_OOM || err == CQ_NOMEM;
+        if (err && (!is_short || device_is_lost(m->dev)))
+            return err;
+        if (is_short && !(size = smaller_batch(m, n, &tried_alone, out))) {
+            give_up(m, out);
             return CQ_OK;
         }
-        if (err)
-            return err;
-        int64_t ran = cq_now_ns();
-        decode_part(m, batch, at, n, outputs, n_outputs, out);
-        out->infer_ns += ran - start;
-        out->postprocess_ns += cq_now_ns() - ran;
-        out->runs++;
-        at += n;
+        if (!err)
+            at += n;
     }
     out->safe_batch = m->max_batch;
     settle_blobs(m, out);

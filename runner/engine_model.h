@@ -1,7 +1,9 @@
 /* A model as an engine keeps it: loaded, on its device, with its card and its decoder; frames in, answers out.
  *
- * Running a batch survives CQ_OOM: the session is trimmed and the same frames are run again in halves, down to
- * one, and what fitted is remembered for the next batch.
+ * Running a batch survives running out of memory, the device's or the host's: the session is trimmed and the same
+ * frames are run again in halves, down to one, and what fitted is remembered for the next batch. After
+ * CL_OUT_OF_RESOURCES the context may be dead, in ways that differ by driver; only a new process clears them all, so
+ * then CQ_OOM is returned, for the engine to end with.
  *
  * Thread-safety: as the device, one thread at a time.
  */
@@ -24,7 +26,8 @@ struct engine_model_params {
     const char *hash;           /* model_hash() as submitted: another content is CQ_STALE */
     const char *card;           /* JSON */
     int max_batch;
-    size_t memory_limit;        /* bytes of device memory; 0: none */
+    size_t memory_left;         /* bytes of device memory that there are */
+    size_t memory_share;        /* of them, what it may take unless one frame needs more */
     const char *folder, *folder_label;  /* for artifacts; borrowed; "": nowhere */
 };
 
@@ -36,12 +39,13 @@ void engine_model_destroy(struct engine_model **m);
 int engine_model_max_batch(const struct engine_model *m);
 bool engine_model_batchable(const struct engine_model *m);
 double engine_model_flops(const struct engine_model *m);   /* of one frame */
-size_t engine_model_bytes(const struct engine_model *m);   /* at the largest batch */
+size_t engine_model_bytes(const struct engine_model *m);   /* of device memory, at the largest batch */
+size_t engine_model_frame_bytes_needed(const struct engine_model *m);   /* of device memory, for one frame */
 int64_t engine_model_frame_bytes(const struct engine_model *m);  /* pixels of one frame */
 
 /* Runs batch->items, whose pixels are pixels[i]. Fills everything of `out` but id and lane; blobs and messages
  * point into the model, until its next run. CQ_OK also when out->err is CQ_OOM or single answers failed;
- * CQ_DEVICE and others: the device is not to be used any more. */
+ * CQ_OOM, CQ_DEVICE and others: the device is not to be used any more. */
 enum cq_err engine_model_run(struct engine_model *m, const struct msg_batch *batch, const uint8_t *const *pixels,
                              struct msg_result *out);
 

@@ -263,6 +263,7 @@ void msg_put_hello(struct cq_buf *b, const struct msg_hello *m)
     cq_put_str(b, m->name);
     cq_put_u8(b, m->is_cpu);
     cq_put_i32(b, m->compute_units);
+    cq_put_i64(b, m->budget);
 }
 
 enum cq_err msg_get_hello(struct cq_rd *r, struct msg_hello *m)
@@ -273,6 +274,7 @@ enum cq_err msg_get_hello(struct cq_rd *r, struct msg_hello *m)
     m->name = cq_get_str(r);
     m->is_cpu = get_bool(r);
     m->compute_units = get_range(r, 0, 1 << 20);
+    m->budget = get_natural(r);
     return r->err;
 }
 
@@ -283,6 +285,7 @@ void msg_put_model(struct cq_buf *b, const struct msg_model *m)
     cq_put_str(b, m->hash);
     cq_put_str(b, m->card);
     cq_put_i32(b, m->max_batch);
+    cq_put_i32(b, m->sharers);
 }
 
 enum cq_err msg_get_model(struct cq_rd *r, struct msg_model *m)
@@ -292,6 +295,7 @@ enum cq_err msg_get_model(struct cq_rd *r, struct msg_model *m)
     m->hash = cq_get_str(r);
     m->card = cq_get_str(r);
     m->max_batch = get_range(r, 1, BATCHER_MAX);
+    m->sharers = get_range(r, 1, BATCHER_LANES);
     return m->lane >= BATCHER_LANES ? fail(r) : r->err;
 }
 
@@ -301,6 +305,8 @@ void msg_put_ready(struct cq_buf *b, const struct msg_ready *m)
     cq_put_i32(b, (int) m->err);
     cq_put_str(b, m->message);
     cq_put_i32(b, m->max_batch);
+    cq_put_i64(b, m->bytes);
+    cq_put_i64(b, m->frame_bytes);
     cq_put_u8(b, m->batchable);
     cq_put_f64(b, m->flops);
 }
@@ -311,6 +317,8 @@ enum cq_err msg_get_ready(struct cq_rd *r, struct msg_ready *m)
     m->err = get_err(r);
     m->message = cq_get_str(r);
     m->max_batch = get_range(r, 0, BATCHER_MAX);
+    m->bytes = get_natural(r);
+    m->frame_bytes = get_natural(r);
     m->batchable = get_bool(r);
     m->flops = get_finite(r);
     return m->lane >= BATCHER_LANES ? fail(r) : r->err;

@@ -88,7 +88,7 @@ struct msg_end {
 struct msg_setup {
     const char *device;         /* "auto", "cpu", "gpu" or "P:D" */
     int threads;                /* for a CPU device; 0: all */
-    int64_t memory_limit;       /* bytes for each model; 0: the device's own */
+    int64_t memory_limit;       /* bytes for all models; 0: what budget_of() finds */
     const char *folder;         /* for artifacts; "" : nowhere */
     const char *folder_label;   /* as rows name it */
 };
@@ -99,6 +99,7 @@ struct msg_hello {
     const char *spec, *name;    /* of the device that was opened */
     bool is_cpu;
     int compute_units;
+    int64_t budget;             /* bytes for all models */
 };
 
 struct msg_model {
@@ -106,6 +107,7 @@ struct msg_model {
     const char *path, *hash;    /* a file of another hash is refused */
     const char *card;           /* JSON */
     int max_batch;              /* largest that will be asked for */
+    int sharers;                /* models that share what is left of the budget: this one and those after it */
 };
 
 struct msg_ready {
@@ -113,6 +115,7 @@ struct msg_ready {
     enum cq_err err;
     const char *message;
     int max_batch;              /* largest that fits the memory */
+    int64_t bytes, frame_bytes; /* of memory, at that batch and for one frame */
     bool batchable;
     double flops;               /* of one frame */
 };

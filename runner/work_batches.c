@@ -4,6 +4,7 @@
  * of their lanes; the older one is the suspect: its size is halved, and a frame that kills engines alone is
  * given up after the second.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,10 +186,23 @@ enum cq_err engine_take_result(struct engine *e, struct cq_rd *body)
 
 /* ---- lost ---- */
 
-static void suspect(struct engine *e, const struct batch *b, const char *last_words)
+/* For the run, and once for each job that has frames in the batch. */
+static void count_halving(struct work *w, const struct batch *b)
+{
+    w->tally.oom_halvings++;
+    for (int i = 0; i < b->n; i++) {
+        struct job *j = b->inputs[i]->frame->job;
+        bool seen = false;
+        for (int k = 0; k < i && !seen; k++)
+            seen = b->inputs[k]->frame->job == j;
+        j->halvings += !seen;
+    }
+}
+
+static void suspect(struct engine *e, const struct batch *b, const struct child_exit *why)
 {
     if (b->n > 1) {
-        e->w->tally.oom_halvings++;
+        count_halving(e->w, b);
         engine_set_limit(e, b->lane, b->n / 2, true);
         return;
     }
@@ -196,8 +210,13 @@ static void suspect(struct engine *e, const struct batch *b, const char *last_wo
     if (++in->kills < KILLS_MAX)
         return;
     char text[MSG_TEXT];
-    snprintf(text, sizeof text, "frame %lld alone killed %d engines: %.300s", (long long) in->frame->seq, in->kills, last_words);
-    job_fail(in->frame->job, FAIL_DEVICE, text);
+    bool memory = child_exit_short_of_memory(why);
+    int n = snprintf(text, sizeof text, "frame %" PRId64 " alone killed %d engines", in->frame->seq, in->kills);
+    if (memory)
+        n += snprintf(text + n, sizeof text - (size_t) n, "; it needs %" PRId64 " bytes of memory, the limit is %" PRId64
+                      " bytes", e->lanes[b->lane].frame_bytes, e->budget);
+    snprintf(text + n, sizeof text - (size_t) n, ": %.300s", why->last_words);
+    job_fail(in->frame->job, memory ? FAIL_OUT_OF_MEMORY : FAIL_DEVICE, text);
 }
 
 static void put_back(struct work *w, const struct batch *b)
@@ -213,10 +232,10 @@ static void put_back(struct work *w, const struct batch *b)
     batcher_put_back(&w->batcher, b->lane, items, n);
 }
 
-void engine_return_batches(struct engine *e, const char *last_words)
+void engine_return_batches(struct engine *e, const struct child_exit *why)
 {
     if (e->n_flight)
-        suspect(e, e->flight[0], last_words);
+        suspect(e, e->flight[0], why);
     while (e->n_flight) {
         struct batch *b = e->flight[--e->n_flight];
         put_back(e->w, b);

@@ -40,7 +40,8 @@ static enum cq_err start_run(struct work *w, struct store *s)
 {
     char host[64] = "", options[256];
     gethostname(host, sizeof host - 1);
-    snprintf(options, sizeof options, "{\"workers\":%d,\"batch\":%d,\"device\":\"%s\"}", w->p.workers, w->p.batch, w->p.devices);
+    snprintf(options, sizeof options, "{\"workers\":%d,\"batch\":%d,\"device\":\"%s\",\"memory_limit\":%" PRId64 "}",
+             w->p.workers, w->p.batch, w->p.devices, w->p.memory_limit);
     const struct store_run run = {
         .workers = w->p.workers, .batch = w->p.batch, .devices = w->p.devices, .options = options, .host = host,
         .pid = (int) getpid(),
@@ -184,7 +185,7 @@ void work_claim(struct work *w)
 {
     struct work_claims *c = w->claims;
     bool rest = c->empty && cq_now_ns() - c->looked_ns < look_again_ns;
-    bool may = work_models_any_ready(w) || !work_models_ids(w, &(int64_t) {0}, 1);
+    bool may = work_models_any_of_use(w) || !work_models_ids(w, &(int64_t) {0}, 1);
     if (w->phase != WORK_RUNNING || c->out || rest || !may || !wanted(w) || writer_full(w->writer))
         return;
     struct claim_post *p = calloc(1, sizeof *p);

@@ -3,6 +3,7 @@
  * A limit stands for each (device, model, shape): the largest batch that may be sent. It begins with what the
  * engine's plan says fits and what the database remembers of earlier runs, and is halved by trouble.
  */
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,11 +129,21 @@ static void count_preparation(struct engine *e)
     e->preparing_ns = now;
 }
 
+/* Models that are still to be loaded. */
+static int sharers(const struct engine *e)
+{
+    int n = 0;
+    for (int lane = 0; lane < work_models_lanes(e->w); lane++)
+        n += !e->lanes[lane].sent && e->lanes[lane].state != MODEL_FAILED;
+    return n;
+}
+
 static void send_model(struct engine *e, int lane)
 {
     const struct work_lane *l = work_models_lane(e->w, lane);
     struct msg_model m = {
         .lane = (uint32_t) lane, .path = l->path, .hash = l->hash, .card = l->card, .max_batch = batch_wanted(e),
+        .sharers = sharers(e),
     };
     struct cq_buf body = {0};
     msg_put_model(&body, &m);
@@ -213,9 +224,11 @@ static enum cq_err on_hello(struct engine *e, struct cq_rd *body)
     }
     e->state = ENGINE_UP;
     e->is_cpu = m.is_cpu;
+    e->budget = m.budget;
     snprintf(e->spec, sizeof e->spec, "%s", m.spec);
     snprintf(e->name, sizeof e->name, "%s", m.name);
-    cq_log_info(e->w->log, "engine %d: %s (%s), %d compute units", child_pid(e->child), m.name, m.spec, m.compute_units);
+    cq_log_info(e->w->log, "engine %d: %s (%s), %d compute units, %" PRId64 " MiB for models", child_pid(e->child), m.name,
+                m.spec, m.compute_units, m.budget >> 20);
     work_engines_load(e->w);
     return CQ_OK;
 }
@@ -233,9 +246,11 @@ static enum cq_err on_ready(struct engine *e, struct cq_rd *body)
         return CQ_OK;
     }
     const struct work_lane *lane = work_models_lane(e->w, (int) m.lane);
-    cq_log_info(e->w->log, "%s on %s: up to %d frames a batch, %.3g GFLOP a frame%s", lane->name, e->name, m.max_batch,
-                m.flops / 1e9, m.batchable ? "" : "; run one by one, for its answers depend on the batch");
+    cq_log_info(e->w->log, "%s on %s: up to %d frames a batch in %" PRId64 " of %" PRId64 " MiB, %.3g GFLOP a frame%s",
+                lane->name, e->name, m.max_batch, m.bytes >> 20, e->budget >> 20, m.flops / 1e9, m.batchable ? "" : "; run one by one, for its answers depend on the batch");
     l->limit = m.max_batch;
+    l->bytes = m.bytes;
+    l->frame_bytes = m.frame_bytes;
     e->was_ready = true;
     struct limit_post *p = new_limit_post(e, (int) m.lane, 0);
     if (!p || writer_post(e->w->writer, &(struct writer_post) {get_limit, limit_got, p})) {
@@ -288,7 +303,7 @@ static void start_later(struct engine *e)
 }
 
 /* Models must be loaded anew; one that killed the engine while it was loaded is tried once more. */
-static void forget_models(struct engine *e, const char *last_words)
+static void forget_models(struct engine *e, const struct child_exit *why)
 {
     for (int i = 0; i < BATCHER_LANES; i++) {
         struct engine_lane *l = &e->lanes[i];
@@ -298,8 +313,9 @@ static void forget_models(struct engine *e, const char *last_words)
             l->state = MODEL_LOADING;
         if (loading && ++l->deaths >= LOADING_DEATHS_MAX) {
             char text[MSG_TEXT];
-            snprintf(text, sizeof text, "%s: the engine died while loading it: %s", work_models_lane(e->w, i)->name, last_words);
-            fail_lane(e, i, CQ_DEVICE, text);
+            snprintf(text, sizeof text, "%s: the engine died while loading it: %s", work_models_lane(e->w, i)->name,
+                     why->last_words);
+            fail_lane(e, i, child_exit_short_of_memory(why) ? CQ_OOM : CQ_DEVICE, text);
         }
         if (loading)
             break;              /* one at a time is loaded; those behind it are not to blame */
@@ -316,15 +332,18 @@ static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e_
     cq_log_warn(e->w->log, "the engine of %s ended (%s %d), %d batches go to the next one: %s", e->name,
                 e_->signal ? "signal" : "code", e_->signal ? e_->signal : (int) e_->status, e->n_flight, e_->last_words);
     e->w->tally.engine_restarts++;
-    engine_return_batches(e, e_->last_words);
-    forget_models(e, e_->last_words);
+    engine_return_batches(e, e_);
+    forget_models(e, e_);
     start_later(e);
     work_models_settle(e->w);
 }
 
 static void send_setup(struct engine *e)
 {
-    struct msg_setup m = {.device = e->spec, .folder = e->w->engines->folder, .folder_label = e->w->engines->folder_label};
+    struct msg_setup m = {
+        .device = e->spec, .memory_limit = e->w->p.memory_limit, .folder = e->w->engines->folder,
+        .folder_label = e->w->engines->folder_label,
+    };
     struct cq_buf body = {0};
     msg_put_setup(&body, &m);
     child_send(e->child, MSG_SETUP, &body);

@@ -93,7 +93,7 @@ struct job *work_jobs_next_ready(struct work *w)
             return j;
         }
         if (j->pipeline->state == MODEL_FAILED)
-            job_fail(j, FAIL_MODEL, j->pipeline->message);
+            job_fail(j, j->pipeline->err == CQ_OOM ? FAIL_OUT_OF_MEMORY : FAIL_MODEL, j->pipeline->message);
     }
     return NULL;
 }

@@ -222,10 +222,15 @@ void work_models_settle(struct work *w)
             settle(w, p);
 }
 
-bool work_models_any_ready(const struct work *w)
+static bool is_short_of_memory(const struct work_pipeline *p)
+{
+    return p->state == MODEL_FAILED && p->err == CQ_OOM;
+}
+
+bool work_models_any_of_use(const struct work *w)
 {
     for (const struct work_pipeline *p = w->models->pipelines; p; p = p->next)
-        if (p->state == MODEL_READY)
+        if (p->state == MODEL_READY || is_short_of_memory(p))
             return true;
     return false;
 }
@@ -233,7 +238,7 @@ bool work_models_any_ready(const struct work *w)
 const struct work_pipeline *work_models_all_failed(const struct work *w)
 {
     for (const struct work_pipeline *p = w->models->pipelines; p; p = p->next)
-        if (p->state != MODEL_FAILED)
+        if (p->state != MODEL_FAILED || is_short_of_memory(p))
             return NULL;
     return w->models->pipelines;
 }

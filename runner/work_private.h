@@ -36,6 +36,7 @@
 #include "runner/writer.h"
 
 struct arena;
+struct child_exit;
 struct log_relay;
 struct work_claims;
 struct work_engines;
@@ -142,8 +143,9 @@ const struct work_lane *work_models_lane(const struct work *w, int lane);
 int work_models_lanes(const struct work *w);
 /* Something changed in an engine: settles what is settled now. */
 void work_models_settle(struct work *w);
-/* Is one pipeline ready? Are all that we know failed (and there is one)? */
-bool work_models_any_ready(const struct work *w);
+/* Is there a pipeline whose jobs can go on, if only to fail for want of memory? The others wait for a better day: a
+ * model file that is gone may come back. If there is none, and there are pipelines, one of them. */
+bool work_models_any_of_use(const struct work *w);
 const struct work_pipeline *work_models_all_failed(const struct work *w);
 
 /* ---- work_jobs.c ---- */
@@ -264,6 +266,7 @@ struct engine_lane {
     enum cq_err err;
     char message[MSG_TEXT];
     int limit;                  /* largest batch that may be sent; > 0 when READY */
+    int64_t bytes, frame_bytes; /* of memory: at the largest batch by plan, for one frame */
 };
 
 enum engine_state { ENGINE_STARTING, ENGINE_UP, ENGINE_WAITING /* to be started again */, ENGINE_OUT };
@@ -275,6 +278,7 @@ struct engine {
     char spec[64];              /* as asked, then as found */
     char name[128];
     bool is_cpu;
+    int64_t budget;             /* bytes of memory for all its models */
     enum cq_err err;            /* of OUT */
     int deaths;                 /* in a row, without a result between */
     int64_t preparing_ns;       /* since when it starts or loads what it was last sent */
@@ -305,7 +309,7 @@ void engine_set_limit(struct engine *e, int lane, int limit, bool remember);
 enum cq_err work_batches_create(struct work *w);
 void work_batches_turn(struct work *w);            /* sends what is due */
 enum cq_err engine_take_result(struct engine *e, struct cq_rd *body);
-void engine_return_batches(struct engine *e, const char *last_words);   /* it died */
+void engine_return_batches(struct engine *e, const struct child_exit *why);   /* it died */
 /* Drops what of a job waits for a batch. */
 void work_batches_forget(struct job *j);
 

@@ -128,6 +128,7 @@ static void test_injected_faults(void **state)
     assert_int_equal(device_write(dev, mem, 0, &byte, 1), CQ_OOM);
     assert_int_equal(device_write(dev, mem, 0, &byte, 1), CQ_OK);
 
+    assert_false(device_is_lost(dev));
     device_fail_at(dev, 0, 1);
     device_fail_at(dev, 0, 0);
     assert_int_equal(device_write(dev, mem, 0, &byte, 1), CQ_OK);
@@ -140,10 +141,12 @@ static void test_fault_from_environment(void **state)
 {
     struct device_mem *mem = NULL;
     (void) state;
-    setenv("CLIPQ_FAULT", "other@1,alloc@2,enqueue@1", 1);
+    setenv("CLIPQ_FAULT", "other@1,alloc@2,enqueue@2,resources@2", 1);
     struct device *dev = open_device();
     unsetenv("CLIPQ_FAULT");
     assert_int_equal(device_alloc(dev, 16, &mem), CQ_OK);
+    assert_int_equal(device_write(dev, mem, 0, "x", 1), CQ_OOM);      /* the fill was the first */
+    assert_true(device_is_lost(dev));
     assert_int_equal(device_write(dev, mem, 0, "x", 1), CQ_OOM);
     device_free(&mem);
     assert_int_equal(device_alloc(dev, 16, &mem), CQ_OOM);

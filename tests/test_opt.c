@@ -21,6 +21,7 @@ struct args {
     struct cq_opt_list models;
     struct cq_opt_size size;
     struct cq_opt_seconds from;
+    struct cq_opt_bytes memory;
 };
 
 static const struct cq_opt table[] = {
@@ -34,6 +35,7 @@ static const struct cq_opt table[] = {
     CQ_OPT(struct args, models, .name = "model", .letter = 'm', .value = "FILE", .help = "model", .max = 2),
     CQ_OPT(struct args, size, .name = "size", .value = "WxH", .help = "size", .min = 1, .max = 4096),
     CQ_OPT(struct args, from, .name = "from", .value = "TIME", .help = "start"),
+    CQ_OPT(struct args, memory, .name = "memory", .value = "SIZE", .help = "memory", .min = 1, .max = 0x1p60),
     {0},
 };
 
@@ -78,6 +80,7 @@ static void defaults_hold(void **state)
     assert_int_equal(got.models.n, 0);
     assert_int_equal(got.size.width, 0);
     assert_true(got.from.s == 0);
+    assert_int_equal(got.memory.n, 0);
 }
 
 static void every_way_of_writing_an_option(void **state)
@@ -130,6 +133,23 @@ static void times(void **state)
     static const char *const bad[] = {"", "x", "-1", "1:60", "1:2:3:4", "1.5:00", "1:", "1:-2", "inf", "1e999"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(parse("--from", bad[i], NULL), CQ_INVALID);
+}
+
+static void bytes_have_units(void **state)
+{
+    (void) state;
+    static const struct { const char *text; int64_t n; } good[] = {
+        {"1", 1}, {"65536", 65536}, {"12B", 12}, {"2KiB", 2048}, {"3k", 3072}, {"512MiB", 512 << 20}, {"1.5GiB", 1610612736},
+        {"1.5gb", 1610612736}, {".5M", 524288}, {"2TiB", INT64_C(2) << 40},
+    };
+    static const char *const bad[] = {"", "0", "-1", "MiB", "1X", "1MiBs", "1Mi", "1 GiB", "1e300", "nan", "0.5", "9999999TiB"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_int_equal(parse("--memory", good[i].text, NULL), CQ_OK);
+        assert_int_equal(got.memory.n, good[i].n);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(parse("--memory", bad[i], NULL), CQ_INVALID);
+    assert_non_null(strstr(quiet.last_error, "--memory: '9999999TiB' is not a size"));
 }
 
 static void assert_refused(enum cq_err err, const char *part)
@@ -213,6 +233,7 @@ static void distances(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bytes_have_units),
         cmocka_unit_test(defaults_hold),
         cmocka_unit_test(every_way_of_writing_an_option),
         cmocka_unit_test(a_word_may_stand_for_zero),

@@ -121,6 +121,38 @@ static enum cq_err set_seconds(struct cq_log *log, const struct cq_opt *opt, str
     return CQ_OK;
 }
 
+/* A number and a unit of 1024; "b", "ib" and nothing behind the letter mean the same. */
+static bool parse_bytes(const char *text, double *out)
+{
+    static const char units[] = "kmgt";
+    char *end;
+    if (!isdigit((unsigned char) *text) && *text != '.')
+        return false;
+    double v = strtod(text, &end);
+    const char *unit = *end ? strchr(units, tolower((unsigned char) *end)) : NULL;
+    if (unit) {
+        v = ldexp(v, 10 * (int) (unit - units + 1));
+        end++;
+        end += strcasecmp(end, "ib") == 0;
+    }
+    end += (*end == 'b' || *end == 'B');
+    *out = floor(v);
+    return !*end && isfinite(v) && v < 0x1p62;
+}
+
+static enum cq_err set_bytes(struct cq_log *log, const struct cq_opt *opt, struct cq_opt_bytes *out,
+                             const char *where, const char *text)
+{
+    double v;
+    if (!parse_bytes(text, &v) || !in_range(opt, v)) {
+        cq_log_error(log, "%s: '%s' is not a size%s: give bytes or, for example, 512MiB or 1.5GiB", where, text,
+                     opt->min > 0 ? " that is of use" : "");
+        return CQ_INVALID;
+    }
+    out->n = (int64_t) v;
+    return CQ_OK;
+}
+
 static enum cq_err set_size(struct cq_log *log, const struct cq_opt *opt, struct cq_opt_size *out, const char *where,
                             const char *text)
 {
@@ -158,6 +190,7 @@ enum cq_err cq_opt_set(struct cq_log *log, const struct cq_opt *opt, void *state
     case CQ_OPT_DOUBLE:  return set_double(log, opt, field, where, text);
     case CQ_OPT_SECONDS: return set_seconds(log, opt, field, where, text);
     case CQ_OPT_SIZE:    return set_size(log, opt, field, where, text);
+    case CQ_OPT_BYTES:   return set_bytes(log, opt, field, where, text);
     case CQ_OPT_LIST:    return add_item(log, opt, field, where, text);
     case CQ_OPT_TEXT:
         memcpy(field, &text, sizeof text);
@@ -175,6 +208,7 @@ static void set_default(const struct cq_opt *opt, void *state)
     case CQ_OPT_DOUBLE:  *(double *) field = opt->def; break;
     case CQ_OPT_SECONDS: ((struct cq_opt_seconds *) field)->s = opt->def; break;
     case CQ_OPT_SIZE:    *(struct cq_opt_size *) field = (struct cq_opt_size) {0, 0}; break;
+    case CQ_OPT_BYTES:   ((struct cq_opt_bytes *) field)->n = (int64_t) opt->def; break;
     case CQ_OPT_LIST:    ((struct cq_opt_list *) field)->n = 0; break;
     case CQ_OPT_TEXT:    *(const char **) field = opt->def_text; break;
     }

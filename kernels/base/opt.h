@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "kernels/base/err.h"
@@ -29,9 +30,11 @@ struct cq_opt_list {                 /* an option that may be given several time
 
 struct cq_opt_size { int width, height; };   /* "640x480"; 0x0 when not given */
 struct cq_opt_seconds { double s; };         /* "90", "1:30", "00:01:30.5" */
+struct cq_opt_bytes { int64_t n; };          /* "512MiB", "1.5GiB", "65536"; 0 when not given */
 
 enum cq_opt_type {
-    CQ_OPT_BOOL, CQ_OPT_INT, CQ_OPT_DOUBLE, CQ_OPT_TEXT, CQ_OPT_LIST, CQ_OPT_SIZE, CQ_OPT_SECONDS
+    CQ_OPT_BOOL, CQ_OPT_INT, CQ_OPT_DOUBLE, CQ_OPT_TEXT, CQ_OPT_LIST, CQ_OPT_SIZE, CQ_OPT_SECONDS,
+    CQ_OPT_BYTES
 };
 
 struct cq_opt {
@@ -45,7 +48,7 @@ struct cq_opt {
     size_t offset;                   /* of the field in the state */
     double def;                      /* of numbers and switches; NAN stands for "not given" */
     const char *def_text;            /* of texts; may be NULL */
-    double min, max;                 /* of numbers, seconds and lists' lengths (max); both 0: not checked */
+    double min, max;                 /* of numbers, seconds, bytes and lists' lengths (max); both 0: not checked */
 };
 
 #define CQ_OPT(state, field, ...)                                          \
@@ -55,7 +58,8 @@ struct cq_opt {
                        double: CQ_OPT_DOUBLE, const char *: CQ_OPT_TEXT,   \
                        struct cq_opt_list: CQ_OPT_LIST,                    \
                        struct cq_opt_size: CQ_OPT_SIZE,                    \
-                       struct cq_opt_seconds: CQ_OPT_SECONDS),             \
+                       struct cq_opt_seconds: CQ_OPT_SECONDS,              \
+                       struct cq_opt_bytes: CQ_OPT_BYTES),             \
       __VA_ARGS__ }
 
 /* A table (at most CQ_OPT_GROUP_MAX entries) with the state that it fills. A list of groups ends with {0}. */

@@ -245,9 +245,23 @@ enum cq_err session_plan_memory(struct session *s, int batch, struct session_mem
     return err;
 }
 
+void session_set_memory_limit(struct session *s, size_t bytes)
+{
+    s->memory_limit = bytes;
+}
+
+/* A plan that cannot be made is found out elsewhere. */
+bool session_inputs_fit(struct session *s, const struct tensor_desc *inputs)
+{
+    struct session_plan *sp;
+    return !s->memory_limit || session_get_plan(s, NULL, inputs, &sp) ||
+           plan_memory(sp->plan).total <= s->memory_limit;
+}
+
 static bool fits(struct session *s, int batch, size_t *bytes)
 {
     struct session_memory m;
+    *bytes = SIZE_MAX;
     if (session_plan_memory(s, batch, &m))
         return false;
     *bytes = m.total;
@@ -256,17 +270,20 @@ static bool fits(struct session *s, int batch, size_t *bytes)
 
 int session_max_batch(struct session *s, int max)
 {
-    size_t bytes;
-    if (max < 1 || !fits(s, 1, &bytes))
+    size_t least, most, bytes;
+    if (max < 1 || !fits(s, 1, &least))
         return 0;
-    /* Memory grows with the batch, so halving the range finds the largest in a few plans. */
+    if (max == 1 || fits(s, max, &most))
+        return max;
+    /* low fits, high does not. Memory grows nearly evenly with the batch, so a straight line is a good guess. */
     int low = 1, high = max;
-    while (low < high) {
-        int middle = high - low > 1 && low == 1 ? high : low + (high - low + 1) / 2;
-        if (fits(s, middle, &bytes))
-            low = middle;
-        else
-            high = middle - 1;
+    while (high - low > 1) {
+        double slope = most > least ? (double) (most - least) / (high - low) : 1;
+        int middle = low + (int) ((double) (s->memory_limit - least) / slope);
+        middle = middle <= low ? low + 1 : middle >= high ? high - 1 : middle;
+        bool fit = fits(s, middle, &bytes);
+        *(fit ? &low : &high) = middle;
+        *(fit ? &least : &most) = bytes;
     }
     return low;
 }

@@ -58,6 +58,8 @@ bool session_batchable(const struct session *s);
 
 /* Bytes that running `batch` images takes; plans but allocates nothing on the device. */
 enum cq_err session_plan_memory(struct session *s, int batch, struct session_memory *out);
+/* Takes the place of session_params.memory_limit. */
+void session_set_memory_limit(struct session *s, size_t bytes);
 /* The largest batch <= max that fits memory_limit; 0 when not even one image does. */
 int session_max_batch(struct session *s, int max);
 

@@ -154,9 +154,10 @@ static enum cq_err compare(struct session *s, const struct tensor_desc *two, con
     s->n_results = 0;
     /* A failure here is an answer, not an error: nothing is logged as one. */
     enum cq_err together = session_run_together(s, NULL, two, feed, 0, 1, &ran);
-    s->batchable = !together && same_results(ran, alone, s->results);
+    s->checked = together != CQ_OOM && together != CQ_NOMEM;
+    s->batchable = !s->checked || (!together && same_results(ran, alone, s->results));
     free_results(alone, n);
-    if (together == CQ_OOM)
+    if (!s->checked)
         session_trim(s);
     return CQ_OK;
 }
@@ -177,13 +178,10 @@ enum cq_err session_check_batch(struct session *s, const struct tensor_desc *inp
     struct session_feed feed = {
         .images = s->has_image ? (const uint8_t *const *) noise.images : NULL, .in = noise.in, .count = 2,
     };
-    if (!err)
+    if (!err && session_inputs_fit(s, two))
         err = compare(s, two, &feed);
-    if (!err) {
-        s->checked = true;
-        if (!s->batchable)
-            cq_log_info(s->log, "two images together give other answers than alone: this model runs them one by one");
-    }
+    if (!err && !s->batchable)
+        cq_log_info(s->log, "two images together give other answers than alone: this model runs them one by one");
     noise_finish(&noise);
     free(two);
     return err;

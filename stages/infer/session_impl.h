@@ -95,7 +95,11 @@ bool session_copy_part(const struct session_result *r, const struct tensor_desc 
 /* Fills s->outputs from the results of `count` images, running the tail for each. */
 enum cq_err session_make_outputs(struct session *s, const struct plan *p, int count);
 
-/* Decides s->batchable for these shapes (of any batch size). */
+/* Does what running at these shapes takes fit the memory limit? */
+bool session_inputs_fit(struct session *s, const struct tensor_desc *inputs);
+
+/* Decides s->batchable for these shapes (of any batch size), and sets s->checked; not where two images do not fit
+ * the memory. */
 enum cq_err session_check_batch(struct session *s, const struct tensor_desc *inputs);
 
 #endif

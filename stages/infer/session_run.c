@@ -275,6 +275,8 @@ static enum cq_err run(struct session *s, const struct tensor_desc *inputs, cons
     if (feed->count > 1 && !s->checked)
         err = session_check_batch(s, inputs);
     s->times = (struct session_times){0};
+    if (!err && feed->count > 1 && !s->checked)
+        err = CQ_OOM;               /* two did not fit */
     if (!err)
         err = feed->count > 1 && !s->batchable ? session_run_alone(s, inputs, feed, &ran)
                                                : session_run_together(s, s->log, inputs, feed, 0, 1, &ran);
