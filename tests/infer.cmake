@@ -8,6 +8,7 @@ target_sources(test_fuzz_model PRIVATE fuzz_model.c)
 target_compile_definitions(test_fuzz_model PRIVATE ONNX_TESTDATA="${ONNX_TESTDATA}")
 clipq_test(test_model clipq_infer clipq_onnx_proto)
 clipq_test(test_plan clipq_infer clipq_onnx_proto)
+clipq_test(test_tail clipq_infer clipq_onnx_proto)
 clipq_test(test_place clipq_infer)
 
 if(CLIPQ_FUZZ)

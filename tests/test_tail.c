@@ -1,0 +1,240 @@
+/* Models whose results differ in size from image to image: together, one by one, and with nothing found.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernels/base/log.h"
+#include "kernels/device.h"
+#include "stages/infer/model_graph.h"
+#include "stages/infer/session_impl.h"
+#include "tests/onnx_build.h"
+
+enum { SIDE = 12, CELLS = SIDE * SIDE, IMAGE = 3 * CELLS, IMAGES = 5, OUTPUTS = 3 };
+
+static void ignore(void *ctx, enum cq_level level, const char *text)
+{
+    (void) ctx, (void) level, (void) text;
+}
+
+static struct cq_log logger = {.level = CQ_INFO, .sink = ignore};
+static struct device *dev;
+
+static struct model *load_and_free(Onnx__ModelProto *p)
+{
+    size_t size;
+    struct model *m;
+    uint8_t *data = onnx_bytes(p, &size);
+    if (model_load_memory(&logger, "test", data, size, &m))
+        fail_msg("%s", logger.last_error);
+    free(data);
+    onnx_free(p);
+    return m;
+}
+
+/* A convolution gives 4 coordinates and 2 scores per cell; boxes that NonMaxSuppression keeps are gathered. `squeezed`
+ * drops the batch dimension first, as exporters do for one image. */
+static Onnx__ModelProto *detector(bool squeezed)
+{
+    Onnx__ModelProto *p = onnx_model(13);
+    onnx_input(p, "x", 4, (int64_t[]){1, 3, SIDE, SIDE});
+    onnx_weights(p, "w", 4, (int64_t[]){6, 3, 1, 1});
+    onnx_node(p, "Conv", "x,w", "y");
+    onnx_ints(p, "parts", 2, (int64_t[]){4, 2});
+    onnx_attr_int(onnx_node(p, "Split", "y,parts", "b,s"), "axis", 1);
+    onnx_node(p, "Sigmoid", "s", "p");
+    onnx_ints(p, "as_scores", 3, (int64_t[]){1, 2, -1});
+    onnx_node(p, "Reshape", "p,as_scores", "scores");
+    onnx_ints(p, "as_boxes", 3, (int64_t[]){1, 4, -1});
+    onnx_node(p, "Reshape", "b,as_boxes", "columns");
+    onnx_attr_ints(onnx_node(p, "Transpose", "columns", "boxes"), "perm", 3, (int64_t[]){0, 2, 1});
+    onnx_ints(p, "most", 1, (int64_t[]){20});
+    onnx_float(p, "overlap", 0.4f);
+    onnx_float(p, "threshold", 0.6f);
+    onnx_node(p, "NonMaxSuppression", "boxes,scores,most,overlap,threshold", "kept");
+    onnx_ints(p, "first", 1, (int64_t[]){0});
+    onnx_ints(p, "last", 1, (int64_t[]){2});
+    onnx_attr_int(onnx_node(p, "Gather", "kept,last", "column"), "axis", 1);
+    onnx_ints(p, "flat", 1, (int64_t[]){-1});
+    onnx_node(p, "Reshape", "column,flat", "index");
+    if (squeezed) {
+        onnx_node(p, "Squeeze", "columns,first", "c2");
+        onnx_attr_int(onnx_node(p, "Gather", "c2,index", "found"), "axis", 1);
+    } else {
+        onnx_node(p, "Squeeze", "boxes,first", "b2");
+        onnx_node(p, "Gather", "b2,index", "found");
+    }
+    onnx_node(p, "GlobalAveragePool", "y", "mean");
+    onnx_output(p, "found");
+    onnx_output(p, "mean");
+    onnx_output(p, "kept");
+    return p;
+}
+
+static struct session *open_session(const struct model *m)
+{
+    static const struct session_image image = {
+        .width = SIDE, .height = SIDE, .channels = 3, .scale = {1 / 64.f, 1 / 64.f, 1 / 64.f},
+    };
+    struct session *s;
+    if (session_create(&logger, dev, m, &(struct session_params){.image = &image}, &s))
+        fail_msg("%s", logger.last_error);
+    return s;
+}
+
+/* Noise of different contrast, and a black image in which nothing can be found. */
+static void make_images(uint8_t images[IMAGES][IMAGE], const uint8_t **list)
+{
+    uint32_t state = 99;
+    for (int i = 0; i < IMAGES; i++) {
+        list[i] = images[i];
+        for (int k = 0; k < IMAGE; k++) {
+            state = state * 1664525u + 1013904223u;
+            images[i][k] = i == 2 ? 0 : (uint8_t) ((state >> 24) * (unsigned) (i + 1) / IMAGES);
+        }
+    }
+}
+
+struct kept_part { struct tensor_desc desc; void *data; };
+
+static struct kept_part keep(const struct session_output *o)
+{
+    struct kept_part k = {o->desc, malloc(tensor_bytes(&o->desc) + 1)};
+    assert_non_null(k.data);
+    memcpy(k.data, o->data, tensor_bytes(&o->desc));
+    return k;
+}
+
+static void run(struct session *s, const uint8_t **images, int batch, const struct session_output **out)
+{
+    int n;
+    if (session_run_images(s, images, batch, out, &n))
+        fail_msg("%s", logger.last_error);
+    assert_int_equal(n, OUTPUTS);
+}
+
+static void assert_same(const struct session_output *o, const struct kept_part *want)
+{
+    assert_int_equal(o->desc.type, want->desc.type);
+    assert_true(tensor_same_shape(&o->desc, &want->desc));
+    int64_t n = tensor_elems(&want->desc);
+    for (int64_t i = 0; i < n && o->desc.type == DT_F32; i++)
+        assert_true(fabsf(((const float *) o->data)[i] - ((const float *) want->data)[i]) < 1e-4f);
+    if (o->desc.type != DT_F32)
+        assert_memory_equal(o->data, want->data, tensor_bytes(&o->desc));
+}
+
+/* Every image's part in a batch is what the image gives alone. */
+static void check_batches(const struct model *m)
+{
+    static uint8_t pixels[IMAGES][IMAGE];
+    const uint8_t *images[IMAGES];
+    const struct session_output *out;
+    struct kept_part alone[IMAGES][OUTPUTS];
+    bool differs = false;
+    struct session *s = open_session(m);
+    assert_true(session_batchable(s));
+    make_images(pixels, images);
+    for (int i = 0; i < IMAGES; i++) {
+        run(s, images + i, 1, &out);
+        for (int o = 0; o < OUTPUTS; o++)
+            alone[i][o] = keep(&out[o]);
+        differs |= alone[i][2].desc.dim[0] != alone[0][2].desc.dim[0];
+    }
+    assert_true(differs);
+    assert_int_equal(alone[2][2].desc.dim[0], 0);
+    assert_true(alone[4][2].desc.dim[0] > 0);
+    for (int batch = 2; batch <= IMAGES; batch += 3) {
+        run(s, images, batch, &out);
+        assert_null(out[1].each);
+        for (int i = 0; i < batch; i++)
+            for (int o = 0; o < OUTPUTS; o++) {
+                struct session_output part = session_output_image(&out[o], i, batch);
+                assert_same(&part, &alone[i][o]);
+            }
+    }
+    for (int i = 0; i < IMAGES; i++)
+        for (int o = 0; o < OUTPUTS; o++)
+            free(alone[i][o].data);
+    session_destroy(&s);
+}
+
+static void test_batches(void **state)
+{
+    (void) state;
+    struct model *m = load_and_free(detector(false));
+    check_batches(m);
+    model_destroy(&m);
+}
+
+/* The cut values hold the batch in a dimension that is not the first. */
+static void test_batches_squeezed(void **state)
+{
+    (void) state;
+    struct model *m = load_and_free(detector(true));
+    check_batches(m);
+    model_destroy(&m);
+}
+
+/* Every index that NonMaxSuppression gives must be right: no kept pair of a class overlaps, scores fall. */
+static void test_parts_join(void **state)
+{
+    (void) state;
+    static uint8_t pixels[IMAGES][IMAGE];
+    const uint8_t *images[IMAGES];
+    const struct session_output *out;
+    struct model *m = load_and_free(detector(false));
+    struct session *s = open_session(m);
+    make_images(pixels, images);
+    run(s, images, IMAGES, &out);
+    int64_t rows = 0;
+    for (int i = 0; i < IMAGES; i++)
+        rows += out[2].each[i].dim[0];
+    assert_int_equal(out[2].desc.rank, 2);
+    assert_int_equal(out[2].desc.dim[0], rows);
+    assert_int_equal(out[0].desc.dim[0], rows);
+    session_destroy(&s);
+    model_destroy(&m);
+}
+
+static void count_line(void *ctx, const char *text)
+{
+    *(int *) ctx += strstr(text, "NonMaxSuppression") && strstr(text, "[host]");
+}
+
+static void test_tail_is_shown(void **state)
+{
+    (void) state;
+    int lines = 0;
+    struct model *m = load_and_free(detector(false));
+    struct session *s = open_session(m);
+    assert_int_equal(session_describe(s, 2, count_line, &lines), CQ_OK);
+    assert_int_equal(lines, 1);
+    assert_true(session_host_ops(s, 2) >= 4);
+    session_destroy(&s);
+    model_destroy(&m);
+}
+
+int main(void)
+{
+    struct device_info info;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_batches_squeezed),
+        cmocka_unit_test(test_parts_join),
+        cmocka_unit_test(test_tail_is_shown),
+    };
+    device_setup_environment(0);
+    if (device_find(&logger, "auto", &info) || device_open(&logger, &info, &dev))
+        return 1;
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    device_close(&dev);
+    return failed;
+}
