@@ -213,4 +213,19 @@ static inline void onnx_attr_ints(Onnx__NodeProto *n, const char *name, int coun
     memcpy(a->ints, v, (size_t) count * sizeof *v);
 }
 
+/* What is added between onnx_branch and onnx_attr_branch goes into a graph of its own, which becomes an attribute of
+ * `n`; `outer` is what onnx_branch returned. */
+static inline Onnx__GraphProto *onnx_branch(Onnx__ModelProto *m)
+{
+    Onnx__GraphProto *outer = m->graph;
+    m->graph = onnx_new_graph_proto();
+    return outer;
+}
+
+static inline void onnx_attr_branch(Onnx__ModelProto *m, Onnx__NodeProto *n, const char *name, Onnx__GraphProto *outer)
+{
+    onnx_attr(n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH)->g = m->graph;
+    m->graph = outer;
+}
+
 #endif

@@ -222,6 +222,164 @@ static void test_tail_is_shown(void **state)
     model_destroy(&m);
 }
 
+/* ---- If ---- */
+
+enum { VECTOR = 4 };
+
+/* y = if(cond) x + k else -x, x and k being outer values; `cond` must be a value of the model. */
+static void add_if(Onnx__ModelProto *p)
+{
+    Onnx__NodeProto *n = onnx_node(p, "If", "cond", "y");
+    Onnx__GraphProto *outer = onnx_branch(p);
+    onnx_node(p, "Add", "x,k", "then_y");
+    onnx_output(p, "then_y");
+    onnx_attr_branch(p, n, "then_branch", outer);
+    outer = onnx_branch(p);
+    onnx_node(p, "Neg", "x", "else_y");
+    onnx_output(p, "else_y");
+    onnx_attr_branch(p, n, "else_branch", outer);
+}
+
+static Onnx__ModelProto *vector_model(void)
+{
+    Onnx__ModelProto *p = onnx_model(13);
+    onnx_input(p, "x", 2, (int64_t[]){1, VECTOR});
+    onnx_float(p, "k", 10);
+    onnx_float(p, "zero", 0);
+    return p;
+}
+
+/* cond = sum of x > 0 */
+static void add_condition(Onnx__ModelProto *p, const char *x)
+{
+    onnx_attr_int(onnx_node(p, "ReduceSum", x, "sum"), "keepdims", 0);
+    onnx_node(p, "Greater", "sum,zero", "cond");
+}
+
+static void expect_vector(struct session *s, const float *x, int rows, const float *want)
+{
+    const struct session_output *out;
+    int n;
+    struct session_input in = {{DT_F32, .rank = 2, .dim = {rows, VECTOR}}, x};
+    if (session_run_tensors(s, &in, 1, &out, &n))
+        fail_msg("%s", logger.last_error);
+    assert_int_equal(tensor_elems(&out[0].desc), rows * VECTOR);
+    for (int i = 0; i < rows * VECTOR; i++)
+        assert_true(((const float *) out[0].data)[i] == want[i]);
+}
+
+static struct session *open_plain(const struct model *m)
+{
+    struct session *s;
+    if (session_create(&logger, dev, m, &(struct session_params){0}, &s))
+        fail_msg("%s", logger.last_error);
+    return s;
+}
+
+/* Each image of a batch chooses for itself. */
+static void test_if_at_run_time(void **state)
+{
+    (void) state;
+    static const float x[] = {1, 2, 3, 4, -1, -2, -3, -4}, want[] = {11, 12, 13, 14, 1, 2, 3, 4};
+    Onnx__ModelProto *p = vector_model();
+    add_condition(p, "x");
+    add_if(p);
+    onnx_output(p, "y");
+    struct model *m = load_and_free(p);
+    struct session *s = open_plain(m);
+    assert_true(session_host_ops(s, 1) >= 1);
+    expect_vector(s, x, 1, want);
+    expect_vector(s, x + VECTOR, 1, want + VECTOR);
+    expect_vector(s, x, 2, want);
+    session_destroy(&s);
+    model_destroy(&m);
+}
+
+/* A condition on constants leaves nothing for later, whatever the other branch holds. */
+static void test_if_folds(void **state)
+{
+    (void) state;
+    static const float x[] = {1, 2, 3, 4}, want[] = {11, 12, 13, 14};
+    Onnx__ModelProto *p = vector_model();
+    onnx_node(p, "Greater", "k,zero", "cond");
+    add_if(p);
+    onnx_node(p, "Relu", "y", "z");
+    onnx_output(p, "z");
+    struct model *m = load_and_free(p);
+    struct session *s = open_plain(m);
+    assert_int_equal(session_host_ops(s, 1), 0);
+    expect_vector(s, x, 1, want);
+    session_destroy(&s);
+    model_destroy(&m);
+}
+
+/* An If inside a branch reads a value two graphs further out, and its nodes come before what they read is made. */
+static void test_if_nested_and_unsorted(void **state)
+{
+    (void) state;
+    static const float x[] = {1, 2, 3, 4, -1, -2, -3, -4}, want[] = {21, 22, 23, 24, 2, 4, 6, 8};
+    Onnx__ModelProto *p = vector_model();
+    onnx_node(p, "Add", "branched,y", "z");
+    Onnx__NodeProto *n = onnx_node(p, "If", "cond", "branched");
+    Onnx__GraphProto *outer = onnx_branch(p);
+    add_if(p);
+    onnx_node(p, "Sub", "y,x", "y_less_x");
+    onnx_output(p, "y_less_x");
+    onnx_attr_branch(p, n, "then_branch", outer);
+    outer = onnx_branch(p);
+    onnx_node(p, "Identity", "y", "same");
+    onnx_output(p, "same");
+    onnx_attr_branch(p, n, "else_branch", outer);
+    add_if(p);
+    add_condition(p, "x");
+    onnx_output(p, "z");
+    struct model *m = load_and_free(p);
+    struct session *s = open_plain(m);
+    expect_vector(s, x, 2, want);
+    session_destroy(&s);
+    model_destroy(&m);
+}
+
+static void expect_refused(Onnx__ModelProto *p, enum cq_err want, const char *word)
+{
+    size_t size;
+    struct model *m;
+    uint8_t *data = onnx_bytes(p, &size);
+    assert_int_equal(model_load_memory(&logger, "test", data, size, &m), want);
+    if (!strstr(logger.last_error, word))
+        fail_msg("'%s' lacks '%s'", logger.last_error, word);
+    free(data);
+    onnx_free(p);
+}
+
+static void test_bad_branches(void **state)
+{
+    (void) state;
+    Onnx__ModelProto *p = vector_model();
+    onnx_node(p, "Identity", "y", "k2");
+    add_condition(p, "x");
+    add_if(p);
+    free(p->graph->node[3]->attribute[0]->g->node[0]->input[1]);
+    p->graph->node[3]->attribute[0]->g->node[0]->input[1] = strdup("k2");
+    onnx_output(p, "y");
+    expect_refused(p, CQ_CORRUPT, "cycle");
+
+    p = vector_model();
+    add_condition(p, "x");
+    add_if(p);
+    free(p->graph->node[2]->attribute[1]->g->node[0]->op_type);
+    p->graph->node[2]->attribute[1]->g->node[0]->op_type = strdup("Strange");
+    onnx_output(p, "y");
+    expect_refused(p, CQ_UNSUPPORTED, "Strange");
+
+    p = vector_model();
+    add_condition(p, "x");
+    add_if(p);
+    onnx_node(p, "Neg", "then_y", "z");
+    onnx_output(p, "z");
+    expect_refused(p, CQ_CORRUPT, "then_y");
+}
+
 int main(void)
 {
     struct device_info info;
@@ -230,6 +388,10 @@ int main(void)
         cmocka_unit_test(test_batches_squeezed),
         cmocka_unit_test(test_parts_join),
         cmocka_unit_test(test_tail_is_shown),
+        cmocka_unit_test(test_if_at_run_time),
+        cmocka_unit_test(test_if_folds),
+        cmocka_unit_test(test_if_nested_and_unsorted),
+        cmocka_unit_test(test_bad_branches),
     };
     device_setup_environment(0);
     if (device_find(&logger, "auto", &info) || device_open(&logger, &info, &dev))

@@ -20,12 +20,28 @@ void graph_finish(struct graph *g)
 
 /* What the sort works on: nodes that wait for a value form a list, one link per input. */
 struct sorter {
+    const struct graph *graph;
+    int scope;
+    const struct node *nodes;
+    int n_nodes;
     int *waiting;       /* per node: inputs still missing */
     int *first, *next;  /* per value: first link; per link: the next one */
     int *link_node;     /* per link */
     int *order;
     int n_order;
 };
+
+static int inputs_of(const struct node *n)
+{
+    return n->n_in + n->n_captured;
+}
+
+/* The node of the same scope that makes the node's i-th input, -1 for none. */
+static int maker(const struct sorter *s, const struct node *n, int i)
+{
+    const struct value *v = n->in[i] >= 0 ? &s->graph->values[n->in[i]] : NULL;
+    return v && v->scope == s->scope ? v->producer : -1;
+}
 
 static void enqueue_input(struct sorter *s, int node, int value, int *n_links)
 {
@@ -36,25 +52,25 @@ static void enqueue_input(struct sorter *s, int node, int value, int *n_links)
     s->waiting[node]++;
 }
 
-static void link_inputs(const struct graph *g, struct sorter *s)
+static void link_inputs(struct sorter *s)
 {
     int n_links = 0;
-    for (int v = 0; v < g->n_values; v++)
+    for (int v = 0; v < s->graph->n_values; v++)
         s->first[v] = -1;
-    for (int n = 0; n < g->n_nodes; n++)
-        for (int i = 0; i < g->nodes[n].n_in + g->nodes[n].n_captured; i++)
-            if (g->nodes[n].in[i] >= 0 && g->values[g->nodes[n].in[i]].producer >= 0)
-                enqueue_input(s, n, g->nodes[n].in[i], &n_links);
+    for (int n = 0; n < s->n_nodes; n++)
+        for (int i = 0; i < inputs_of(&s->nodes[n]); i++)
+            if (maker(s, &s->nodes[n], i) >= 0)
+                enqueue_input(s, n, s->nodes[n].in[i], &n_links);
 }
 
 /* Kahn's algorithm; nodes that were in order stay in order. */
-static void sort_nodes(const struct graph *g, struct sorter *s)
+static void sort_nodes(struct sorter *s)
 {
-    for (int n = 0; n < g->n_nodes; n++)
+    for (int n = 0; n < s->n_nodes; n++)
         if (!s->waiting[n])
             s->order[s->n_order++] = n;
     for (int at = 0; at < s->n_order; at++) {
-        const struct node *n = &g->nodes[s->order[at]];
+        const struct node *n = &s->nodes[s->order[at]];
         for (int o = 0; o < n->n_out; o++)
             for (int l = n->out[o] >= 0 ? s->first[n->out[o]] : -1; l >= 0; l = s->next[l])
                 if (--s->waiting[s->link_node[l]] == 0)
@@ -62,58 +78,57 @@ static void sort_nodes(const struct graph *g, struct sorter *s)
     }
 }
 
-static bool already_sorted(const struct graph *g)
+static bool already_sorted(const struct sorter *s)
 {
-    for (int n = 0; n < g->n_nodes; n++)
-        for (int i = 0; i < g->nodes[n].n_in + g->nodes[n].n_captured; i++)
-            if (g->nodes[n].in[i] >= 0 && g->values[g->nodes[n].in[i]].producer >= n)
+    for (int n = 0; n < s->n_nodes; n++)
+        for (int i = 0; i < inputs_of(&s->nodes[n]); i++)
+            if (maker(s, &s->nodes[n], i) >= n)
                 return false;
     return true;
 }
 
-static enum cq_err reorder_nodes(struct cq_log *log, struct graph *g, struct sorter *s)
+static enum cq_err reorder_nodes(struct cq_log *log, struct graph *g, struct sorter *s, struct node **out)
 {
-    if (s->n_order < g->n_nodes) {
+    if (s->n_order < s->n_nodes) {
         int n = 0;
         while (!s->waiting[n])
             n++;
-        cq_log_error(log, "node '%s' (%s) depends on its own result: the graph has a cycle", g->nodes[n].name,
-                     g->nodes[n].type);
+        cq_log_error(log, "node '%s' (%s) depends on its own result: the graph has a cycle", s->nodes[n].name,
+                     s->nodes[n].type);
         return CQ_CORRUPT;
     }
-    struct node *sorted = pool_alloc(&g->pool, (size_t) g->n_nodes, sizeof *sorted);
+    struct node *sorted = pool_alloc(&g->pool, (size_t) s->n_nodes, sizeof *sorted);
     if (!sorted)
         return CQ_NOMEM;
-    for (int i = 0; i < g->n_nodes; i++) {
-        sorted[i] = g->nodes[s->order[i]];
+    for (int i = 0; i < s->n_nodes; i++) {
+        sorted[i] = s->nodes[s->order[i]];
         for (int o = 0; o < sorted[i].n_out; o++)
             if (sorted[i].out[o] >= 0)
                 g->values[sorted[i].out[o]].producer = i;
     }
-    g->nodes = sorted;
+    *out = sorted;
     return CQ_OK;
 }
 
-enum cq_err graph_sort(struct cq_log *log, struct graph *g)
+enum cq_err graph_sort(struct cq_log *log, struct graph *g, int scope, struct node **nodes, int n_nodes)
 {
-    if (already_sorted(g))
+    struct sorter s = {.graph = g, .scope = scope, .nodes = *nodes, .n_nodes = n_nodes};
+    if (already_sorted(&s))
         return CQ_OK;
 
-    size_t links = 0, nodes = (size_t) g->n_nodes;
-    for (int n = 0; n < g->n_nodes; n++)
-        links += (size_t) g->nodes[n].n_in + (size_t) g->nodes[n].n_captured;
-    struct sorter s = {
-        .waiting = calloc(nodes + 1, sizeof(int)),
-        .first = calloc((size_t) g->n_values + 1, sizeof(int)),
-        .next = calloc(links + 1, sizeof(int)),
-        .link_node = calloc(links + 1, sizeof(int)),
-        .order = calloc(nodes + 1, sizeof(int)),
-    };
+    size_t links = 0;
+    for (int n = 0; n < n_nodes; n++)
+        links += (size_t) inputs_of(&s.nodes[n]);
+    s.waiting = calloc((size_t) n_nodes + 1, sizeof(int));
+    s.first = calloc((size_t) g->n_values + 1, sizeof(int));
+    s.next = calloc(links + 1, sizeof(int));
+    s.link_node = calloc(links + 1, sizeof(int));
+    s.order = calloc((size_t) n_nodes + 1, sizeof(int));
     enum cq_err err = CQ_NOMEM;
     if (s.waiting && s.first && s.next && s.link_node && s.order) {
-        link_inputs(g, &s);
-        sort_nodes(g, &s);
-        err = reorder_nodes(log, g, &s);
+        link_inputs(&s);
+        sort_nodes(&s);
+        err = reorder_nodes(log, g, &s, nodes);
     }
     free(s.waiting);
     free(s.first);

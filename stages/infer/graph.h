@@ -26,7 +26,8 @@ struct constant {
     const void *data;           /* NULL: none */
 };
 
-enum attr_kind { ATTR_INT, ATTR_FLOAT, ATTR_STRING, ATTR_INTS, ATTR_FLOATS, ATTR_STRINGS, ATTR_TENSOR, ATTR_OTHER };
+enum attr_kind { ATTR_INT, ATTR_FLOAT, ATTR_STRING, ATTR_INTS, ATTR_FLOATS, ATTR_STRINGS, ATTR_TENSOR, ATTR_GRAPH,
+                 ATTR_OTHER };
 
 struct attr {
     const char *name;
@@ -39,6 +40,7 @@ struct attr {
     const float *floats;
     const char **strings;
     struct constant tensor;
+    struct subgraph *graph;
 };
 
 struct node {
@@ -52,9 +54,19 @@ struct node {
     struct attr *attr;
 };
 
+/* A graph in an attribute: a branch of If. Its values are numbered with the others. */
+struct subgraph {
+    int scope;
+    struct node *nodes;         /* topologically sorted */
+    int n_nodes;
+    int n_in, n_out;
+    int *in, *out;              /* values */
+};
+
 struct value {
     const char *name;
-    int producer;               /* node, -1 for inputs and constants */
+    int producer;               /* node of its graph, -1 for inputs and constants */
+    int scope;                  /* which graph it belongs to: 0 the model's, others are subgraphs */
     struct constant constant;   /* data is NULL for what is computed */
 };
 
@@ -62,6 +74,7 @@ struct graph {
     struct pool pool;
     struct value *values;
     int n_values;
+    int n_scopes;
     struct node *nodes;         /* topologically sorted */
     int n_nodes;
     int n_inputs, n_outputs;
@@ -82,9 +95,9 @@ struct graph {
 /* Frees what the graph points to and empties it. */
 void graph_finish(struct graph *g);
 
-/* Puts nodes into an order in which every input is made before it is used. CQ_CORRUPT: a cycle, or an input
- * that nothing makes; CQ_NOMEM. */
-enum cq_err graph_sort(struct cq_log *log, struct graph *g);
+/* Puts the nodes of one scope into an order in which every input is made before it is used; *nodes may become another
+ * array in the graph's pool. CQ_CORRUPT: a cycle; CQ_NOMEM. */
+enum cq_err graph_sort(struct cq_log *log, struct graph *g, int scope, struct node **nodes, int n_nodes);
 
 const struct attr *node_attr(const struct node *n, const char *name);
 int64_t node_int(const struct node *n, const char *name, int64_t otherwise);

@@ -14,7 +14,7 @@ static const struct lower_op *const families[] = {
     lower_ops_sample, lower_ops_pool,
     lower_ops_index, lower_ops_loss, lower_ops_einsum, lower_ops_signal, lower_ops_patch,
     lower_ops_quant,
-    lower_ops_select, lower_ops_nms,
+    lower_ops_select, lower_ops_nms, lower_ops_flow,
 };
 
 static const struct lower_op *find_op(const struct node *n)
@@ -50,17 +50,21 @@ static const char *advice_on(const struct node *n)
                       : "export the model without it, or without its post-processing";
 }
 
+static enum cq_err check_op(struct cq_log *log, const struct node *n)
+{
+    if (find_op(n))
+        return CQ_OK;
+    cq_log_error(log, "operator %s%s%s (node '%s') is not supported: %s", n->domain, *n->domain ? "." : "", n->type,
+                 n->name, advice_on(n));
+    return CQ_UNSUPPORTED;
+}
+
 enum cq_err lower_check_ops(struct cq_log *log, const struct graph *g)
 {
-    for (int i = 0; i < g->n_nodes; i++) {
-        const struct node *n = &g->nodes[i];
-        if (find_op(n))
-            continue;
-        cq_log_error(log, "operator %s%s%s (node '%s') is not supported: %s", n->domain, *n->domain ? "." : "",
-                     n->type, n->name, advice_on(n));
-        return CQ_UNSUPPORTED;
-    }
-    return CQ_OK;
+    enum cq_err err = CQ_OK;
+    for (int i = 0; i < g->n_nodes && !err; i++)
+        err = check_op(log, &g->nodes[i]);
+    return err;
 }
 
 enum cq_err lower_fail(const struct lower *c, const char *fmt, ...)
@@ -328,6 +332,35 @@ enum cq_err lower_node(struct lower *c, const struct node *n)
     return op->lower(c);
 }
 
+enum cq_err lower_subgraph(struct lower *c, const struct subgraph *s)
+{
+    const struct node *outer = c->node;
+    int variant = c->variant;
+    enum cq_err err = CQ_OK;
+    for (int n = 0; n < s->n_nodes && !err; n++)
+        err = lower_node(c, &s->nodes[n]);
+    for (int i = 0; i < s->n_out && !err; i++)
+        err = make_constant(c, s->out[i]);
+    c->node = outer;
+    c->variant = variant;
+    return err;
+}
+
+/* A branch that is chosen only when the model runs must not turn out to be impossible then. */
+static enum cq_err check_subgraphs(struct lower *c, const struct node *node)
+{
+    for (int i = 0; i < node->n_attr; i++)
+        for (int n = 0; node->attr[i].kind == ATTR_GRAPH && n < node->attr[i].graph->n_nodes; n++) {
+            const struct node *inner = &node->attr[i].graph->nodes[n];
+            enum cq_err err = check_op(c->log, inner);
+            if (!err)
+                err = check_subgraphs(c, inner);
+            if (err)
+                return err;
+        }
+    return CQ_OK;
+}
+
 static enum cq_err lower_nodes(struct lower *c, struct lowered *l)
 {
     for (int n = 0; n < c->graph->n_nodes; n++) {
@@ -339,6 +372,9 @@ static enum cq_err lower_nodes(struct lower *c, struct lowered *l)
             continue;
         if (c->base && c->base->when[n] == LOWER_NOW)
             return lower_fail(c, "what it needs is no longer known at this batch size");
+        err = check_subgraphs(c, node);
+        if (err)
+            return err;
         l->when[n] = LOWER_LATER;
         for (int i = 0; i < node->n_out; i++)
             if (node->out[i] >= 0)

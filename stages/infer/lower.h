@@ -62,6 +62,9 @@ struct lower_op {
 enum cq_err lower_graph(struct cq_log *log, const struct graph *g, const struct tensor_desc *inputs,
                         const struct lowered *base, struct net *net, struct lowered *out);
 
+/* Lowers the nodes of a graph inside the current node; tensor_of then knows its results. CQ_AGAIN as lower_node. */
+enum cq_err lower_subgraph(struct lower *c, const struct subgraph *s);
+
 /* Lowers one node; CQ_AGAIN (not logged) where it must be left for later. */
 enum cq_err lower_node(struct lower *c, const struct node *n);
 
@@ -135,6 +138,6 @@ extern const struct lower_op lower_ops_elementwise[], lower_ops_conv[], lower_op
 extern const struct lower_op lower_ops_index[], lower_ops_loss[], lower_ops_einsum[], lower_ops_signal[],
     lower_ops_patch[];
 extern const struct lower_op lower_ops_quant[];
-extern const struct lower_op lower_ops_select[], lower_ops_nms[];
+extern const struct lower_op lower_ops_select[], lower_ops_nms[], lower_ops_flow[];
 
 #endif

@@ -39,8 +39,10 @@ int names_find(const struct names *n, const char *name)
 
 bool names_put(struct names *n, const char *name, int number)
 {
-    if ((size_t) number > n->mask / 2)
+    struct names_slot *slot = slot_of(n, name);
+    if (!slot->name && n->used > n->mask / 2)
         return false;
-    *slot_of(n, name) = (struct names_slot){name, number};
+    n->used += !slot->name;
+    *slot = (struct names_slot){name, number};
     return true;
 }

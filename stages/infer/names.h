@@ -8,7 +8,7 @@
 
 struct names {
     struct names_slot { const char *name; int number; } *slots;  /* a power of two of them */
-    size_t mask;
+    size_t mask, used;
 };
 
 /* Room for `count` names; false when memory is short. */

@@ -26,6 +26,7 @@ enum cq_err onnx_read(struct cq_log *log, const char *name, const char *folder, 
 
 /* ---- between the reader's files ---- */
 
+struct Onnx__GraphProto;
 struct Onnx__TensorProto;
 
 struct onnx_reader {
@@ -37,6 +38,9 @@ struct onnx_reader {
 
 /* Is `data` a ModelProto whose messages are nested no deeper than any real model's? */
 bool onnx_wire_ok(const void *data, size_t size);
+
+/* Fills the reader's graph, subgraphs included; nodes come out in an order in which they can run. */
+enum cq_err onnx_graph(struct onnx_reader *r, const struct Onnx__GraphProto *p);
 
 /* ONNX's number of an element type; DT_NONE for strings, complex numbers, bfloat16 and unknown ones. */
 enum dtype onnx_dtype(int onnx_type);
