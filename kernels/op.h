@@ -123,9 +123,13 @@ enum reduce { RED_SUM, RED_MEAN, RED_MAX, RED_MIN, RED_PROD, RED_L1, RED_L2, RED
 
 enum resize_mode { RESIZE_NEAREST, RESIZE_LINEAR, RESIZE_CUBIC };
 enum resize_coord {
-    COORD_HALF_PIXEL, COORD_PYTORCH_HALF_PIXEL, COORD_ALIGN_CORNERS, COORD_ASYMMETRIC, COORD_TF_CROP
+    COORD_HALF_PIXEL, COORD_PYTORCH_HALF_PIXEL, COORD_ALIGN_CORNERS, COORD_ASYMMETRIC, COORD_TF_CROP,
+    COORD_HALF_PIXEL_SYMMETRIC, COORD_TF_HALF_PIXEL_FOR_NN
 };
-enum resize_round { NEAREST_PREFER_FLOOR, NEAREST_PREFER_CEIL, NEAREST_FLOOR, NEAREST_CEIL };
+enum resize_round {
+    NEAREST_PREFER_FLOOR, NEAREST_PREFER_CEIL, NEAREST_FLOOR, NEAREST_CEIL,
+    NEAREST_SIMPLE           /* up along dimensions that shrink, else down: before there was a choice */
+};
 enum sample_pad { SAMPLE_ZEROS, SAMPLE_BORDER, SAMPLE_REFLECTION };
 enum pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE, PAD_WRAP };
 
@@ -148,6 +152,7 @@ struct resize_attrs {
     enum resize_round round;
     float cubic_a;
     bool exclude_outside;
+    bool antialias;                    /* RESIZE_LINEAR, RESIZE_CUBIC: widen the filter where the image shrinks */
     float extrapolation;
     float scale[TENSOR_MAX_RANK];      /* out/in per dimension as the model gave it */
     float roi[2 * TENSOR_MAX_RANK];    /* COORD_TF_CROP: starts, then ends */

@@ -1,6 +1,11 @@
-/* Resize of images, nearest and linear. Which input pixels make an output pixel is asked of the reference, once, and
- * packed as a table: so the kernels know nothing of the many ways to count pixels.
+/* Resize of images in every mode. Which input pixels make an output pixel, and their weights, is asked of the
+ * reference, once, and packed as a table: so the kernels know nothing of the many ways to count pixels.
+ *
+ * The dimensions that change must lie side by side, three at most; what is before them is planes, what is after them
+ * (channels of NHWC) lanes. Nearest and linear in two dimensions have kernels of their own.
  */
+#include <stdlib.h>
+
 #include "kernels/cl_sources.h"
 #include "kernels/classes.h"
 #include "kernels/device.h"
@@ -15,9 +20,11 @@ static const struct program_class program = {
     .source = {cl_common, cl_resize},
 };
 
-/* As in kernels/cl/resize.cl. */
+/* As in kernels/cl/resize.cl; missing leading dimensions have extent 1. */
 struct resize {
-    int32_t in_h, in_w, out_h, out_w, planes, rows;
+    int32_t in[OP_SPATIAL], out[OP_SPATIAL], width[OP_SPATIAL];   /* width: weights per output position */
+    int32_t planes, lanes, rows;
+    float extrapolation;
 };
 
 static bool is_untouched(const struct op_inst *inst, int d)
@@ -25,72 +32,119 @@ static bool is_untouched(const struct op_inst *inst, int d)
     return inst->in[0].dim[d] == inst->out[0].dim[d] && inst->op->u.resize.scale[d] == 1;
 }
 
-static bool resize_serves(const struct device *dev, const struct op_inst *inst)
+/* First and last dimension of the image; false when there are too many between them. BLOCKED images always have two,
+ * and their channels are not touched. */
+static bool image_dims(const struct op_inst *inst, int *first, int *last)
 {
-    const struct resize_attrs *r = &inst->op->u.resize;
     int rank = inst->in[0].rank;
-    return r->mode != RESIZE_CUBIC && r->coord != COORD_TF_CROP && (rank == 3 || rank == 4) &&
-           inst->out[0].rank == rank && inst->in[0].type == DT_F32 && inst->out[0].type == DT_F32 &&
-           is_untouched(inst, 0) && is_untouched(inst, 1) && tensor_elems(&inst->in[0]) > 0 && serves_int_index(inst) &&
-           (serves_plain(inst) || serves_blocked(inst, device_get_info(dev)->float_width));
+    bool blocked = inst->in[0].layout == LAYOUT_BLOCKED;
+    *first = blocked ? 2 : 0;
+    *last = rank - 1;
+    for (int d = 0; d < *first; d++)
+        if (!is_untouched(inst, d))
+            return false;
+    while (!blocked && *first < rank - 1 && is_untouched(inst, *first))
+        ++*first;
+    while (!blocked && *last > *first && is_untouched(inst, *last))
+        --*last;
+    return *last - *first < OP_SPATIAL;
 }
 
-/* One spatial dimension is an image of height 1. */
+static bool resize_serves(const struct device *dev, const struct op_inst *inst)
+{
+    int first, last, rank = inst->in[0].rank;
+    bool ours = serves_plain(inst) || (rank == 4 && serves_blocked(inst, device_get_info(dev)->float_width));
+    return ours && rank > 0 && inst->out[0].rank == rank && inst->in[0].type == DT_F32 &&
+           inst->out[0].type == DT_F32 && tensor_elems(&inst->in[0]) > 0 && serves_int_index(inst) &&
+           image_dims(inst, &first, &last);
+}
+
 static struct resize geometry(const struct op_inst *inst)
 {
     const struct tensor_desc *x = &inst->in[0], *y = &inst->out[0];
-    bool flat = x->rank == 3;
-    return (struct resize){
-        .in_h = flat ? 1 : (int32_t) x->dim[2], .in_w = (int32_t) x->dim[x->rank - 1],
-        .out_h = flat ? 1 : (int32_t) y->dim[2], .out_w = (int32_t) y->dim[x->rank - 1],
-    };
+    struct resize r = {.in = {1, 1, 1}, .out = {1, 1, 1}, .width = {1, 1, 1}, .planes = 1, .lanes = 1};
+    int first = 0, last = 0;
+    image_dims(inst, &first, &last);
+    for (int d = first; d <= last; d++) {
+        int to = OP_SPATIAL - 1 - last + d;
+        r.in[to] = (int32_t) x->dim[d];
+        r.out[to] = (int32_t) y->dim[d];
+        r.width[to] = (int32_t) ref_resize_width(inst, d);
+    }
+    for (int d = 0; d < first; d++)
+        r.planes *= (int32_t) (d == 1 && x->layout == LAYOUT_BLOCKED ? (x->dim[d] + x->block - 1) / x->block : x->dim[d]);
+    for (int d = last + 1; d < x->rank; d++)
+        r.lanes *= (int32_t) x->dim[d];
+    r.extrapolation = inst->op->u.resize.extrapolation;
+    return r;
 }
 
+/* First tap and number of taps of every position of every dimension, then their weights. A position beyond a cropped
+ * image has no taps. */
 static size_t resize_packed_bytes(const struct device *dev, const struct op_inst *inst)
 {
     (void) dev;
     struct resize r = geometry(inst);
-    return (size_t) (r.out_h + r.out_w) * (2 * sizeof(int32_t) + sizeof(float));
+    size_t bytes = 0;
+    for (int i = 0; i < OP_SPATIAL; i++)
+        bytes += (size_t) r.out[i] * (2 * sizeof(int32_t) + (size_t) r.width[i] * sizeof(float));
+    return bytes;
 }
 
 static enum cq_err resize_pack(const struct device *dev, const struct op_inst *inst, void *dst)
 {
     (void) dev;
     struct resize r = geometry(inst);
-    int taps = r.out_h + r.out_w, rank = inst->in[0].rank;
-    int32_t *low = dst, *high = low + taps;
-    float *weight = (float *) (high + taps);
-    for (int i = 0; i < taps; i++) {
-        bool row = i < r.out_h;
-        struct ref_taps t = {.n = 1};
-        if (!row || rank == 4)
-            t = ref_resize_taps(inst, row ? 2 : rank - 1, row ? i : i - r.out_h);
-        low[i] = (int32_t) t.at[0];
-        high[i] = t.n > 1 ? (int32_t) t.at[1] : low[i];
-        weight[i] = t.n > 1 ? (float) t.weight[1] : 0;
+    int dims[2], positions = r.out[0] + r.out[1] + r.out[2];
+    int32_t *first = dst, *count = first + positions;
+    float *weight = (float *) (count + positions);
+    image_dims(inst, &dims[0], &dims[1]);
+    for (int i = 0; i < OP_SPATIAL; i++) {
+        int d = dims[1] - (OP_SPATIAL - 1 - i);
+        double *exact = calloc((size_t) r.width[i], sizeof *exact);
+        if (!exact)
+            return CQ_NOMEM;
+        for (int32_t o = 0; o < r.out[i]; o++, weight += r.width[i]) {
+            struct ref_taps t = {.n = 1};
+            exact[0] = 1;
+            if (d >= dims[0])
+                t = ref_resize_taps(inst, d, o, exact);
+            *first++ = (int32_t) t.first;
+            *count++ = t.outside ? 0 : t.n;
+            for (int k = 0; k < r.width[i]; k++)
+                weight[k] = k < t.n ? (float) exact[k] : 0;
+        }
+        free(exact);
     }
     return CQ_OK;
 }
 
+static const char *kernel_name(const struct op_inst *inst, const struct resize *r)
+{
+    bool blocked = inst->out[0].layout == LAYOUT_BLOCKED;
+    const struct resize_attrs *a = &inst->op->u.resize;
+    bool general = r->out[0] > 1 || r->in[0] > 1 || r->lanes > 1 || a->coord == COORD_TF_CROP || a->antialias;
+    if (general || a->mode == RESIZE_CUBIC)
+        return blocked ? "resize_taps_blocks" : "resize_taps_plain";
+    if (a->mode == RESIZE_NEAREST)
+        return blocked ? "resize_nearest_blocks" : "resize_nearest_plain";
+    return blocked ? "resize_linear_blocks" : "resize_linear_plain";
+}
+
 static enum cq_err resize_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
 {
-    const struct tensor_desc *y = &inst->out[0];
-    bool blocked = y->layout == LAYOUT_BLOCKED, nearest = inst->op->u.resize.mode == RESIZE_NEAREST;
-    int width = blocked ? y->block : 1;
     struct resize r = geometry(inst);
-    r.planes = (int32_t) (y->dim[0] * ((y->dim[1] + width - 1) / width));
-    r.rows = nest_rows_per_item(dev, (int64_t) r.out_w * width);
+    int width = inst->out[0].layout == LAYOUT_BLOCKED ? inst->out[0].block : 1, lines = r.out[0] * r.out[1];
+    r.rows = nest_rows_per_item(dev, (int64_t) r.out[2] * r.lanes * width * r.width[0] * r.width[1] * r.width[2]);
     struct kernel_arg args[] = {
         ARG_REF(bufs->in[0]), ARG_REF(bufs->packed), ARG_REF(bufs->out[0]), ARG_STRUCT(r),
     };
     struct launch launch = {
-        .program = &program, .dims = 2,
-        .kernel = nearest ? blocked ? "resize_nearest_blocks" : "resize_nearest_plain"
-                          : blocked ? "resize_linear_blocks" : "resize_linear_plain",
-        .global = {(size_t) ((r.out_h + r.rows - 1) / r.rows), (size_t) r.planes},
+        .program = &program, .dims = 2, .kernel = kernel_name(inst, &r),
+        .global = {(size_t) ((lines + r.rows - 1) / r.rows), (size_t) r.planes},
         .local = {1, (size_t) nest_local_size(dev)}, .args = args, .n_args = sizeof args / sizeof *args,
     };
-    return program_run(dev, &launch);
+    return tensor_elems(&inst->out[0]) ? program_run(dev, &launch) : CQ_OK;
 }
 
 const struct kernel_class kernel_resize_table = {

@@ -107,24 +107,24 @@ const struct check_family check_pool = {
 
 static void make_resize(struct check_rng *r, int n, struct check_case *c)
 {
-    static const enum resize_mode modes[] = {RESIZE_NEAREST, RESIZE_LINEAR, RESIZE_NEAREST, RESIZE_LINEAR,
-                                             RESIZE_CUBIC};
+    static const enum resize_mode modes[] = {RESIZE_NEAREST, RESIZE_LINEAR, RESIZE_CUBIC};
+    bool channels_last = check_chance(r, 15);
     struct resize_attrs *a = &c->op.u.resize;
     int spatial = check_chance(r, 80) ? 2 : check_int(r, 1, 3);
     struct tensor_desc x = any_image(r, spatial), y = x;
     c->op.kind = OP_RESIZE;
-    a->mode = modes[n % 5];
-    enum resize_coord last = check_chance(r, 20) ? COORD_TF_CROP : COORD_ASYMMETRIC;
-    a->coord = (enum resize_coord) check_int(r, COORD_HALF_PIXEL, last);
-    a->round = (enum resize_round) check_int(r, NEAREST_PREFER_FLOOR, NEAREST_CEIL);
+    a->mode = modes[n % 3];
+    a->coord = (enum resize_coord) check_int(r, COORD_HALF_PIXEL, COORD_TF_HALF_PIXEL_FOR_NN);
+    a->round = (enum resize_round) check_int(r, NEAREST_PREFER_FLOOR, NEAREST_SIMPLE);
+    a->antialias = a->mode != RESIZE_NEAREST && check_chance(r, 40);
     a->cubic_a = -0.75f;
     a->exclude_outside = check_chance(r, 30);
     a->extrapolation = 0.5f;
     for (int i = 0; i < x.rank; i++) {
-        static const int percent[] = {50, 75, 100, 130, 200, 200, 300};
-        bool image = i > 1 || check_chance(r, 4);
+        static const int percent[] = {15, 50, 75, 100, 130, 200, 200, 300};
+        bool image = (channels_last ? i > 0 && i < x.rank - 1 : i > 1) || check_chance(r, 4);
         if (image && x.dim[i])
-            y.dim[i] = (x.dim[i] * check_pick(r, percent, 7) + 99) / 100;
+            y.dim[i] = (x.dim[i] * check_pick(r, percent, 8) + 99) / 100;
         a->scale[i] = x.dim[i] ? (float) y.dim[i] / (float) x.dim[i] : 1;
         a->roi[x.rank + i] = 1;
         if (image && check_chance(r, 50)) {
@@ -136,16 +136,17 @@ static void make_resize(struct check_rng *r, int n, struct check_case *c)
     c->inst.in[0] = x;
     c->inst.out[0] = y;
     char shape[TENSOR_TEXT_SIZE];
-    snprintf(c->text, sizeof c->text, "RESIZE mode %d, coord %d of %.100s", (int) a->mode, (int) a->coord,
-             tensor_text(&x, shape));
+    snprintf(c->text, sizeof c->text, "RESIZE mode %d, coord %d, antialias %d of %.100s", (int) a->mode,
+             (int) a->coord, a->antialias, tensor_text(&x, shape));
 }
 
 static bool bench_resize(int n, struct check_case *c)
 {
-    if (n > 1)
+    if (n > 2)
         return false;
     c->op.kind = OP_RESIZE;
-    c->op.u.resize.mode = n ? RESIZE_LINEAR : RESIZE_NEAREST;
+    c->op.u.resize.cubic_a = -0.75f;
+    c->op.u.resize.mode = (enum resize_mode) n;
     c->op.u.resize.coord = n ? COORD_HALF_PIXEL : COORD_ASYMMETRIC;
     c->op.u.resize.round = NEAREST_FLOOR;
     for (int i = 0; i < 4; i++)
@@ -153,12 +154,12 @@ static bool bench_resize(int n, struct check_case *c)
     c->inst.n_in = c->inst.n_out = 1;
     c->inst.in[0] = check_tensor(DT_F32, 4, 1, 64, 26, 26);
     c->inst.out[0] = check_tensor(DT_F32, 4, 1, 64, 52, 52);
-    snprintf(c->text, sizeof c->text, "%s 64 channels, 26 to 52", n ? "linear" : "nearest");
+    snprintf(c->text, sizeof c->text, "%s 64 channels, 26 to 52", n == 2 ? "cubic" : n ? "linear" : "nearest");
     return true;
 }
 
 static const struct check_tolerance resize_tolerances[] = {{"resize_table", 2e-6f}, {NULL}};
 
 const struct check_family check_resize = {
-    .name = "resize", .cases = 120, .make = make_resize, .bench = bench_resize, .tolerances = resize_tolerances,
+    .name = "resize", .cases = 180, .make = make_resize, .bench = bench_resize, .tolerances = resize_tolerances,
 };

@@ -1,53 +1,94 @@
-/* Resizing the last two dimensions with tables made at load: for every output row, then for every output column,
- * the lower input position, the upper one and the weight of the upper.
- */
+/* Resizing with tables made at load: for every output position of every dimension the first of the input positions
+ * that make it, their number, and their weights. */
 struct Resize {
-    int in_h, in_w, out_h, out_w, planes, rows;
+    int in[3], out[3], width[3];     /* depth, height, width of images; weights per output position */
+    int planes, lanes, rows;
+    float extrapolation;
 };
 
 #define LOAD_BLOCK(p) LOADV(0, p)
 #define STORE_BLOCK(v, p) STOREV(v, 0, p)
 #define LOAD_ONE(p) (*(p))
 #define STORE_ONE(v, p) (*(p) = (v))
+#define AREA(d) ((d)[0] * (d)[1] * (d)[2])
 
-/* Global: (groups of `rows` output rows, planes); a plane is a channel, or a block of them. */
+#define RESIZE_ARGS \
+    global float *x, ulong x_at, global int *table, ulong table_at, global float *y, ulong y_at, struct Resize r
+
+/* Global: (groups of `rows` output rows, planes); a plane is a channel, or a block of them. The tables of depth have
+ * out[0] entries, those of height follow, then those of width. */
 #define RESIZE_HEAD(WIDTH)                                                                                  \
-    int oy = get_global_id(0) * r.rows, end = min(oy + r.rows, r.out_h), plane = get_global_id(1);          \
+    int line = get_global_id(0) * r.rows, end = min(line + r.rows, r.out[0] * r.out[1]);                    \
+    int plane = get_global_id(1);                                                                           \
     if (plane >= r.planes)                                                                                  \
         return;                                                                                             \
-    int taps = r.out_h + r.out_w;                                                                           \
-    global const int *low = AT(int, table, table_at), *high = low + taps;                                   \
-    global const float *weight = (global const float *) (high + taps);                                      \
-    global const float *from = AT(float, x, x_at) + plane * r.in_h * r.in_w * WIDTH;                        \
-    global float *to = AT(float, y, y_at) + plane * r.out_h * r.out_w * WIDTH;
+    global const int *first = AT(int, table, table_at), *count = first + r.out[0] + r.out[1] + r.out[2];    \
+    global const float *weight = (global const float *) (count + r.out[0] + r.out[1] + r.out[2]);           \
+    global const float *from = AT(float, x, x_at) + plane * AREA(r.in) * (WIDTH);                           \
+    global float *to = AT(float, y, y_at) + plane * AREA(r.out) * (WIDTH);
 
+/* Two dimensions, out[0] being 1: one input pixel each. */
 #define NEAREST_KERNEL(NAME, WIDTH, LOAD, STORE)                                                            \
-    kernel void NAME(global float *x, ulong x_at, global int *table, ulong table_at, global float *y, ulong y_at, \
-                     struct Resize r)                                                                       \
+    kernel void NAME(RESIZE_ARGS)                                                                           \
     {                                                                                                       \
         RESIZE_HEAD(WIDTH)                                                                                  \
-        for (; oy < end; oy++) {                                                                            \
-            global const float *row = from + low[oy] * r.in_w * WIDTH;                                      \
-            for (int ox = 0; ox < r.out_w; ox++)                                                            \
-                STORE(LOAD(row + low[r.out_h + ox] * WIDTH), to + (oy * r.out_w + ox) * WIDTH);             \
+        global const int *column = first + 1 + r.out[1];                                                    \
+        for (; line < end; line++) {                                                                        \
+            global const float *row = from + first[1 + line] * r.in[2] * WIDTH;                             \
+            for (int ox = 0; ox < r.out[2]; ox++)                                                           \
+                STORE(LOAD(row + column[ox] * WIDTH), to + (line * r.out[2] + ox) * WIDTH);                 \
         }                                                                                                   \
     }
 
+/* The same with two input pixels in each dimension, the second of weight 0 where there is only one. */
 #define LINEAR_KERNEL(NAME, TYPE, WIDTH, LOAD, STORE)                                                       \
-    kernel void NAME(global float *x, ulong x_at, global int *table, ulong table_at, global float *y, ulong y_at, \
-                     struct Resize r)                                                                       \
+    kernel void NAME(RESIZE_ARGS)                                                                           \
     {                                                                                                       \
         RESIZE_HEAD(WIDTH)                                                                                  \
-        for (; oy < end; oy++) {                                                                            \
-            global const float *upper = from + low[oy] * r.in_w * WIDTH;                                    \
-            global const float *lower = from + high[oy] * r.in_w * WIDTH;                                   \
-            float wy = weight[oy];                                                                          \
-            for (int ox = 0; ox < r.out_w; ox++) {                                                          \
-                int x0 = low[r.out_h + ox] * WIDTH, x1 = high[r.out_h + ox] * WIDTH;                        \
-                float wx = weight[r.out_h + ox];                                                            \
-                TYPE top = LOAD(upper + x0) * (1.0f - wx) + LOAD(upper + x1) * wx;                          \
-                TYPE bottom = LOAD(lower + x0) * (1.0f - wx) + LOAD(lower + x1) * wx;                       \
-                STORE(top * (1.0f - wy) + bottom * wy, to + (oy * r.out_w + ox) * WIDTH);                   \
+        global const int *column = first + 1 + r.out[1], *columns = count + 1 + r.out[1];                   \
+        global const float *wy = weight + r.width[0], *wx = wy + r.out[1] * r.width[1];                     \
+        for (; line < end; line++) {                                                                        \
+            int top_row = first[1 + line], bottom_row = top_row + count[1 + line] - 1;                      \
+            global const float *upper = from + top_row * r.in[2] * WIDTH;                                   \
+            global const float *lower = from + bottom_row * r.in[2] * WIDTH;                                \
+            float down = r.width[1] > 1 ? wy[line * r.width[1] + 1] : 0.0f;                                 \
+            for (int ox = 0; ox < r.out[2]; ox++) {                                                         \
+                int x0 = column[ox] * WIDTH, x1 = (column[ox] + columns[ox] - 1) * WIDTH;                   \
+                float right = wx[ox * r.width[2] + 1];                                                      \
+                TYPE top = LOAD(upper + x0) * (1.0f - right) + LOAD(upper + x1) * right;                    \
+                TYPE bottom = LOAD(lower + x0) * (1.0f - right) + LOAD(lower + x1) * right;                 \
+                STORE(top * (1.0f - down) + bottom * down, to + (line * r.out[2] + ox) * WIDTH);            \
+            }                                                                                               \
+        }                                                                                                   \
+    }
+
+/* Any number of taps in three dimensions, and lanes after them. */
+#define TAPS_KERNEL(NAME, TYPE, WIDTH, LOAD, STORE)                                                         \
+    kernel void NAME(RESIZE_ARGS)                                                                           \
+    {                                                                                                       \
+        RESIZE_HEAD(WIDTH * r.lanes)                                                                        \
+        int step = WIDTH * r.lanes;                                                                         \
+        for (; line < end; line++) {                                                                        \
+            int oz = line / r.out[1], oy = line % r.out[1], rows = r.out[0] + oy;                           \
+            global const float *wz = weight + oz * r.width[0];                                              \
+            global const float *wy = weight + r.out[0] * r.width[0] + oy * r.width[1];                      \
+            global const float *wx = weight + r.out[0] * r.width[0] + r.out[1] * r.width[1];                \
+            for (int ox = 0; ox < r.out[2]; ox++, wx += r.width[2]) {                                       \
+                int columns = r.out[0] + r.out[1] + ox;                                                     \
+                bool outside = !count[oz] || !count[rows] || !count[columns];                               \
+                for (int lane = 0; lane < step; lane += WIDTH) {                                            \
+                    TYPE sum = (TYPE) (outside ? r.extrapolation : 0.0f);                                   \
+                    for (int z = 0; z < count[oz] && !outside; z++)                                         \
+                        for (int v = 0; v < count[rows]; v++) {                                             \
+                            int row = (first[oz] + z) * r.in[1] + first[rows] + v;                          \
+                            global const float *at = from + (row * r.in[2] + first[columns]) * step + lane; \
+                            TYPE part = (TYPE) (0.0f);                                                      \
+                            for (int u = 0; u < count[columns]; u++)                                        \
+                                part += LOAD(at + u * step) * wx[u];                                        \
+                            sum += part * (wz[z] * wy[v]);                                                  \
+                        }                                                                                   \
+                    STORE(sum, to + (line * r.out[2] + ox) * step + lane);                                  \
+                }                                                                                           \
             }                                                                                               \
         }                                                                                                   \
     }
@@ -56,3 +97,5 @@ NEAREST_KERNEL(resize_nearest_blocks, V, LOAD_BLOCK, STORE_BLOCK)
 NEAREST_KERNEL(resize_nearest_plain, 1, LOAD_ONE, STORE_ONE)
 LINEAR_KERNEL(resize_linear_blocks, VF, V, LOAD_BLOCK, STORE_BLOCK)
 LINEAR_KERNEL(resize_linear_plain, float, 1, LOAD_ONE, STORE_ONE)
+TAPS_KERNEL(resize_taps_blocks, VF, V, LOAD_BLOCK, STORE_BLOCK)
+TAPS_KERNEL(resize_taps_plain, float, 1, LOAD_ONE, STORE_ONE)

@@ -70,17 +70,18 @@ struct ref_window {
 enum cq_err ref_window_init(struct ref_window *w, const struct conv_attrs *attrs, const struct tensor_desc *x,
                             const struct tensor_desc *y);
 
-/* Weights of the four pixels around a position `part` (0..1) past the second: Keys' cubic with parameter a. */
-void ref_cubic_weights(double a, double part, double weight[4]);
+/* The cubic filter with parameter a at distance x (Keys, "Cubic convolution interpolation for digital image
+ * processing", 1981); 0 from 2 on. */
+double ref_cubic(double a, double x);
 
-/* Which input positions of dimension d make the output position o of a resize, and their weights. */
-enum { REF_MAX_TAPS = 4 };
+/* Which input positions of dimension d make the output position o of a resize: a run of n from `first` on, all of them
+ * inside. `weight` has room for ref_resize_width() weights, of which n are set. */
 struct ref_taps {
+    int64_t first;
     int n;
     bool outside;                  /* COORD_TF_CROP beyond the image: the extrapolation value */
-    int64_t at[REF_MAX_TAPS];
-    double weight[REF_MAX_TAPS];
 };
-struct ref_taps ref_resize_taps(const struct op_inst *inst, int d, int64_t o);
+int64_t ref_resize_width(const struct op_inst *inst, int d);
+struct ref_taps ref_resize_taps(const struct op_inst *inst, int d, int64_t o, double *weight);
 
 #endif

@@ -66,8 +66,9 @@ static struct taps taps_at(const struct sample_attrs *a, float grid, int64_t n)
         t = (struct taps){.n = 2, .weight = {1 - part, part}};
     } else if (a->mode == RESIZE_CUBIC) {
         t.n = 4;
-        ref_cubic_weights(cubic_a, part, t.weight);
         first--;
+        for (int i = 0; i < t.n; i++)
+            t.weight[i] = ref_cubic(cubic_a, part + 1 - i);
     }
     for (int i = 0; i < t.n; i++) {
         int64_t at = pixel(a, first + i, n);

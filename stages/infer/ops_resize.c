@@ -34,17 +34,18 @@ static enum cq_err read_modes(const struct lower *c, struct resize_attrs *r)
 {
     static const char *const modes[] = {"nearest", "linear", "cubic", NULL};
     static const char *const coords[] = {"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric",
-                                         "tf_crop_and_resize", NULL};
-    static const char *const rounds[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL};
+                                         "tf_crop_and_resize", "half_pixel_symmetric", "tf_half_pixel_for_nn", NULL};
+    static const char *const rounds[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", "simple", NULL};
     bool old = c->opset < 11 || c->variant;    /* Upsample, and Resize as it began */
     const char *mode_name = node_string(c->node, "mode", "nearest");
     int mode = find(modes, strcmp(mode_name, "bilinear") ? mode_name : "linear");
     int coord = find(coords, node_string(c->node, "coordinate_transformation_mode", old ? "asymmetric" : "half_pixel"));
-    int round = find(rounds, node_string(c->node, "nearest_mode", old ? "floor" : "round_prefer_floor"));
+    int round = find(rounds, node_string(c->node, "nearest_mode", old ? "simple" : "round_prefer_floor"));
     if (mode < 0 || coord < 0 || round < 0)
-        return lower_fail(c, "its mode is not supported");
-    if (node_int(c->node, "antialias", 0))
-        return lower_fail(c, "antialias is not supported");
+        return lower_fail(c, "its mode '%s' is not supported", mode_name);
+    r->antialias = node_int(c->node, "antialias", 0);
+    if (r->antialias && mode == RESIZE_NEAREST)
+        return lower_fail(c, "antialias does not go with mode 'nearest'");
     r->mode = (enum resize_mode) mode;
     r->coord = (enum resize_coord) coord;
     r->round = (enum resize_round) round;
