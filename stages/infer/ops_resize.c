@@ -75,7 +75,7 @@ static enum cq_err apply_scales(const struct lower *c, const float *scales, cons
                                 struct resize_attrs *r, struct tensor_desc *y)
 {
     for (int i = 0; i < n; i++) {
-        double size = floor((double) y->dim[axes[i]] * (double) scales[i]);
+        double size = floorf((float) y->dim[axes[i]] * scales[i]);    /* in float, as ONNX Runtime */
         if (!(scales[i] > 0) || !(size < 1e9))
             return lower_fail(c, "its scale is impossible");
         y->dim[axes[i]] = (int64_t) size;
