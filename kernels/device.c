@@ -31,11 +31,11 @@ enum cq_err device_check(struct device *dev, cl_int status, const char *call)
     return err;
 }
 
-/* Counts down; true on the call that brings the count to 0. */
+/* Counts down; true on the call that brings the count to 0, and always below. */
 static bool fault_due(int *count)
 {
     if (*count <= 0)
-        return false;
+        return *count < 0;
     return --*count == 0;
 }
 
@@ -52,6 +52,11 @@ void device_fail_at(struct device *dev, int nth_alloc, int nth_enqueue)
 {
     dev->fail_alloc = nth_alloc;
     dev->fail_enqueue = nth_enqueue;
+}
+
+bool device_fault_waits(const struct device *dev)
+{
+    return dev->fail_alloc || dev->fail_enqueue || dev->fail_resources;
 }
 
 /* CLIPQ_FAULT is a list of KIND@N; kinds that are not ours belong to somebody else. */

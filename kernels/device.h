@@ -65,9 +65,11 @@ enum cq_err device_finish(struct device *dev);
 /* Was CL_OUT_OF_RESOURCES seen? Then it is the driver's secret whether the context still lives. */
 bool device_is_lost(const struct device *dev);
 
-/* Makes the n-th following allocation or enqueue fail with CQ_OOM (for tests); 0 turns it off.
+/* Makes the n-th following allocation or enqueue fail with CQ_OOM (for tests); 0 turns it off, -1 fails them all.
  * CLIPQ_FAULT=alloc@N or enqueue@N in the environment does the same from outside, and resources@N fails the n-th
  * enqueue with CL_OUT_OF_RESOURCES. */
 void device_fail_at(struct device *dev, int nth_alloc, int nth_enqueue);
+/* Is such a failure still to come? */
+bool device_fault_waits(const struct device *dev);
 
 #endif
