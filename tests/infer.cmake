@@ -6,6 +6,7 @@ target_compile_definitions(test_onnx_conformance PRIVATE ONNX_TESTDATA="${ONNX_T
 clipq_test(test_fuzz_model clipq_infer)
 target_sources(test_fuzz_model PRIVATE fuzz_model.c)
 target_compile_definitions(test_fuzz_model PRIVATE ONNX_TESTDATA="${ONNX_TESTDATA}")
+clipq_test(test_recurrent clipq_infer clipq_onnx_proto m)
 clipq_test(test_model clipq_infer clipq_onnx_proto)
 clipq_test(test_plan clipq_infer clipq_onnx_proto)
 clipq_test(test_tail clipq_infer clipq_onnx_proto)

@@ -205,6 +205,21 @@ static inline void onnx_attr_int(Onnx__NodeProto *n, const char *name, int64_t v
     a->i = v;
 }
 
+static inline void onnx_attr_float(Onnx__NodeProto *n, const char *name, float v)
+{
+    Onnx__AttributeProto *a = onnx_attr(n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT);
+    a->has_f = 1;
+    a->f = v;
+}
+
+static inline void onnx_attr_string(Onnx__NodeProto *n, const char *name, const char *v)
+{
+    Onnx__AttributeProto *a = onnx_attr(n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
+    a->has_s = 1;
+    a->s.len = strlen(v);
+    a->s.data = (uint8_t *) strdup(v);
+}
+
 static inline void onnx_attr_ints(Onnx__NodeProto *n, const char *name, int count, const int64_t *v)
 {
     Onnx__AttributeProto *a = onnx_attr(n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
