@@ -48,6 +48,13 @@ static bool divides_by_zero(const struct op_inst *inst)
     return false;
 }
 
+/* The kernel takes numbers as int64: with the highest bit set, uint64 compares and divides otherwise. */
+static bool needs_sign(enum binary fn)
+{
+    return fn == BIN_DIV || (fn >= BIN_POW && fn <= BIN_FMOD) || (fn >= BIN_LESS && fn <= BIN_GREATER_EQUAL) ||
+           fn == BIN_SHIFT_RIGHT;
+}
+
 static bool binary_serves(const struct device *dev, const struct op_inst *inst)
 {
     enum dtype a = inst->in[0].type, b = inst->in[1].type;
@@ -56,7 +63,7 @@ static bool binary_serves(const struct device *dev, const struct op_inst *inst)
     if (inst->n_in != 2 || !numbers_is_int(inst->out[0].type) || !nest_of(dev, inst, &nest))
         return false;
     if (numbers_is_int(a) && numbers_is_int(b))
-        return fn <= BIN_SHIFT_RIGHT && !divides_by_zero(inst);
+        return fn <= BIN_SHIFT_RIGHT && !divides_by_zero(inst) && !(a == DT_U64 && needs_sign(fn));
     return numbers_is_float(a) && numbers_is_float(b) && fn >= BIN_EQUAL && fn <= BIN_GREATER_EQUAL;
 }
 

@@ -1,6 +1,16 @@
 /* Functions of two floats; codes 0.. as in enum binary (kernels/op.h), then PRelu. */
 enum { BIN_ADD, BIN_SUB, BIN_MUL, BIN_DIV, BIN_POW, BIN_MIN, BIN_MAX, BIN_MOD, BIN_FMOD, BIN_PRELU = 100 };
 
+#ifdef WITH_RARE
+/* The remainder with the divisor's sign. */
+inline VF modulo_v(VF a, VF b)
+{
+    VF r = fmod(a, b);
+    r = select(r, r + b, (r < 0.0f & b > 0.0f) | (r > 0.0f & b < 0.0f));
+    return select(r, copysign(r, b), r == 0.0f);
+}
+#endif
+
 inline VF binary_v(VF a, VF b, int fn)
 {
     switch (fn) {
@@ -22,7 +32,7 @@ inline VF binary_v(VF a, VF b, int fn)
     case BIN_POW:
         return pow(a, b);
     case BIN_MOD:
-        return a - floor(a / b) * b;
+        return modulo_v(a, b);
     case BIN_FMOD:
         return fmod(a, b);
 #endif

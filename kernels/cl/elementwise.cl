@@ -41,11 +41,13 @@ inline long power(long base, long exponent)
     return result;
 }
 
+/* Beyond the width all bits are shifted out; to the right, the sign moves in. */
 inline long shifted(long a, long b, bool left)
 {
-    if (b < 0 || b > 63)
-        return 0;
-    return left ? a << b : (long) ((ulong) a >> b);
+    bool out = b < 0 || b > 63;
+    if (left)
+        return out ? 0 : a << b;
+    return a >> (out ? 63 : b);
 }
 
 #define EACH(VALUE) LANES to[i] = (VALUE); break

@@ -8,6 +8,15 @@ static double pick(bool first, double a, double b)
     return isnan(a) || isnan(b) ? NAN : first ? a : b;
 }
 
+/* The remainder with the divisor's sign. */
+static double modulo(double a, double b)
+{
+    double r = fmod(a, b);
+    if (r == 0)
+        return copysign(r, b);
+    return (r < 0) != (b < 0) ? r + b : r;
+}
+
 double ref_binary_of(enum binary fn, double a, double b)
 {
     switch (fn) {
@@ -18,7 +27,7 @@ double ref_binary_of(enum binary fn, double a, double b)
     case BIN_POW: return pow(a, b);
     case BIN_MIN: return pick(a < b, a, b);
     case BIN_MAX: return pick(a > b, a, b);
-    case BIN_MOD: return a - floor(a / b) * b;
+    case BIN_MOD: return modulo(a, b);
     case BIN_FMOD: return fmod(a, b);
     case BIN_EQUAL: return a == b;
     case BIN_LESS: return a < b;
@@ -56,11 +65,13 @@ static int64_t remainder_like_divisor(int64_t a, int64_t b)
     return r && (r < 0) != (b < 0) ? r + b : r;
 }
 
+/* Beyond the width all bits are shifted out; to the right, the sign moves in. */
 static int64_t shift(int64_t a, int64_t b, bool left)
 {
-    if (b < 0 || b > 63)
-        return 0;
-    return (int64_t) (left ? (uint64_t) a << b : (uint64_t) a >> b);
+    bool out = b < 0 || b > 63;
+    if (left)
+        return out ? 0 : (int64_t) ((uint64_t) a << b);
+    return a >> (out ? 63 : b);
 }
 
 int64_t ref_binary_of_ints(enum binary fn, int64_t a, int64_t b)
@@ -89,6 +100,23 @@ int64_t ref_binary_of_ints(enum binary fn, int64_t a, int64_t b)
     return 0;
 }
 
+/* What differs when the highest bit is no sign. */
+static int64_t of_u64(enum binary fn, uint64_t a, uint64_t b)
+{
+    switch (fn) {
+    case BIN_DIV: return (int64_t) (a / b);
+    case BIN_MOD: case BIN_FMOD: return (int64_t) (a % b);
+    case BIN_MIN: return (int64_t) (a < b ? a : b);
+    case BIN_MAX: return (int64_t) (a > b ? a : b);
+    case BIN_LESS: return a < b;
+    case BIN_LESS_EQUAL: return a <= b;
+    case BIN_GREATER: return a > b;
+    case BIN_GREATER_EQUAL: return a >= b;
+    case BIN_SHIFT_RIGHT: return b > 63 ? 0 : (int64_t) (a >> b);
+    default: return ref_binary_of_ints(fn, (int64_t) a, (int64_t) b);
+    }
+}
+
 static bool divides(enum binary fn)
 {
     return fn == BIN_DIV || fn == BIN_MOD || fn == BIN_FMOD;
@@ -106,7 +134,9 @@ enum cq_err ref_binary(const struct op_inst *inst, const void *const *in, void *
             int64_t divisor = ref_load_int(in[1], b->type, ib);
             if (!divisor && divides(fn))
                 return CQ_INVALID;
-            ref_store_int(out[0], y->type, i, ref_binary_of_ints(fn, ref_load_int(in[0], a->type, ia), divisor));
+            int64_t v = ref_load_int(in[0], a->type, ia);
+            v = a->type == DT_U64 ? of_u64(fn, (uint64_t) v, (uint64_t) divisor) : ref_binary_of_ints(fn, v, divisor);
+            ref_store_int(out[0], y->type, i, v);
         } else {
             double v = ref_binary_of(fn, ref_load(in[0], a->type, ia), ref_load(in[1], b->type, ib));
             ref_store(out[0], y->type, i, ref_act(inst->op, v));

@@ -71,13 +71,39 @@ static double reduce_one(const struct op_inst *inst, const void *x, const struct
     return result(inst->op->u.reduce.fn, &g, exp_sum);
 }
 
+/* The numbers that no other of the type is below, or above. */
+static int64_t lowest(enum dtype type)
+{
+    switch (type) {
+    case DT_I8: return INT8_MIN;
+    case DT_I16: return INT16_MIN;
+    case DT_I32: return INT32_MIN;
+    case DT_I64: return INT64_MIN;
+    default: return 0;
+    }
+}
+
+static int64_t highest(enum dtype type)
+{
+    switch (type) {
+    case DT_BOOL: return 1;
+    case DT_I8: return INT8_MAX;
+    case DT_U8: return UINT8_MAX;
+    case DT_I16: return INT16_MAX;
+    case DT_U16: return UINT16_MAX;
+    case DT_I32: return INT32_MAX;
+    case DT_U32: return UINT32_MAX;
+    default: return INT64_MAX;
+    }
+}
+
 /* Of integers, exactly: sums and products wrap, the mean truncates. */
 static int64_t reduce_one_int(const struct op_inst *inst, const void *x, const struct tensor_desc *gone,
                               const int64_t *kept_at)
 {
     const struct tensor_desc *d = &inst->in[0];
     enum reduce fn = inst->op->u.reduce.fn;
-    int64_t n = tensor_elems(gone), at[TENSOR_MAX_RANK] = {0}, max = INT64_MIN, min = INT64_MAX;
+    int64_t n = tensor_elems(gone), at[TENSOR_MAX_RANK] = {0}, max = lowest(d->type), min = highest(d->type);
     uint64_t sum = 0, abs_sum = 0, squares = 0, product = 1;
     for (int64_t i = 0; i < n; i++, ref_advance(gone, at)) {
         int64_t v = ref_load_int(x, d->type, index_of(d, kept_at, at));
@@ -120,26 +146,31 @@ enum cq_err ref_reduce(const struct op_inst *inst, const void *const *in, void *
     return CQ_OK;
 }
 
+/* Is element i of x ahead of the best so far? Integers are compared as such: a double does not hold all of them. */
+static bool is_ahead(const void *x, enum dtype type, int64_t i, int64_t best, bool smallest)
+{
+    if (!ref_is_float(type)) {
+        int64_t v = ref_load_int(x, type, i), w = ref_load_int(x, type, best);
+        return smallest ? v < w : v > w;
+    }
+    double v = ref_load(x, type, i), w = ref_load(x, type, best);
+    return smallest ? v < w : v > w;
+}
+
 /* The first of equal elements wins. */
 enum cq_err ref_arg(const struct op_inst *inst, const void *const *in, void *const *out)
 {
     const struct tensor_desc *x = &inst->in[0];
     int axis = inst->op->u.axis.axis;
-    bool smallest = inst->op->u.axis.flag;
     int64_t outer = ref_span(x, 0, axis), n = x->dim[axis], inner = ref_span(x, axis + 1, x->rank);
     if (inst->out[0].type != DT_I64 || n < 1)
         return CQ_UNSUPPORTED;
     for (int64_t o = 0; o < outer; o++)
         for (int64_t i = 0; i < inner; i++) {
-            int64_t best = 0;
-            double best_value = ref_load(in[0], x->type, o * n * inner + i);
-            for (int64_t k = 1; k < n; k++) {
-                double v = ref_load(in[0], x->type, (o * n + k) * inner + i);
-                if (smallest ? v < best_value : v > best_value) {
+            int64_t first = o * n * inner + i, best = 0;
+            for (int64_t k = 1; k < n; k++)
+                if (is_ahead(in[0], x->type, first + k * inner, first + best * inner, inst->op->u.axis.flag))
                     best = k;
-                    best_value = v;
-                }
-            }
             ((int64_t *) out[0])[o * inner + i] = best;
         }
     return CQ_OK;

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "stages/infer/batch.h"
-#include "stages/infer/lower.h"
+#include "stages/infer/build.h"
 
 static enum cq_err need_input(struct lower *c)
 {
@@ -330,16 +330,20 @@ static enum cq_err lower_pad(struct lower *c)
     if (err)
         return err;
     op.u.pad.mode = (enum pad_mode) m;
-    for (int i = 0; i < x.rank; i++)
+    for (int i = 0; i < x.rank; i++) {
         if (__builtin_add_overflow(y.dim[i], op.u.pad.begin[i], &y.dim[i]) ||
             __builtin_add_overflow(y.dim[i], op.u.pad.end[i], &y.dim[i]) || y.dim[i] < 0)
             return lower_fail(c, "its pads are impossible");
-    if (in[1] < 0 && node_attr(c->node, "value")) {
-        in[1] = lower_constant_float(c, node_float(c->node, "value", 0));
-        if (in[1] < 0)
-            return CQ_NOMEM;
+        if (m && x.dim[i] == 0 && y.dim[i] > 0)
+            return lower_fail(c, "has nothing to repeat");
     }
-    return lower_emit1(c, &op, in, in[1] >= 0 ? 2 : 1, &y);
+    struct build b = {c};
+    if (in[1] < 0 && node_attr(c->node, "value"))
+        in[1] = build_scalar(&b, x.type, (double) node_float(c->node, "value", 0));
+    struct tensor_desc value = build_desc(&b, in[1]);
+    if (!b.err && in[1] >= 0 && (value.type != x.type || tensor_elems(&value) != 1))
+        return lower_fail(c, "its value is not one number of its input's type");
+    return b.err ? b.err : lower_emit1(c, &op, in, in[1] >= 0 ? 2 : 1, &y);
 }
 
 /* ---- Gather, DepthToSpace ---- */
@@ -380,6 +384,15 @@ static enum cq_err lower_gather_elements(struct lower *c)
     return err ? err : lower_emit1(c, &op, (int[]){lower_in(c, 0), lower_in(c, 1)}, 2, &y);
 }
 
+/* Channels in the order [C, b, b]: a place in the block is the last part of a channel's number. */
+static enum cq_err space_to_depth_crd(struct lower *c, const struct tensor_desc *x, int64_t b, const int64_t *y)
+{
+    struct build s = {c};
+    const int64_t cut[] = {x->dim[0], x->dim[1], x->dim[2] / b, b, x->dim[3] / b, b};
+    int blocks = build_view(&s, build_in(&s, 0), 6, cut);
+    return build_bind(&s, 0, build_view(&s, build_transpose(&s, blocks, (int[]){0, 1, 3, 5, 2, 4}), 4, y));
+}
+
 static enum cq_err lower_depth_to_space(struct lower *c)
 {
     struct tensor_desc x = lower_desc(c, 0), y = x;
@@ -395,6 +408,8 @@ static enum cq_err lower_depth_to_space(struct lower *c)
     y.dim[3] = to_space ? x.dim[3] * b : x.dim[3] / b;
     struct op op = {.kind = (enum op_kind) c->variant, .u.axis.axis = (int) b};
     op.u.axis.flag = !strcmp(node_string(c->node, "mode", "DCR"), "CRD");
+    if (op.u.axis.flag && !to_space)
+        return space_to_depth_crd(c, &x, b, y.dim);
     return lower_emit1(c, &op, &in, 1, &y);
 }
 

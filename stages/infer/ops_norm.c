@@ -1,4 +1,6 @@
 /* Normalisations. */
+#include <float.h>
+
 #include "stages/infer/build.h"
 
 static bool is_vector(const struct lower *c, int i, int64_t n)
@@ -137,25 +139,22 @@ static enum cq_err lower_lrn(struct lower *c)
     return lower_emit1(c, &op, &in, 1, &x);
 }
 
-/* x / ||x|| along one axis. */
+/* x / ||x|| along one axis; what has no length stays 0. */
 static enum cq_err lower_lp_norm(struct lower *c)
 {
-    struct tensor_desc x = lower_desc(c, 0), y = x;
+    struct build b = {c};
     int64_t p = node_int(c->node, "p", 2);
-    int in = lower_in(c, 0), norm, axis;
-    if (in < 0 || (p != 1 && p != 2))
-        return lower_fail(c, "needs an input and p = 1 or 2");
-    enum cq_err err = lower_axis(c, node_int(c->node, "axis", -1), x.rank, &axis);
-    if (err)
-        return err;
-    struct op reduce = {.kind = OP_REDUCE};
-    reduce.u.reduce.fn = p == 1 ? RED_L1 : RED_L2;
-    reduce.u.reduce.axes = 1u << axis;
-    reduce.u.reduce.keepdims = true;
-    y.dim[axis] = 1;
-    err = lower_emit(c, &reduce, &in, 1, &y, 1, &norm);
-    struct op divide = {.kind = OP_BINARY, .u.binary = BIN_DIV};
-    return err ? err : lower_emit1(c, &divide, (int[]){in, norm}, 2, &x);
+    int x = build_in(&b, 0), axis;
+    struct tensor_desc d = build_desc(&b, x);
+    if (!b.err && p != 1 && p != 2)
+        return lower_fail(c, "needs p = 1 or 2");
+    if (!b.err)
+        b.err = lower_axis(c, node_int(c->node, "axis", -1), d.rank, &axis);
+    if (b.err)
+        return b.err;
+    int norm = build_reduce(&b, p == 1 ? RED_L1 : RED_L2, x, 1u << axis, true);
+    norm = build_binary(&b, BIN_MAX, norm, build_scalar(&b, d.type, (double) FLT_MIN));
+    return build_bind(&b, 0, build_binary(&b, BIN_DIV, x, norm));
 }
 
 const struct lower_op lower_ops_norm[] = {

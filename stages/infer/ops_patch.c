@@ -30,7 +30,7 @@ static enum cq_err lower_center_crop_pad(struct lower *c)
     if (!b.err)
         b.err = lower_ints(c, "axes", -1, axes, &n_axes);
     if (!b.err && !lower_const_ints(c, 1, to, TENSOR_MAX_RANK, &n))
-        return lower_fail(c, "its shape must be known before the model runs");
+        return lower_later(c, 1, "its shape");
     if (!b.err && n != (n_axes < 0 ? rank : n_axes))
         return lower_fail(c, "does not have one size for each axis");
     for (int i = 0; !b.err && i < n; i++) {
@@ -93,9 +93,12 @@ static enum cq_err lower_col2im(struct lower *c)
     int n, n_block, x = build_in(&b, 0);
     if (b.err)
         return b.err;
+    for (int i = 1; i < 3; i++)
+        if (lower_in(c, i) < 0 || !lower_data(c, i))
+            return lower_later(c, i, i == 1 ? "image_shape" : "block_shape");
     if (!lower_const_ints(c, 1, image, OP_SPATIAL, &n) || !lower_const_ints(c, 2, block, OP_SPATIAL, &n_block) ||
         n < 1 || n != n_block || d.rank != 3)
-        return lower_fail(c, "needs columns, and an image and block of 1 to 3 dimensions known before the model runs");
+        return lower_fail(c, "needs columns, and an image and a block of 1 to 3 dimensions");
     op.u.conv.spatial = n;
     enum cq_err err = read_blocks(c, image, block, &op.u.conv);
     int64_t in[TENSOR_MAX_RANK] = {0}, weights[TENSOR_MAX_RANK] = {0, 1}, full[TENSOR_MAX_RANK] = {d.dim[0]};

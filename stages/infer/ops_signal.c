@@ -47,8 +47,10 @@ static enum cq_err lower_window(struct lower *c)
 {
     const struct window *w = &windows[c->variant];
     int64_t n = known_int(c, 0);
-    if (n < 0 || n > MAX_MATRIX)
-        return lower_fail(c, "its size must be known before the model runs");
+    if (n > MAX_MATRIX)
+        return lower_fail(c, "is too long");
+    if (n < 0)
+        return lower_later(c, 0, "its size");
     double *values = pool_alloc(&c->net->pool, (size_t) n + 1, sizeof *values);
     if (!values)
         return CQ_NOMEM;
@@ -87,9 +89,11 @@ static enum cq_err lower_mel_weights(struct lower *c)
 {
     int64_t filters = known_int(c, 0), length = known_int(c, 1), rate = known_int(c, 2), dim[2];
     float from, to;
-    if (filters < 1 || length < 0 || rate < 1 || !lower_const_float(c, 3, &from) || !lower_const_float(c, 4, &to))
-        return lower_fail(c, "its numbers must be known before the model runs");
-    if (filters > MAX_MATRIX || length > MAX_MATRIX || filters * (length / 2 + 1) > MAX_MATRIX || !(from >= 0) ||
+    for (int i = 0; i < 5; i++)
+        if (lower_in(c, i) < 0 || !lower_data(c, i))
+            return lower_later(c, i, "its numbers");
+    if (filters < 1 || length < 0 || rate < 1 || !lower_const_float(c, 3, &from) || !lower_const_float(c, 4, &to) ||
+        filters > MAX_MATRIX || length > MAX_MATRIX || filters * (length / 2 + 1) > MAX_MATRIX || !(from >= 0) ||
         !(to >= from) || !(to <= 0x1p31f))
         return lower_fail(c, "its numbers are out of range");
     dim[0] = length / 2 + 1;
@@ -114,49 +118,63 @@ struct dft {
     bool inverse, onesided;
 };
 
-/* [values * parts, frequencies * 2] of exp(-+2 pi i t f / length); real values have one part, complex ones two. */
-static int dft_matrix(struct build *b, const struct dft *f, int64_t values, int64_t parts, int64_t frequencies)
+/* From half a spectrum, the other half being its mirror image. */
+static bool to_real(const struct dft *f)
 {
-    struct tensor_desc d = {.type = DT_F32, .rank = 2, .dim = {values * parts, frequencies * 2}};
+    return f->inverse && f->onesided;
+}
+
+/* [values * parts, results * result parts] of exp(-+2 pi i t k / length); real numbers have one part, complex ones two. */
+static int dft_matrix(struct build *b, const struct dft *f, int64_t values, int64_t parts, int64_t results)
+{
+    int64_t result_parts = to_real(f) ? 1 : 2, row = results * result_parts;
+    struct tensor_desc d = {.type = DT_F32, .rank = 2, .dim = {values * parts, row}};
     float *m = b->err ? NULL : pool_alloc(&b->c->net->pool, (size_t) tensor_elems(&d), sizeof *m);
     if (!m) {
         b->err = b->err ? b->err : CQ_NOMEM;
         return -1;
     }
-    double scale = f->inverse ? 1 / (double) f->length : 1, sign = f->inverse ? 1 : -1;
-    for (int64_t t = 0; t < values; t++)
-        for (int64_t k = 0; k < frequencies; k++) {
+    double sign = f->inverse ? 1 : -1;
+    for (int64_t t = 0; t < values; t++) {
+        double scale = f->inverse ? 1 / (double) f->length : 1;
+        if (to_real(f) && t != 0 && 2 * t != f->length)
+            scale *= 2;                         /* this one and its mirror image */
+        for (int64_t k = 0; k < results; k++) {
             double angle = sign * 2 * M_PI * (double) (t * k % f->length) / (double) f->length;
-            float *at = m + t * parts * frequencies * 2 + k * 2;
-            at[0] = (float) (scale * cos(angle));
-            at[1] = (float) (scale * sin(angle));
-            if (parts == 2) {
-                at[frequencies * 2] = -at[1];
-                at[frequencies * 2 + 1] = at[0];
-            }
+            float part[3] = {(float) (scale * cos(angle)), (float) (scale * sin(angle))};
+            part[2] = -part[1];
+            for (int64_t p = 0; p < parts; p++)
+                for (int64_t r = 0; r < result_parts; r++)
+                    m[(t * parts + p) * row + k * result_parts + r] = part[p == r ? 0 : r ? 1 : 2];
         }
+    }
     return build_constant(b, &d, m);
 }
 
-/* x [..., values, parts] -> [..., frequencies, 2] */
+/* x [..., values, parts] -> [..., results, parts] */
 static int transform(struct build *b, const struct dft *f, int x)
 {
     struct tensor_desc d = build_desc(b, x);
     if (b->err)
         return -1;
-    int64_t parts = d.dim[d.rank - 1], frequencies = f->onesided ? f->length / 2 + 1 : f->length;
-    if (f->length < d.dim[d.rank - 2])
-        x = build_slice(b, x, d.rank - 2, 0, 1, f->length);
+    int64_t parts = d.dim[d.rank - 1], half = f->length / 2 + 1, results = f->onesided ? half : f->length;
+    int64_t used = f->length;
+    if (to_real(f)) {
+        used = half;
+        results = f->length;
+    }
+    if (used < d.dim[d.rank - 2])
+        x = build_slice(b, x, d.rank - 2, 0, 1, used);
     d = build_desc(b, x);
     int64_t values = d.dim[d.rank - 2], all = tensor_elems(&d);
-    if (values < 1 || all < 1 || f->length > MAX_MATRIX || values * parts > MAX_MATRIX / (2 * frequencies)) {
+    if (values < 1 || all < 1 || f->length > MAX_MATRIX || values * parts > MAX_MATRIX / (2 * results)) {
         b->err = lower_fail(b->c, "a transform of %lld values is too long, or empty", (long long) f->length);
         return -1;
     }
     x = build_view(b, x, 2, (int64_t[]){all / (values * parts), values * parts});
-    x = build_matmul(b, x, build_cast(b, dft_matrix(b, f, values, parts, frequencies), d.type));
-    d.dim[d.rank - 2] = frequencies;
-    d.dim[d.rank - 1] = 2;
+    x = build_matmul(b, x, build_cast(b, dft_matrix(b, f, values, parts, results), d.type));
+    d.dim[d.rank - 2] = results;
+    d.dim[d.rank - 1] = to_real(f) ? 1 : 2;
     return build_view(b, x, d.rank, d.dim);
 }
 
@@ -173,18 +191,20 @@ static enum cq_err lower_dft(struct lower *c)
     struct dft f = {.inverse = node_int(c->node, "inverse", 0), .onesided = node_int(c->node, "onesided", 0)};
     int64_t axis_given = c->opset < 20 ? node_int(c->node, "axis", 1) : -2;
     int x = build_in(&b, 0), axis, perm[TENSOR_MAX_RANK], n;
-    if (!b.err && (!has_parts(&d, 2) || (f.inverse && f.onesided)))
-        return lower_fail(c, "needs real or complex values, and an inverse that is not one-sided");
+    if (!b.err && (!has_parts(&d, 2) || (to_real(&f) && d.dim[d.rank - 1] != 2)))
+        return lower_fail(c, "needs real or complex values, and a one-sided inverse complex ones");
     if (c->opset >= 20 && lower_in(c, 2) >= 0 && !lower_const_ints(c, 2, &axis_given, 1, &n))
-        return lower_fail(c, "its axis must be known before the model runs");
+        return lower_later(c, 2, "its axis");
     enum cq_err err = b.err ? b.err : lower_axis(c, axis_given, d.rank, &axis);
     if (!err && axis == d.rank - 1)
         err = lower_fail(c, "transforms the axis of real and imaginary parts");
     if (err)
         return err;
-    f.length = lower_in(c, 1) >= 0 ? known_int(c, 1) : d.dim[axis];
+    if (lower_in(c, 1) >= 0 && !lower_data(c, 1))
+        return lower_later(c, 1, "its length");
+    f.length = lower_in(c, 1) >= 0 ? known_int(c, 1) : to_real(&f) ? 2 * (d.dim[axis] - 1) : d.dim[axis];
     if (f.length < 1)
-        return lower_fail(c, "its length must be known before the model runs, and not 0");
+        return lower_fail(c, "has no length");
     for (int i = 0; i < d.rank; i++)
         perm[i] = i;
     perm[axis] = d.rank - 2;
@@ -207,12 +227,15 @@ static enum cq_err lower_stft(struct lower *c)
     struct tensor_desc d = lower_desc(c, 0), w = lower_desc(c, 2);
     int64_t step = known_int(c, 1), length = w.rank == 1 ? w.dim[0] : -1;
     int x = build_in(&b, 0);
+    for (int i = 1; i < 4; i += 2)
+        if (lower_in(c, i) >= 0 && !lower_data(c, i))
+            return lower_later(c, i, i == 1 ? "frame_step" : "frame_length");
     if (lower_in(c, 3) >= 0)
         length = known_int(c, 3);
     if (b.err)
         return b.err;
     if (d.rank != 3 || !has_parts(&d, 3) || step < 1 || length < 1 || length > d.dim[1])
-        return lower_fail(c, "needs a signal, and a step and a length of frames known before the model runs");
+        return lower_fail(c, "needs a signal, a step, and frames no longer than the signal");
     if (w.type != DT_NONE && (w.rank != 1 || w.dim[0] != length))
         return lower_fail(c, "its window is not as long as a frame");
     x = cut_frames(&b, x, (d.dim[1] - length) / step + 1, length, step);
