@@ -1,7 +1,6 @@
 /* Quantised operators of ONNX itself: between floats and small integers, and the convolution and product of
  * integers with all that is added to them in one step ("Sums of integers" in kernels/op.h).
  */
-#include "stages/infer/lower.h"
 #include "stages/infer/onnx.h"
 #include "stages/infer/ops_quant.h"
 
@@ -42,138 +41,91 @@ static enum cq_err check_scale(const struct lower *c, const struct quantised *q,
     return fits ? CQ_OK : lower_fail(c, "its scale does not fit its input");
 }
 
-static enum cq_err convert(struct lower *c, enum op_kind kind, const struct quantised *q, enum dtype type, int *out)
+static int convert(struct build *b, enum op_kind kind, const struct quantised *q, enum dtype type)
 {
     struct op op = {.kind = kind};
-    struct tensor_desc y = *desc_of(c, q->t);
+    struct tensor_desc y = build_desc(b, q->t);
     y.type = type;
-    enum cq_err err = check_scale(c, q, &op);
-    return err ? err : lower_emit(c, &op, (int[]){q->t, q->scale, q->zero}, q->zero < 0 ? 2 : 3, &y, 1, out);
+    if (!b->err)
+        b->err = check_scale(b->c, q, &op);
+    return build_step(b, &op, (int[]){q->t, q->scale, q->zero}, q->zero < 0 ? 2 : 3, &y);
 }
 
-enum cq_err lower_make_quantize(struct lower *c, const struct quantised *q, enum dtype type, int *out)
+int build_quantize(struct build *b, const struct quantised *q, enum dtype type)
 {
     struct quantised as_float = *q;
-    enum dtype zero = desc_of(c, q->zero)->type;
-    if ((type != DT_U8 && type != DT_I8 && type != DT_U16 && type != DT_I16) || (zero != DT_NONE && zero != type))
-        return lower_fail(c, "quantises to a type other than integers of 8 or 16 bits");
-    enum cq_err err = lower_make_cast(c, q->t, DT_F32, &as_float.t);
-    return err ? err : convert(c, OP_QUANTIZE, &as_float, type, out);
+    enum dtype zero = build_desc(b, q->zero).type;
+    if (!b->err && ((type != DT_U8 && type != DT_I8 && type != DT_U16 && type != DT_I16) ||
+                    (zero != DT_NONE && zero != type)))
+        b->err = lower_fail(b->c, "quantises to a type other than integers of 8 or 16 bits");
+    as_float.t = build_cast(b, q->t, DT_F32);
+    return convert(b, OP_QUANTIZE, &as_float, type);
 }
 
-enum cq_err lower_make_dequantize(struct lower *c, const struct quantised *q, int *out)
+int build_dequantize(struct build *b, const struct quantised *q)
 {
-    enum dtype type = desc_of(c, q->t)->type, zero = desc_of(c, q->zero)->type;
-    if (type != DT_U8 && type != DT_I8 && type != DT_U16 && type != DT_I16 && type != DT_I32)
-        return lower_fail(c, "its input is no integer of 8 or 16 bits, nor int32");
-    if (zero != DT_NONE && zero != type)
-        return lower_fail(c, "its zero point has another type than its input");
-    return convert(c, OP_DEQUANTIZE, q, DT_F32, out);
+    enum dtype type = build_desc(b, q->t).type, zero = build_desc(b, q->zero).type;
+    if (!b->err && type != DT_U8 && type != DT_I8 && type != DT_U16 && type != DT_I16 && type != DT_I32)
+        b->err = lower_fail(b->c, "its input is no integer of 8 or 16 bits, nor int32");
+    if (!b->err && zero != DT_NONE && zero != type)
+        b->err = lower_fail(b->c, "its zero point has another type than its input");
+    return convert(b, OP_DEQUANTIZE, q, DT_F32);
 }
 
-static struct quantised first_input(const struct lower *c)
+static struct quantised first_input(struct build *b)
 {
+    const struct lower *c = b->c;
     return (struct quantised){
-        .t = lower_in(c, 0), .scale = lower_in(c, 1), .zero = lower_in(c, 2),
+        .t = build_in(b, 0), .scale = build_in(b, 1), .zero = lower_in(c, 2),
         .axis = node_int(c->node, "axis", 1), .block = node_int(c->node, "block_size", 0),
     };
 }
 
 static enum cq_err lower_quantize(struct lower *c)
 {
-    struct quantised q = first_input(c);
+    struct build b = {c};
+    struct quantised q = first_input(&b);
     int64_t wanted = node_int(c->node, "output_dtype", 0);
-    enum dtype type = q.zero >= 0 ? desc_of(c, q.zero)->type : wanted ? onnx_dtype((int) wanted) : DT_U8;
-    int out;
-    if (q.t < 0 || q.scale < 0)
-        return lower_fail(c, "needs input and scale");
-    enum cq_err err = lower_make_quantize(c, &q, type, &out);
-    if (!err)
-        lower_bind(c, 0, out);
-    return err;
+    enum dtype type = q.zero >= 0 ? build_desc(&b, q.zero).type : wanted ? onnx_dtype((int) wanted) : DT_U8;
+    return build_bind(&b, 0, build_quantize(&b, &q, type));
 }
 
 static enum cq_err lower_dequantize(struct lower *c)
 {
-    struct quantised q = first_input(c);
-    int out;
-    if (q.t < 0 || q.scale < 0)
-        return lower_fail(c, "needs input and scale");
-    enum cq_err err = lower_make_dequantize(c, &q, &out);
-    if (!err)
-        lower_bind(c, 0, out);
-    return err;
+    struct build b = {c};
+    struct quantised q = first_input(&b);
+    return build_bind(&b, 0, build_dequantize(&b, &q));
 }
 
 /* ---- ranges found at run time ---- */
 
-/* The smallest or largest element, or 0 where that lies beyond. */
-static enum cq_err range_end(struct lower *c, int x, enum reduce fn, enum binary with, int zero, int *out)
+struct quantised build_dynamic(struct build *b, int x)
 {
-    struct op op = {.kind = OP_REDUCE};
-    struct tensor_desc scalar = {.type = DT_F32};
-    op.u.reduce.fn = fn;
-    op.u.reduce.axes = (1u << desc_of(c, x)->rank) - 1;
-    enum cq_err err = lower_emit(c, &op, &x, 1, &scalar, 1, out);
-    return err ? err : lower_make_binary(c, with, *out, zero, out);
-}
-
-/* range/255, and 1 for a tensor of zeros, which any scale fits. */
-static enum cq_err dynamic_scale(struct lower *c, int range, int zero, int *scale)
-{
-    int quotient, is_zero;
-    int levels = lower_constant_float(c, 255), one = lower_constant_float(c, 1);
-    enum cq_err err = levels < 0 || one < 0 ? CQ_NOMEM : lower_make_binary(c, BIN_DIV, range, levels, &quotient);
-    if (!err)
-        err = lower_make_binary(c, BIN_EQUAL, range, zero, &is_zero);
-    struct tensor_desc scalar = {.type = DT_F32};
-    return err ? err : lower_emit(c, &(struct op){.kind = OP_WHERE}, (int[]){is_zero, one, quotient}, 3, &scalar, 1,
-                                  scale);
-}
-
-/* round(-min/scale), which lies between 0 and 255. */
-static enum cq_err dynamic_zero(struct lower *c, int low, int scale, int *out)
-{
-    enum cq_err err = lower_make_unary(c, UN_NEG, 0, 0, low, out);
-    if (!err)
-        err = lower_make_binary(c, BIN_DIV, *out, scale, out);
-    if (!err)
-        err = lower_make_unary(c, UN_CLIP, 0, 255, *out, out);
-    if (!err)
-        err = lower_make_unary(c, UN_ROUND, 0, 0, *out, out);
-    return err ? err : lower_make_cast(c, *out, DT_U8, out);
-}
-
-enum cq_err lower_make_dynamic(struct lower *c, int x, struct quantised *out)
-{
-    int low, high, range, zero = lower_constant_float(c, 0);
-    *out = (struct quantised){.t = x};
-    if (desc_of(c, x)->type != DT_F32 || tensor_elems(desc_of(c, x)) == 0)
-        return lower_fail(c, "needs a float input with elements");
-    enum cq_err err = zero < 0 ? CQ_NOMEM : range_end(c, x, RED_MIN, BIN_MIN, zero, &low);
-    if (!err)
-        err = range_end(c, x, RED_MAX, BIN_MAX, zero, &high);
-    if (!err)
-        err = lower_make_binary(c, BIN_SUB, high, low, &range);
-    if (!err)
-        err = dynamic_scale(c, range, zero, &out->scale);
-    if (!err)
-        err = dynamic_zero(c, low, out->scale, &out->zero);
-    return err ? err : lower_make_quantize(c, out, DT_U8, &out->t);
+    struct tensor_desc d = build_desc(b, x);
+    uint32_t all = (1u << d.rank) - 1;
+    if (!b->err && (d.type != DT_F32 || tensor_elems(&d) == 0))
+        b->err = lower_fail(b->c, "needs a float input with elements");
+    int zero = build_scalar(b, DT_F32, 0);
+    int low = build_binary(b, BIN_MIN, build_reduce(b, RED_MIN, x, all, false), zero);
+    int high = build_binary(b, BIN_MAX, build_reduce(b, RED_MAX, x, all, false), zero);
+    int range = build_binary(b, BIN_SUB, high, low);
+    /* a tensor of zeros fits any scale */
+    int scale = build_where(b, build_binary(b, BIN_EQUAL, range, zero), build_scalar(b, DT_F32, 1),
+                            build_binary(b, BIN_DIV, range, build_scalar(b, DT_F32, 255)));
+    int zero_point = build_unary(b, UN_ROUND, build_binary(b, BIN_DIV, build_unary(b, UN_NEG, low), scale));
+    zero_point = build_binary(b, BIN_MIN, zero_point, build_scalar(b, DT_F32, 255));
+    struct quantised q = {.t = x, .scale = scale, .zero = build_cast(b, zero_point, DT_U8)};
+    q.t = build_quantize(b, &q, DT_U8);
+    return q;
 }
 
 static enum cq_err lower_dynamic_quantize(struct lower *c)
 {
-    struct quantised q;
-    if (lower_in(c, 0) < 0)
-        return lower_fail(c, "has no input");
-    enum cq_err err = lower_make_dynamic(c, lower_in(c, 0), &q);
-    if (err)
-        return err;
-    lower_bind(c, 0, q.t);
-    lower_bind(c, 1, q.scale);
-    lower_bind(c, 2, q.zero);
-    return CQ_OK;
+    struct build b = {c};
+    struct quantised q = build_dynamic(&b, build_in(&b, 0));
+    build_bind(&b, 0, q.t);
+    build_bind(&b, 1, q.scale);
+    return build_bind(&b, 2, q.zero);
 }
 
 /* ---- sums of integers ---- */
@@ -214,67 +166,63 @@ static bool is_one_float(const struct lower *c, int t)
     return desc_of(c, t)->type == DT_F32 && tensor_elems(desc_of(c, t)) == 1;
 }
 
-enum cq_err lower_make_multiplier(struct lower *c, int x_scale, int w_scale, int y_scale, int *out)
+int build_multiplier(struct build *b, int x_scale, int w_scale, int y_scale)
 {
-    if (!is_one_float(c, x_scale) || desc_of(c, w_scale)->type != DT_F32 || (y_scale >= 0 && !is_one_float(c, y_scale)))
-        return lower_fail(c, "the scales of input and result must be one float each");
-    enum cq_err err = lower_make_binary(c, BIN_MUL, x_scale, w_scale, out);
-    return err || y_scale < 0 ? err : lower_make_binary(c, BIN_DIV, *out, y_scale, out);
+    if (!b->err && (!is_one_float(b->c, x_scale) || build_desc(b, w_scale).type != DT_F32 ||
+                    (y_scale >= 0 && !is_one_float(b->c, y_scale))))
+        b->err = lower_fail(b->c, "the scales of input and result must be one float each");
+    int product = build_binary(b, BIN_MUL, x_scale, w_scale);
+    return y_scale < 0 ? product : build_binary(b, BIN_DIV, product, y_scale);
 }
 
-static enum cq_err emit_conv(struct lower *c, const int in[SUM_INPUTS], enum dtype type)
+static int build_conv_int(struct build *b, const int in[SUM_INPUTS], enum dtype type)
 {
     struct op op = {.kind = OP_CONV_INT};
-    struct tensor_desc y;
-    const struct tensor_desc *w = desc_of(c, in[SUM_W]);
-    enum cq_err err = lower_conv_window(c, desc_of(c, in[SUM_X]), w, &op.u.conv, &y);
-    if (!err)
-        err = check_sum(c, in, 1, w->dim[0]);
+    struct tensor_desc x = build_desc(b, in[SUM_X]), w = build_desc(b, in[SUM_W]), y = {0};
+    if (!b->err)
+        b->err = lower_conv_window(b->c, &x, &w, &op.u.conv, &y);
+    if (!b->err)
+        b->err = check_sum(b->c, in, 1, w.dim[0]);
     y.type = type;
-    return err ? err : lower_emit1(c, &op, in, SUM_INPUTS, &y);
+    return build_step(b, &op, in, SUM_INPUTS, &y);
 }
 
-enum cq_err lower_make_matmul_int(struct lower *c, const int in[SUM_INPUTS], enum dtype type, int *out)
+int build_matmul_int(struct build *b, const int in[SUM_INPUTS], enum dtype type)
 {
-    const struct tensor_desc *a = desc_of(c, in[SUM_X]), *b = desc_of(c, in[SUM_W]);
-    int64_t rows = a->rank > 1 ? a->dim[a->rank - 2] : 1, columns = b->rank > 1 ? b->dim[b->rank - 1] : 1;
-    enum cq_err err = check_sum(c, in, rows, columns);
-    return err ? err : lower_make_matmul(c, &(struct op){.kind = OP_MATMUL_INT}, in, SUM_INPUTS, type, out);
+    struct tensor_desc x = build_desc(b, in[SUM_X]), w = build_desc(b, in[SUM_W]);
+    int out = -1;
+    if (!b->err)
+        b->err = check_sum(b->c, in, x.rank > 1 ? x.dim[x.rank - 2] : 1, w.rank > 1 ? w.dim[w.rank - 1] : 1);
+    if (!b->err)
+        b->err = lower_make_matmul(b->c, &(struct op){.kind = OP_MATMUL_INT}, in, SUM_INPUTS, type, &out);
+    return out;
+}
+
+static int build_sum(struct build *b, const int in[SUM_INPUTS], enum dtype type)
+{
+    return b->c->variant == OP_CONV_INT ? build_conv_int(b, in, type) : build_matmul_int(b, in, type);
 }
 
 static enum cq_err lower_integer(struct lower *c)
 {
-    int in[SUM_INPUTS] = {lower_in(c, 0), lower_in(c, 1), lower_in(c, 2), lower_in(c, 3), -1, -1, -1}, out;
-    if (in[SUM_X] < 0 || in[SUM_W] < 0)
-        return lower_fail(c, "needs two inputs");
-    if (c->variant == OP_CONV_INT)
-        return emit_conv(c, in, DT_I32);
-    enum cq_err err = lower_make_matmul_int(c, in, DT_I32, &out);
-    if (!err)
-        lower_bind(c, 0, out);
-    return err;
+    struct build b = {c};
+    int in[SUM_INPUTS] = {build_in(&b, 0), build_in(&b, 1), lower_in(c, 2), lower_in(c, 3), -1, -1, -1};
+    return build_bind(&b, 0, build_sum(&b, in, DT_I32));
 }
 
 /* x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, and a convolution's bias. */
 static enum cq_err lower_qlinear(struct lower *c)
 {
+    struct build b = {c};
     int in[SUM_INPUTS] = {
-        [SUM_X] = lower_in(c, 0), [SUM_X_ZERO] = lower_in(c, 2), [SUM_W] = lower_in(c, 3),
-        [SUM_W_ZERO] = lower_in(c, 5), [SUM_Y_ZERO] = lower_in(c, 7), [SUM_BIAS] = lower_in(c, 8),
-    }, out;
-    for (int i = 0; i < 8; i++)
-        if (lower_in(c, i) < 0)
-            return lower_fail(c, "input %d is missing", i);
-    enum dtype type = desc_of(c, in[SUM_Y_ZERO])->type;
-    if (!is_byte(type))
+        [SUM_X] = build_in(&b, 0), [SUM_X_ZERO] = build_in(&b, 2), [SUM_W] = build_in(&b, 3),
+        [SUM_W_ZERO] = build_in(&b, 5), [SUM_Y_ZERO] = build_in(&b, 7), [SUM_BIAS] = lower_in(c, 8),
+        [SUM_SCALE] = build_multiplier(&b, build_in(&b, 1), build_in(&b, 4), build_in(&b, 6)),
+    };
+    enum dtype type = build_desc(&b, in[SUM_Y_ZERO]).type;
+    if (!b.err && !is_byte(type))
         return lower_fail(c, "its result is no integer of 8 bits");
-    enum cq_err err = lower_make_multiplier(c, lower_in(c, 1), lower_in(c, 4), lower_in(c, 6), &in[SUM_SCALE]);
-    if (err || c->variant == OP_CONV_INT)
-        return err ? err : emit_conv(c, in, type);
-    err = lower_make_matmul_int(c, in, type, &out);
-    if (!err)
-        lower_bind(c, 0, out);
-    return err;
+    return build_bind(&b, 0, build_sum(&b, in, type));
 }
 
 const struct lower_op lower_ops_quant[] = {
