@@ -14,6 +14,9 @@ static const struct lower_op *const families[] = {
     lower_ops_sample, lower_ops_pool,
     lower_ops_index, lower_ops_loss, lower_ops_einsum, lower_ops_signal, lower_ops_patch,
     lower_ops_quant,
+    lower_ops_fused,
+    lower_ops_attention,
+    lower_ops_qlinear,
     lower_ops_select, lower_ops_nms, lower_ops_flow,
 };
 

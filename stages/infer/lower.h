@@ -122,6 +122,10 @@ enum cq_err lower_make_binary(struct lower *c, enum binary fn, int a, int b, int
 enum cq_err lower_make_unary(struct lower *c, enum unary fn, float a, float b, int x, int *out);
 enum cq_err lower_make_cast(struct lower *c, int x, enum dtype type, int *out);
 
+/* The operators themselves, for those that add to them. */
+enum cq_err lower_conv(struct lower *c);
+enum cq_err lower_gemm(struct lower *c);
+
 /* Reads the attributes of a convolution of x with weights w [M,C/group,...]; y has x's type. */
 enum cq_err lower_conv_window(const struct lower *c, const struct tensor_desc *x, const struct tensor_desc *w,
                               struct conv_attrs *attrs, struct tensor_desc *y);
@@ -138,6 +142,7 @@ extern const struct lower_op lower_ops_elementwise[], lower_ops_conv[], lower_op
 extern const struct lower_op lower_ops_index[], lower_ops_loss[], lower_ops_einsum[], lower_ops_signal[],
     lower_ops_patch[];
 extern const struct lower_op lower_ops_quant[];
+extern const struct lower_op lower_ops_fused[], lower_ops_attention[], lower_ops_qlinear[];
 extern const struct lower_op lower_ops_select[], lower_ops_nms[], lower_ops_flow[];
 
 #endif

@@ -47,7 +47,7 @@ static enum cq_err emit_conv(struct lower *c, const struct op *op, const struct 
     return lower_emit1(c, op, (int[]){lower_in(c, 0), lower_in(c, 1), lower_in(c, 2)}, lower_in(c, 2) < 0 ? 2 : 3, y);
 }
 
-static enum cq_err lower_conv(struct lower *c)
+enum cq_err lower_conv(struct lower *c)
 {
     struct tensor_desc x = lower_desc(c, 0), w = lower_desc(c, 1), y;
     struct op op = {.kind = OP_CONV};

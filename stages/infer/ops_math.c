@@ -82,7 +82,7 @@ static enum cq_err lower_matmul(struct lower *c)
     return err;
 }
 
-static enum cq_err lower_gemm(struct lower *c)
+enum cq_err lower_gemm(struct lower *c)
 {
     struct tensor_desc a = lower_desc(c, 0), b = lower_desc(c, 1), bias = lower_desc(c, 2), y, fits;
     struct op op = {.kind = OP_GEMM};
