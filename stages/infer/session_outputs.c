@@ -25,14 +25,12 @@ struct session_output session_output_image(const struct session_output *o, int i
 }
 
 /* The batch is the outer factor of one dimension (batch.h), so an image's part is one piece of each of the rows in
- * front of that dimension; a result without such a dimension belongs to every image. */
+ * front of that dimension. A result without such a dimension was made from all images together. */
 bool session_copy_part(const struct session_result *r, const struct tensor_desc *one, int i, int count, void *to)
 {
     size_t piece = tensor_bytes(one), rows = 1;
     struct tensor_desc all = *one;
-    if (!r->alone && tensor_same_shape(one, &r->desc)) {
-        i = 0;
-    } else if (!r->alone) {
+    if (!r->alone && count > 1) {
         int d = 0;
         while (d < one->rank && r->desc.dim[d] == one->dim[d])
             rows *= (size_t) one->dim[d++];
