@@ -61,8 +61,8 @@ static enum cq_err read_axes(const struct lower *c, int rank, int *axes, int *n)
     int count;
     const int64_t *v = node_ints(c->node, "axes", &count);
     *n = v ? count : rank;
-    if (*n > rank)
-        return lower_fail(c, "names more axes than there are");
+    if (*n < 1 || *n > rank)
+        return lower_fail(c, "resizes %d axes of a tensor with %d dimensions", *n, rank);
     for (int i = 0; i < *n; i++) {
         enum cq_err err = lower_axis(c, v ? v[i] : i, rank, &axes[i]);
         if (err)
