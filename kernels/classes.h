@@ -9,13 +9,14 @@ extern const struct kernel_class kernel_conv_pointwise, kernel_conv_depthwise, k
 extern const struct kernel_class kernel_image, kernel_reorder;
 extern const struct kernel_class kernel_binary_rows, kernel_binary_blocks, kernel_prelu_rows, kernel_prelu_blocks;
 extern const struct kernel_class kernel_unary_flat, kernel_where_rows, kernel_batch_norm;
-extern const struct kernel_class kernel_binary_any, kernel_unary_any, kernel_cast_any;
+extern const struct kernel_class kernel_binary_any, kernel_unary_any, kernel_cast_any, kernel_reduce_any, kernel_arg_any;
+extern const struct kernel_class kernel_topk_rank, kernel_topk_heap, kernel_gather_elements, kernel_pad_rows, kernel_lrn;
 extern const struct kernel_class kernel_pool_max, kernel_pool_max_index, kernel_pool_global, kernel_pool_avg,
     kernel_pool_lp;
 extern const struct kernel_class kernel_resize_table;
 extern const struct kernel_class kernel_grid_sample, kernel_roi_align;
 extern const struct kernel_class kernel_gemm_packed, kernel_gemm_tile, kernel_matmul_packed, kernel_matmul_tile;
-extern const struct kernel_class kernel_reduce, kernel_softmax, kernel_arg_one, kernel_instance_norm, kernel_layer_norm;
+extern const struct kernel_class kernel_reduce, kernel_softmax, kernel_instance_norm, kernel_layer_norm;
 extern const struct kernel_class kernel_move_concat, kernel_lanes_concat, kernel_move_split, kernel_lanes_split,
     kernel_move_slice, kernel_lanes_slice, kernel_move_transpose, kernel_move_copy, kernel_move_expand,
     kernel_move_tile, kernel_move_pad, kernel_move_depth_to_space, kernel_move_space_to_depth, kernel_gather_rows;

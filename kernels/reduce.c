@@ -1,4 +1,4 @@
-/* What works along an axis: reductions, global mean pooling, softmax, ArgMax, layer and instance normalisation. */
+/* What works along an axis: reductions, global mean pooling, softmax, layer and instance normalisation. */
 #include "kernels/cl_sources.h"
 #include "kernels/classes.h"
 #include "kernels/device.h"
@@ -99,7 +99,7 @@ static enum cq_err global_enqueue(struct device *dev, const struct op_inst *inst
     return run_reduce(dev, bufs, &rows, RED_MEAN);
 }
 
-/* ---- softmax and arg -------------------------------------------------------------------------------- */
+/* ---- softmax ------------------------------------------------------------------------------------------ */
 
 static bool axis_rows(const struct op_inst *inst, struct rows *rows)
 {
@@ -123,27 +123,6 @@ static enum cq_err softmax_enqueue(struct device *dev, const struct op_inst *ins
         ARG_REF(bufs->in[0]), ARG_REF(bufs->out[0]), ARG_STRUCT(r), ARG_INT(inst->op->u.axis.flag),
     };
     return run(dev, rows.inner == 1 ? "softmax_rows" : "softmax_lanes", &r, args, sizeof args / sizeof *args);
-}
-
-static bool arg_serves(const struct device *dev, const struct op_inst *inst)
-{
-    (void) dev;
-    struct rows rows;
-    return inst->in[0].type == DT_F32 && inst->out[0].type == DT_I64 && serves_plain(inst) && serves_int_index(inst) &&
-           axis_rows(inst, &rows) && inst->in[0].dim[inst->op->u.axis.axis] > 0;
-}
-
-static enum cq_err arg_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
-{
-    struct rows rows;
-    if (!axis_rows(inst, &rows))
-        return CQ_INTERNAL;
-    struct rows_arg r = arg_of(dev, &rows);
-    r.units = (int32_t) (rows.outer * rows.inner);
-    struct kernel_arg args[] = {
-        ARG_REF(bufs->in[0]), ARG_REF(bufs->out[0]), ARG_STRUCT(r), ARG_INT(inst->op->u.axis.flag),
-    };
-    return run(dev, "arg_one", &r, args, sizeof args / sizeof *args);
 }
 
 /* ---- normalisation ---------------------------------------------------------------------------------- */
@@ -232,10 +211,6 @@ const struct kernel_class kernel_pool_global = {
 
 const struct kernel_class kernel_softmax = {
     .name = "softmax", .kind = OP_SOFTMAX, .serves = softmax_serves, .enqueue = softmax_enqueue,
-};
-
-const struct kernel_class kernel_arg_one = {
-    .name = "arg", .kind = OP_ARG, .serves = arg_serves, .enqueue = arg_enqueue,
 };
 
 const struct kernel_class kernel_instance_norm = {

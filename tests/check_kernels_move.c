@@ -155,6 +155,9 @@ static void make_pad(struct check_rng *r, struct check_case *c)
         c->op.u.pad.end[i] = end;
         y.dim[i] += begin + end;
     }
+    c->op.u.pad.mode = check_chance(r, 50) ? PAD_CONSTANT : (enum pad_mode) check_int(r, PAD_REFLECT, PAD_WRAP);
+    if (c->op.u.pad.mode != PAD_CONSTANT && !tensor_elems(&x))
+        c->op.u.pad.mode = PAD_CONSTANT;
     if (check_chance(r, 60)) {
         c->inst.n_in = 2;
         c->inst.in[1] = check_tensor(x.type, 0);
@@ -202,9 +205,27 @@ static void make_gather(struct check_rng *r, struct check_case *c)
     c->constants = check_chance(r, 50) ? 2 : 0;
 }
 
+/* The other dimensions of the indices may be smaller than those of x. */
+static void make_gather_elements(struct check_rng *r, struct check_case *c)
+{
+    struct tensor_desc x = any_tensor(r, 1, 5), y = x;
+    int axis = check_int(r, 0, x.rank - 1);
+    x.dim[axis] = x.dim[axis] ? x.dim[axis] : 3;
+    for (int i = 0; i < x.rank; i++)
+        y.dim[i] = i == axis ? check_int(r, 0, 12) : check_chance(r, 70) ? x.dim[i] : check_int(r, 0, (int) x.dim[i]);
+    c->op.u.axis.axis = axis;
+    c->inst.n_in = 2;
+    c->inst.in[0] = x;
+    c->inst.in[1] = c->inst.out[0] = y;
+    c->inst.in[1].type = check_chance(r, 50) ? DT_I64 : DT_I32;
+    c->lo[1] = (float) -x.dim[axis];
+    c->hi[1] = (float) (x.dim[axis] - 1);
+    c->constants = check_chance(r, 50) ? 2 : 0;
+}
+
 static const enum op_kind kinds[] = {
     OP_CONCAT, OP_SPLIT, OP_SLICE, OP_SLICE, OP_TRANSPOSE, OP_COPY, OP_EXPAND, OP_TILE, OP_PAD, OP_DEPTH_TO_SPACE,
-    OP_SPACE_TO_DEPTH, OP_GATHER,
+    OP_SPACE_TO_DEPTH, OP_GATHER, OP_GATHER_ELEMENTS, OP_PAD,
 };
 
 static void make(struct check_rng *r, int n, struct check_case *c)
@@ -222,6 +243,7 @@ static void make(struct check_rng *r, int n, struct check_case *c)
     case OP_TILE: make_tile(r, c); break;
     case OP_PAD: make_pad(r, c); break;
     case OP_GATHER: make_gather(r, c); break;
+    case OP_GATHER_ELEMENTS: make_gather_elements(r, c); break;
     default: make_blocks(r, c, c->op.kind == OP_DEPTH_TO_SPACE); break;
     }
     char shape[TENSOR_TEXT_SIZE];
@@ -272,9 +294,10 @@ static bool bench(int n, struct check_case *c)
 static const struct check_tolerance tolerances[] = {
     {"move_concat", 0}, {"move_split", 0}, {"move_slice", 0}, {"move_transpose", 0}, {"move_copy", 0},
     {"move_expand", 0}, {"move_tile", 0}, {"move_pad", 0}, {"move_depth_to_space", 0}, {"move_space_to_depth", 0},
-    {"lanes_concat", 0}, {"lanes_split", 0}, {"lanes_slice", 0}, {"gather_rows", 0}, {NULL},
+    {"lanes_concat", 0}, {"lanes_split", 0}, {"lanes_slice", 0}, {"gather_rows", 0},
+    {"gather_elements", 0}, {"pad_rows", 0}, {NULL},
 };
 
 const struct check_family check_move = {
-    .name = "move", .cases = 360, .make = make, .bench = bench, .tolerances = tolerances,
+    .name = "move", .cases = 420, .make = make, .bench = bench, .tolerances = tolerances,
 };

@@ -12,6 +12,13 @@ static struct tensor_desc any_shape(struct check_rng *r, int min_rank, int max_r
     return d;
 }
 
+/* Mostly float32; else what kernels/numbers.h knows. */
+static enum dtype any_type(struct check_rng *r, int percent_float)
+{
+    static const int types[] = {DT_F16, DT_U8, DT_I8, DT_U16, DT_I16, DT_I32, DT_U32, DT_I64, DT_I64};
+    return check_chance(r, percent_float) ? DT_F32 : (enum dtype) check_pick(r, types, sizeof types / sizeof *types);
+}
+
 static void make_reduce(struct check_rng *r, struct check_case *c)
 {
     struct tensor_desc x = any_shape(r, 1, 5), y = x;
@@ -24,6 +31,11 @@ static void make_reduce(struct check_rng *r, struct check_case *c)
     if (check_chance(r, 3))
         x.dim[check_int(r, 0, x.rank - 1)] = 0;
     c->op.u.reduce.fn = (enum reduce) check_int(r, RED_SUM, RED_LOG_SUM_EXP);
+    x.type = any_type(r, 60);
+    c->tolerance = x.type == DT_F16 ? 1e-3f : 0;       /* a unit in the last place of a half */
+    /* Sums may cancel: what is rounded is as large as the elements. */
+    c->scale = c->op.u.reduce.fn <= RED_MEAN || c->op.u.reduce.fn >= RED_LOG_SUM;
+    c->edges = x.type != DT_F32 || c->op.u.reduce.fn == RED_MAX || c->op.u.reduce.fn == RED_MIN;
     c->op.u.reduce.axes = axes;
     c->op.u.reduce.keepdims = check_chance(r, 70);
     y = x;
@@ -47,6 +59,8 @@ static void make_axis(struct check_rng *r, struct check_case *c)
     c->lo[0] = -8;
     c->hi[0] = 8;
     if (c->op.kind == OP_ARG) {
+        c->inst.in[0].type = any_type(r, 60);
+        c->edges = 1;
         c->inst.out[0].type = DT_I64;
         c->inst.out[0].dim[axis] = 1;
         c->lo[0] = c->hi[0] = 0;
@@ -69,6 +83,7 @@ static void make_norm(struct check_rng *r, struct check_case *c)
         c->inst.in[i] = part;
     if (c->op.kind == OP_BATCH_NORM) {
         c->constants = 0x1e;
+        c->scale = 1;             /* what the mean leaves of x may be little */
         c->lo[4] = 0.5f;
         c->hi[4] = 2;
         c->op.act = check_chance(r, 50) ? ACT_RELU : ACT_NONE;
@@ -77,10 +92,40 @@ static void make_norm(struct check_rng *r, struct check_case *c)
     }
 }
 
+static void make_lrn(struct check_rng *r, struct check_case *c)
+{
+    c->inst.in[0] = c->inst.out[0] = any_shape(r, 2, 5);
+    c->op.u.norm.size = check_int(r, 1, 7);
+    c->op.u.norm.alpha = check_float(r, 1e-4f, 0.5f);
+    c->op.u.norm.beta = check_float(r, 0.5f, 1);
+    c->op.u.norm.bias = check_float(r, 1, 2);
+}
+
+static void make_topk(struct check_rng *r, struct check_case *c)
+{
+    struct tensor_desc x = any_shape(r, 1, 4);
+    int axis = check_int(r, 0, x.rank - 1);
+    x.type = any_type(r, 60);
+    if (check_chance(r, 15))
+        x.dim[axis] = check_int(r, 300, 1200);
+    if (check_chance(r, 5))
+        x.dim[check_int(r, 0, x.rank - 1)] = 0;
+    int n = (int) x.dim[axis];
+    c->op.u.topk.axis = axis;
+    c->op.u.topk.k = check_chance(r, 20) ? n : check_int(r, 0, n < 20 ? n : 20);
+    c->op.u.topk.largest = check_chance(r, 70);
+    c->op.u.topk.sorted = true;
+    c->inst.n_out = 2;
+    c->inst.in[0] = c->inst.out[0] = c->inst.out[1] = x;
+    c->inst.out[0].dim[axis] = c->inst.out[1].dim[axis] = c->op.u.topk.k;
+    c->inst.out[1].type = DT_I64;
+    c->edges = check_chance(r, 50);
+}
+
 static void make(struct check_rng *r, int n, struct check_case *c)
 {
     static const enum op_kind kinds[] = {
-        OP_REDUCE, OP_SOFTMAX, OP_REDUCE, OP_ARG, OP_INSTANCE_NORM, OP_LAYER_NORM, OP_BATCH_NORM,
+        OP_REDUCE, OP_SOFTMAX, OP_REDUCE, OP_ARG, OP_INSTANCE_NORM, OP_LAYER_NORM, OP_BATCH_NORM, OP_TOPK, OP_LRN,
     };
     c->op.kind = kinds[n % (int) (sizeof kinds / sizeof *kinds)];
     c->inst.n_in = c->inst.n_out = 1;
@@ -88,6 +133,10 @@ static void make(struct check_rng *r, int n, struct check_case *c)
         make_reduce(r, c);
     else if (c->op.kind == OP_SOFTMAX || c->op.kind == OP_ARG)
         make_axis(r, c);
+    else if (c->op.kind == OP_TOPK)
+        make_topk(r, c);
+    else if (c->op.kind == OP_LRN)
+        make_lrn(r, c);
     else
         make_norm(r, c);
     char shape[TENSOR_TEXT_SIZE];
@@ -111,6 +160,30 @@ static bool bench(int n, struct check_case *c)
         c->op.u.axis.axis = n;
         c->inst.in[0] = c->inst.out[0] = check_tensor(DT_F32, 3, 1, n == 1 ? 16 : 4420, n == 1 ? 8400 : 16);
         break;
+    case 3:
+        c->op.kind = OP_ARG;
+        c->op.u.axis.axis = 1;
+        c->inst.in[0] = check_tensor(DT_F32, 4, 1, 21, 512, 512);
+        c->inst.out[0] = check_tensor(DT_I64, 4, 1, 1, 512, 512);
+        break;
+    case 4:
+    case 5:
+        c->op.kind = OP_TOPK;
+        c->op.u.topk.axis = 1;
+        c->op.u.topk.k = 300;
+        c->op.u.topk.largest = true;
+        c->inst.n_out = 2;
+        c->inst.in[0] = check_tensor(DT_F32, 2, 1, n == 4 ? 8400 : 24000);
+        c->inst.out[0] = check_tensor(DT_F32, 2, 1, 300);
+        c->inst.out[1] = check_tensor(DT_I64, 2, 1, 300);
+        break;
+    case 6:
+        c->op.kind = OP_REDUCE;
+        c->op.u.reduce.fn = RED_MEAN;
+        c->op.u.reduce.axes = 0xd;
+        c->inst.in[0] = check_tensor(DT_F32, 4, 8, 64, 64, 64);
+        c->inst.out[0] = check_tensor(DT_F32, 4, 1, 64, 1, 1);
+        break;
     default:
         return false;
     }
@@ -120,10 +193,11 @@ static bool bench(int n, struct check_case *c)
 }
 
 static const struct check_tolerance tolerances[] = {
-    {"reduce", 2e-6f}, {"softmax", 2e-6f}, {"arg", 0}, {"instance_norm", 5e-6f}, {"layer_norm", 5e-6f},
+    {"reduce", 2e-6f}, {"reduce_any", 2e-6f}, {"softmax", 2e-6f}, {"arg", 0}, {"topk_rank", 0}, {"topk_heap", 0},
+    {"lrn", 2e-6f}, {"instance_norm", 5e-6f}, {"layer_norm", 5e-6f},
     {"batch_norm", 2e-6f}, {NULL},
 };
 
 const struct check_family check_rows = {
-    .name = "rows", .cases = 210, .make = make, .bench = bench, .tolerances = tolerances,
+    .name = "rows", .cases = 400, .make = make, .bench = bench, .tolerances = tolerances,
 };

@@ -23,9 +23,9 @@ inline VF binary_v(VF a, VF b, int fn)
     case BIN_DIV:
         return a / b;
     case BIN_MIN:
-        return select(a, b, b < a | b != b);       /* NaN where either is */
+        return select(a, b, (b < a) | (b != b));       /* NaN where either is */
     case BIN_MAX:
-        return select(a, b, b > a | b != b);
+        return select(a, b, (b > a) | (b != b));
     case BIN_PRELU:
         return select(a, a * b, a < 0.0f);
 #ifdef WITH_RARE

@@ -98,3 +98,22 @@ inline void floats_to_ints(long *to, const float *from, int type)
         to[i] = fits ? (long) (fits ? from[i] : 0.0f) : lowest;
     }
 }
+
+/* Element `at` alone. */
+inline long load_int(global const char *p, int type, int at)
+{
+    switch (type) {
+    case DT_I8: return ((global const char *) p)[at];
+    case DT_U16: return ((global const ushort *) p)[at];
+    case DT_I16: return ((global const short *) p)[at];
+    case DT_I32: return ((global const int *) p)[at];
+    case DT_U32: return ((global const uint *) p)[at];
+    case DT_I64: return ((global const long *) p)[at];
+    default: return ((global const uchar *) p)[at];
+    }
+}
+
+inline float load_float(global const char *p, int type, int at)
+{
+    return type == DT_F32 ? ((global const float *) p)[at] : vload_half(at, (global const half *) p);
+}

@@ -56,8 +56,8 @@ inline float reduce_identity(int fn)
 inline VF reduce_step(VF acc, VF v, int fn)
 {
     switch (fn) {
-    case RED_MAX: return fmax(acc, v);
-    case RED_MIN: return fmin(acc, v);
+    case RED_MAX: return ((v > acc) | (v != v)) ? v : acc;     /* NaN where there is one */
+    case RED_MIN: return ((v < acc) | (v != v)) ? v : acc;
     case RED_PROD: return acc * v;
     case RED_L1: return acc + fabs(v);
     case RED_L2:
@@ -82,7 +82,8 @@ inline float reduce_join(VF acc, int fn)
     float lane[V], joined = reduce_identity(fn);
     STOREV(acc, 0, lane);
     for (int i = 0; i < V; i++)
-        joined = fn == RED_MAX ? fmax(joined, lane[i]) : fn == RED_MIN ? fmin(joined, lane[i])
+        joined = fn == RED_MAX ? (lane[i] > joined || isnan(lane[i]) ? lane[i] : joined)
+                 : fn == RED_MIN ? (lane[i] < joined || isnan(lane[i]) ? lane[i] : joined)
                  : fn == RED_PROD ? joined * lane[i] : joined + lane[i];
     return joined;
 }
@@ -210,23 +211,5 @@ kernel void norm_blocks(global float *x, ulong x_at, global float *scale, ulong 
         /* The mean is taken away first: a factor of 1/sqrt(epsilon) would blow up what mean * s rounds off. */
         for (int i = 0; i < r.n; i++)
             STOREV(fma(LOADV(i, from) - mean, s, b), i, to);
-    }
-}
-
-/* The first of the largest (or smallest) elements; units are single outputs here. */
-kernel void arg_one(global float *x, ulong x_at, global long *y, ulong y_at, struct Rows r, int smallest)
-{
-    int unit = get_global_id(0) * r.per_item, end = min(unit + r.per_item, r.units);
-    for (; unit < end; unit++) {
-        global const float *from = AT(float, x, x_at) + unit / r.inner * r.n * r.inner + unit % r.inner;
-        int best = 0;
-        float best_value = from[0];
-        for (int i = 1; i < r.n; i++) {
-            float v = from[i * r.inner];
-            bool better = smallest ? v < best_value : v > best_value;
-            best = better ? i : best;
-            best_value = better ? v : best_value;
-        }
-        AT(long, y, y_at)[unit] = best;
     }
 }

@@ -1,18 +1,43 @@
-/* TopK along one axis: the k largest or smallest, in order; of equal elements the first comes first. */
+/* TopK along one axis: the k largest or smallest, in order; of equal elements the first comes first. A NaN is larger
+ * than infinity. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "kernels/ref/ref.h"
 
+/* Sorting is always ascending: numbers are turned about when the largest are wanted. */
 struct entry {
-    double value;                  /* negated when the largest are wanted: sorting is always ascending */
+    int nan;                       /* 0 or its sign as a number beyond all others */
+    double value;                  /* of a float */
+    int64_t whole;                 /* of an integer */
     int64_t index;
 };
+
+static struct entry entry_of(const void *x, enum dtype type, int64_t at, bool largest, int64_t index)
+{
+    struct entry e = {.index = index};
+    if (!ref_is_float(type)) {
+        int64_t v = ref_load_int(x, type, at);
+        e.whole = largest ? ~v : v;
+        return e;
+    }
+    double v = ref_load(x, type, at);
+    if (isnan(v))
+        e.nan = largest ? -1 : 1;
+    else
+        e.value = largest ? -v : v;
+    return e;
+}
 
 static int compare(const void *pa, const void *pb)
 {
     const struct entry *a = pa, *b = pb;
+    if (a->nan != b->nan)
+        return a->nan < b->nan ? -1 : 1;
     if (a->value != b->value)
         return a->value < b->value ? -1 : 1;
+    if (a->whole != b->whole)
+        return a->whole < b->whole ? -1 : 1;
     return a->index < b->index ? -1 : a->index > b->index;
 }
 
@@ -27,11 +52,10 @@ enum cq_err ref_topk(const struct op_inst *inst, const void *const *in, void *co
     struct entry *entries = malloc((size_t) (n + 1) * sizeof *entries);
     if (!entries)
         return CQ_NOMEM;
-    double sign = inst->op->u.topk.largest ? -1 : 1;
     for (int64_t lane = 0; lane < outer * inner; lane++) {
         int64_t o = lane / inner, i = lane % inner;
         for (int64_t j = 0; j < n; j++)
-            entries[j] = (struct entry){sign * ref_load(in[0], x->type, (o * n + j) * inner + i), j};
+            entries[j] = entry_of(in[0], x->type, (o * n + j) * inner + i, inst->op->u.topk.largest, j);
         qsort(entries, (size_t) n, sizeof *entries, compare);
         for (int64_t j = 0; j < k; j++) {
             int64_t to = (o * k + j) * inner + i;
