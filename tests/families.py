@@ -14,6 +14,7 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -22,7 +23,7 @@ try:
     import onnx
     import onnxruntime as ort
 
-    import families_models as fm
+    from families_models import FAMILIES, VARIANTS
 except ImportError as missing:
     print(f"skipped: {missing}; install torch torchvision timm ultralytics onnx onnxscript onnxruntime with pip")
     sys.exit(77)
@@ -44,24 +45,30 @@ def arguments():
     return p.parse_args()
 
 
+def export(name, variant, path):
+    """In a process of its own: exporters talk, and keep memory. What one says stays beside the file when it fails."""
+    said = path.with_suffix(".log")
+    if said.exists():
+        return False
+    script = Path(__file__).with_name("families_models.py")
+    with open(said, "w") as log:
+        code = subprocess.run([sys.executable, script, name, *map(str, variant), path], stdout=log, stderr=log).returncode
+    if code == 0:
+        said.unlink()
+    return code == 0
+
+
 def exported_files(args):
-    """(label, path or None when the exporter gave up, reason)"""
-    for name in fm.FAMILIES:
+    """(label, path, or None when the exporter gave up)"""
+    for name in FAMILIES:
         if args.only and name not in args.only.split(","):
             continue
-        for variant in fm.VARIANTS:
+        for variant in VARIANTS:
             label = f"{name}-{'-'.join(map(str, variant))}"
             path = args.work / f"{label}.onnx"
             if args.variant and args.variant not in label:
                 continue
-            try:
-                if not path.exists() and not path.with_suffix(".none").exists():
-                    fm.export(name, variant, str(path))
-                yield label, path if path.exists() else None
-            except Exception as failure:    # any exporter's own kind
-                path.unlink(missing_ok=True)
-                path.with_suffix(".none").write_text(f"{type(failure).__name__}: {failure}")
-                yield label, None
+            yield label, path if path.exists() or export(name, variant, path) else None
 
 
 def data_files(args):
@@ -99,14 +106,12 @@ def run_peer(session, x, fixed, repeat):
     return results, ms / len(x)
 
 
-def run_engine(args, path, x, repeat):
-    """A dictionary of what infer_npy printed, and the prefix of its outputs."""
-    prefix = args.work / "out"
-    for old in args.work.glob("out.*.npy"):
-        old.unlink()
-    np.save(args.work / "in.npy", x)
-    done = subprocess.run([args.engine, path, "--batch", str(len(x)), "--repeat", str(repeat), args.work / "in.npy",
-                           "--out", prefix], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+def run_engine(args, path, x, folder):
+    """A dictionary of what infer_npy printed; its outputs are `folder`/out.*.npy."""
+    np.save(f"{folder}/in.npy", x)
+    command = [args.engine, path, "--batch", len(x), "--repeat", args.repeat, f"{folder}/in.npy",
+               "--out", f"{folder}/out"]
+    done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           env={"POCL_MAX_PTHREAD_COUNT": str(THREADS), **os.environ}, timeout=1200)
     said = {"why": "", "code": done.returncode}
     for line in done.stdout.splitlines():
@@ -114,7 +119,7 @@ def run_engine(args, path, x, repeat):
         said[key] = said.get(key) or value
     if done.returncode and not said["why"]:
         said["why"] = f"exit {done.returncode} {done.stderr[-200:]}"
-    return said, prefix
+    return said
 
 
 def relative_error(a, b):
@@ -125,18 +130,18 @@ def relative_error(a, b):
     return float(np.abs(a - b).max(initial=0) / max(np.abs(b).max(initial=0), 1e-6))
 
 
-def compare(prefix, peer, outputs, batch):
+def compare(folder, peer, outputs, batch):
     """The worst output's error."""
     worst = 0.0
     for i in range(outputs):
-        whole = Path(f"{prefix}.{i}.npy")
+        whole = Path(f"{folder}/out.{i}.npy")
         if whole.exists():
             parts = [r[i] for r in peer]
             want = np.concatenate(parts) if len(parts) > 1 and parts[0].ndim else parts[0]
             worst = max(worst, relative_error(np.load(whole), want))
             continue
         for k in range(batch):
-            part = np.load(f"{prefix}.{i}.{k}.npy")
+            part = np.load(f"{folder}/out.{i}.{k}.npy")
             worst = max(worst, relative_error(part, peer[k][i] if len(peer) > 1 else peer[0][i]))
     return worst
 
@@ -158,14 +163,12 @@ def row(args, label, path, pixels):
     cells, ok = [], True
     for batch in (1, BATCH):
         peer, peer_ms = run_peer(session, x[:batch], fixed, args.repeat)
-        said, prefix = run_engine(args, path, x[:batch], args.repeat)
-        if said["code"]:
-            cells.append(f"{'refused':>9} {'':7} {peer_ms:7.1f}")
-            ok = False
-        else:
-            error = compare(prefix, peer, len(session.get_outputs()), batch)
-            ok = ok and error <= LIMIT
-            cells.append(f"{error:9.1e} {float(said['ms']):7.1f} {peer_ms:7.1f}")
+        with tempfile.TemporaryDirectory() as folder:
+            said = run_engine(args, path, x[:batch], folder)
+            error = np.inf if said["code"] else compare(folder, peer, len(session.get_outputs()), batch)
+        ok = ok and error <= LIMIT
+        cells.append(f"{'refused':>9}" if said["code"] else f"{error:9.1e}")
+        cells[-1] += f" {float(said.get('ms', 'nan')):7.1f} {peer_ms:7.1f}"
     together = "" if said["code"] else "yes" if said["batched"] == "1" else "no"
     why = "" if together == "yes" else said["why"]
     print(f"{label:36} {opset:3} {'1' if fixed else 'free':5} {smallest_spread(peer):6.3f} | {cells[0]} | {cells[1]}"

@@ -5,8 +5,7 @@ collects its statistics from noise, so that activations keep their size to the l
 torchvision, timm and ultralytics are imported as yardsticks only; the two networks defined here are our own words
 for the papers named beside them.
 """
-import logging
-import warnings
+import sys
 
 import timm
 import torch
@@ -15,8 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 SEED = 20261121
-logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-warnings.filterwarnings("ignore")
+FUSED_OPSET = 14      # the first in which the older exporter spells out scaled_dot_product_attention
 
 
 class UNet(nn.Module):
@@ -47,6 +45,8 @@ class UNet(nn.Module):
 
 
 class ClipBlock(nn.Module):
+    fused = True
+
     def __init__(self, width, heads):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
@@ -55,7 +55,7 @@ class ClipBlock(nn.Module):
 
     def forward(self, x):
         y = self.norm1(x)
-        x = x + self.attention(y, y, y, need_weights=False)[0]
+        x = x + self.attention(y, y, y, need_weights=not self.fused)[0]
         y = self.wide(self.norm2(x))
         return x + self.narrow(y * torch.sigmoid(1.702 * y))
 
@@ -200,6 +200,8 @@ def build(name):
 def export(name, variant, path):
     """Writes the ONNX file; raises what the exporter raises."""
     exporter, opset, batch = variant
+    ClipBlock.fused = exporter != "script" or opset >= FUSED_OPSET
+    timm.layers.set_fused_attn(ClipBlock.fused)
     net, x = build(name)
     if exporter == "script":
         axes = {"x": {0: "N"}} if batch == "N" else None
@@ -208,3 +210,8 @@ def export(name, variant, path):
     shapes = ({0: torch.export.Dim("N", min=1, max=64)},) if batch == "N" else None
     torch.onnx.export(net, (x.expand(2, -1, -1, -1).contiguous() if batch == "N" else x,), path, opset_version=opset,
                       input_names=["x"], dynamic_shapes=shapes, dynamo=True, external_data=False, verbose=False)
+
+
+if __name__ == "__main__":
+    _, family, how, version, size, target = sys.argv
+    export(family, (how, int(version), size if size == "N" else int(size)), target)

@@ -10,6 +10,7 @@ clipq_test(test_recurrent clipq_infer clipq_onnx_proto m)
 clipq_test(test_model clipq_infer clipq_onnx_proto)
 clipq_test(test_plan clipq_infer clipq_onnx_proto)
 clipq_test(test_tail clipq_infer clipq_onnx_proto)
+clipq_test(test_batch clipq_infer clipq_onnx_proto)
 clipq_test(test_place clipq_infer)
 
 if(CLIPQ_FUZZ)

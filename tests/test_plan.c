@@ -1,68 +1,11 @@
 /* From graph to plan to session on small models: passes fuse what they should, tensors that live at once do
- * not overlap, baked batch sizes grow, what cannot be batched is found out, memory is kept within limits.
+ * not overlap, memory is kept within limits. Batches are in test_batch.c.
  */
-#include <math.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "kernels/base/log.h"
-#include "kernels/device.h"
 #include "stages/infer/lower.h"
 #include "stages/infer/model_graph.h"
 #include "stages/infer/pass.h"
 #include "stages/infer/session_impl.h"
-#include "tests/onnx_build.h"
-
-static void ignore(void *ctx, enum cq_level level, const char *text)
-{
-    (void) ctx, (void) level, (void) text;
-}
-
-static struct cq_log logger = {.level = CQ_INFO, .sink = ignore};
-static struct device *dev;
-
-static struct model *load_and_free(Onnx__ModelProto *p)
-{
-    size_t size;
-    struct model *m;
-    uint8_t *data = onnx_bytes(p, &size);
-    if (model_load_memory(&logger, "test", data, size, &m))
-        fail_msg("%s", logger.last_error);
-    free(data);
-    onnx_free(p);
-    return m;
-}
-
-static struct session *open_session(const struct model *m)
-{
-    struct session *s;
-    if (session_create(&logger, dev, m, &(struct session_params){0}, &s))
-        fail_msg("%s", logger.last_error);
-    return s;
-}
-
-static Onnx__ModelProto *image_model(void)
-{
-    Onnx__ModelProto *p = onnx_model(13);
-    onnx_input(p, "x", 4, (int64_t[]){1, 8, 6, 6});
-    return p;
-}
-
-static void add_conv(Onnx__ModelProto *p, const char *in, const char *out)
-{
-    char w[40], links[80];
-    snprintf(w, sizeof w, "w_%s", out);
-    snprintf(links, sizeof links, "%s,%s", in, w);
-    onnx_weights(p, w, 4, (int64_t[]){8, 8, 3, 3});
-    onnx_attr_ints(onnx_node(p, "Conv", links, out), "pads", 4, (int64_t[]){1, 1, 1, 1});
-}
+#include "tests/session_fixture.h"
 
 /* Lowers and simplifies at batch 1. */
 static void simplified(const struct model *m, struct net *net)
@@ -144,93 +87,6 @@ static void test_shared_results_stay(void **state)
     assert_int_equal(net.steps[0].op.act, ACT_NONE);
     net_finish(&net);
     model_destroy(&m);
-}
-
-/* Runs x and returns the first output, for the caller to free. */
-static float *run_floats(struct session *s, int batch, const float *x, size_t *n)
-{
-    const struct session_output *out;
-    int n_out;
-    struct session_input in = {{DT_F32, .rank = 4, .dim = {batch, 8, 6, 6}}, x};
-    if (session_run_tensors(s, &in, 1, &out, &n_out))
-        fail_msg("%s", logger.last_error);
-    assert_int_equal(out[0].desc.type, DT_F32);
-    *n = (size_t) tensor_elems(&out[0].desc);
-    float *copy = malloc(*n * sizeof *copy + 1);
-    assert_non_null(copy);
-    memcpy(copy, out[0].data, *n * sizeof *copy);
-    return copy;
-}
-
-enum { IMAGE = 8 * 6 * 6 };
-
-static void fill(float *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        x[i] = sinf((float) i * 0.37f);
-}
-
-/* Four images together against each alone. */
-static void check_batch(struct model *m, bool batchable)
-{
-    float x[4 * IMAGE];
-    size_t all, each;
-    struct session *s = open_session(m);
-    assert_int_equal(session_batchable(s), batchable);
-    fill(x, 4 * IMAGE);
-    float *together = run_floats(s, 4, x, &all);
-    for (size_t i = 0; i < 4; i++) {
-        float *alone = run_floats(s, 1, x + i * IMAGE, &each);
-        assert_int_equal(all, 4 * each);
-        for (size_t k = 0; k < each; k++)
-            assert_true(fabsf(alone[k] - together[i * each + k]) <= 1e-4f);
-        free(alone);
-    }
-    free(together);
-    session_destroy(&s);
-    model_destroy(&m);
-}
-
-/* A channel shuffle as exported at batch 1: the batch passes through a dimension of channels. */
-static void test_shuffle_grows(void **state)
-{
-    (void) state;
-    Onnx__ModelProto *p = image_model();
-    onnx_ints(p, "pairs", 3, (int64_t[]){4, 2, 36});
-    onnx_ints(p, "halves", 5, (int64_t[]){2, -1, 4, 6, 6});
-    onnx_ints(p, "first", 1, (int64_t[]){0});
-    add_conv(p, "x", "y");
-    onnx_node(p, "Reshape", "y,pairs", "r");
-    onnx_attr_ints(onnx_node(p, "Transpose", "r", "t"), "perm", 3, (int64_t[]){1, 0, 2});
-    onnx_node(p, "Reshape", "t,halves", "h");
-    onnx_attr_int(onnx_node(p, "Gather", "h,first", "g"), "axis", 0);
-    onnx_ints(p, "flat", 2, (int64_t[]){1, -1});
-    onnx_node(p, "Reshape", "g,flat", "out");
-    onnx_output(p, "out");
-    check_batch(load_and_free(p), true);
-}
-
-static void test_flatten_and_reduce_grow(void **state)
-{
-    (void) state;
-    Onnx__ModelProto *p = image_model();
-    add_conv(p, "x", "y");
-    onnx_attr_ints(onnx_node(p, "ReduceMean", "y", "mean"), "axes", 4, (int64_t[]){0, 1, 2, 3});
-    onnx_node(p, "Sub", "y,mean", "d");
-    onnx_attr_int(onnx_node(p, "Flatten", "d", "out"), "axis", 0);
-    onnx_output(p, "out");
-    check_batch(load_and_free(p), true);
-}
-
-/* A softmax across the batch dimension: each image's answer depends on its neighbours. */
-static void test_unbatchable_is_found(void **state)
-{
-    (void) state;
-    Onnx__ModelProto *p = image_model();
-    onnx_attr_int(onnx_node(p, "Softmax", "x", "s"), "axis", 0);
-    onnx_node(p, "Add", "s,x", "out");
-    onnx_output(p, "out");
-    check_batch(load_and_free(p), false);
 }
 
 static Onnx__ModelProto *tower(void)
@@ -483,18 +339,14 @@ static void test_half_model(void **state)
 
 int main(void)
 {
-    struct device_info info;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everything_into_one_conv), cmocka_unit_test(test_hard_swish_spelling),
-        cmocka_unit_test(test_shared_results_stay),      cmocka_unit_test(test_shuffle_grows),
-        cmocka_unit_test(test_flatten_and_reduce_grow),  cmocka_unit_test(test_unbatchable_is_found),
-        cmocka_unit_test(test_places_do_not_overlap),    cmocka_unit_test(test_memory_limit),
-        cmocka_unit_test(test_weights_are_shared),       cmocka_unit_test(test_out_of_memory_is_survived),
-        cmocka_unit_test(test_images_are_normalised),    cmocka_unit_test(test_free_size),
-        cmocka_unit_test(test_half_model),
+        cmocka_unit_test(test_shared_results_stay),      cmocka_unit_test(test_places_do_not_overlap),
+        cmocka_unit_test(test_memory_limit),             cmocka_unit_test(test_weights_are_shared),
+        cmocka_unit_test(test_out_of_memory_is_survived), cmocka_unit_test(test_images_are_normalised),
+        cmocka_unit_test(test_free_size),                cmocka_unit_test(test_half_model),
     };
-    device_setup_environment(0);
-    if (device_find(&logger, "auto", &info) || device_open(&logger, &info, &dev))
+    if (!open_device())
         return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     device_close(&dev);

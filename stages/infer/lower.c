@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kernels/base/log.h"
+#include "stages/infer/batch.h"
 
 static const struct lower_op *const families[] = {
     lower_ops_elementwise, lower_ops_conv, lower_ops_view, lower_ops_move, lower_ops_math, lower_ops_norm,
@@ -184,20 +185,24 @@ enum cq_err lower_axis(const struct lower *c, int64_t axis, int rank, int *out)
 enum cq_err lower_emit(struct lower *c, const struct op *op, const int *in, int n_in,
                        const struct tensor_desc *desc, int n_out, int *out)
 {
+    int made[OP_MAX_OUTPUTS];
     if (n_in > OP_MAX_INPUTS || n_out > OP_MAX_OUTPUTS)
         return lower_fail(c, "more inputs or outputs than the engine takes");
     for (int i = 0; i < n_out; i++) {
         if (!desc_valid(&desc[i]))
             return lower_fail(c, "its result would be impossibly large");
-        out[i] = net_tensor(c->net, c->node->name, &desc[i]);
-        if (out[i] < 0)
+        made[i] = net_tensor(c->net, c->node->name, &desc[i]);
+        if (made[i] < 0)
             return CQ_NOMEM;
     }
     struct step s = {
-        .op = *op, .n_in = n_in, .n_out = n_out, .in = (int *) in, .out = out,
+        .op = *op, .n_in = n_in, .n_out = n_out, .in = (int *) in, .out = made,
         .name = c->node->name, .type = c->node->type,
     };
-    return net_emit(c->log, c->net, &s);
+    enum cq_err err = net_emit(c->log, c->net, &s);
+    if (!err)
+        memcpy(out, made, (size_t) n_out * sizeof *out);
+    return err;
 }
 
 enum cq_err lower_emit1(struct lower *c, const struct op *op, const int *in, int n_in, const struct tensor_desc *desc)
@@ -332,7 +337,10 @@ enum cq_err lower_node(struct lower *c, const struct node *n)
     if (err)
         return err;
     c->variant = op->variant;
-    return op->lower(c);
+    err = op->lower(c);
+    if (!err)
+        batch_inherit(c);
+    return err;
 }
 
 enum cq_err lower_subgraph(struct lower *c, const struct subgraph *s)

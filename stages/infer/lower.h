@@ -4,9 +4,9 @@
  * (whatever the opset), works out the shape and type of its results, and emits one or more steps. Defaults
  * are resolved here, so that kernels see one meaning.
  *
- * Batch: a model exported at batch 1 bakes 1 into constants. `base` holds every value's shape at the size
- * the model was exported for; where a value's dimension differs from that, this dimension holds the batch
- * (batch.h), and constant shapes are read with that in mind.
+ * Batch: a model exported at batch 1 bakes 1 into constants. `base` holds every value's shape, and what is
+ * constant, at the size the model was exported for; where a value's dimension differs from that, this dimension
+ * holds the batch (batch.h), and constant shapes are read with that in mind.
  *
  * Later: an operator whose result's shape depends on data (NonMaxSuppression, a Reshape by a computed shape)
  * cannot be lowered before the model runs. Its function returns lower_later(), the node and all that depend on it
@@ -30,6 +30,7 @@ struct lowered {
     enum lower_when *when;       /* per node */
     bool *cut;                   /* per value: made by the net, read by later nodes */
     int n_later, n_cut;
+    bool as_written;             /* for the caller to set: as `base`, nothing grows with the batch (batch.h) */
 };
 
 void lowered_finish(struct lowered *l);
@@ -99,7 +100,7 @@ bool lower_const_float(const struct lower *c, int i, float *out);
 /* Negative counts from the end; CQ_UNSUPPORTED (logged) when outside [0, rank). */
 enum cq_err lower_axis(const struct lower *c, int64_t axis, int rank, int *out);
 
-/* Emits a step over given tensors; the new tensors' numbers come in out[]. */
+/* Emits a step over given tensors; the new tensors' numbers come in out[], which may be `in`. */
 enum cq_err lower_emit(struct lower *c, const struct op *op, const int *in, int n_in,
                        const struct tensor_desc *desc, int n_out, int *out);
 /* The usual case: one result, which is the node's first output. */

@@ -86,14 +86,11 @@ static bool is_affordable(const struct net *p, const struct op_inst *inst)
 
 static enum cq_err fold(struct net *p, const struct step *s, const struct op_inst *inst)
 {
-    bool of_batch = false;
     const void *in[OP_MAX_INPUTS] = {0};
     void *out[OP_MAX_OUTPUTS] = {0};
     for (int i = 0; i < s->n_in; i++)
-        if (s->in[i] >= 0) {
+        if (s->in[i] >= 0)
             in[i] = p->tensors[s->in[i]].data;
-            of_batch |= p->tensors[s->in[i]].of_batch;
-        }
     enum cq_err err = CQ_OK;
     for (int i = 0; i < s->n_out && !err; i++) {
         out[i] = net_constant_room(p, tensor_bytes(&inst->out[i]));
@@ -101,10 +98,8 @@ static enum cq_err fold(struct net *p, const struct step *s, const struct op_ins
     }
     if (!err)
         err = op_reference(inst, in, out);
-    for (int i = 0; i < s->n_out && !err; i++) {
+    for (int i = 0; i < s->n_out && !err; i++)
         p->tensors[s->out[i]].data = out[i];
-        p->tensors[s->out[i]].of_batch = of_batch;
-    }
     p->folded_flops += op_flops(inst);
     return err;
 }

@@ -20,7 +20,7 @@ struct tensor {
     const char *name;            /* for messages; may be NULL */
     struct tensor_desc desc;
     const void *data;            /* host array of a constant, NULL for what is computed */
-    bool of_batch;               /* a constant worked out from a shape that holds the batch size */
+    int64_t batch_inner;         /* see batch.h; 0: the batch is the outermost of its dimension */
 };
 
 struct step {

@@ -16,7 +16,7 @@ static enum cq_err repeat_for_batch(struct lower *c, int axis, const struct tens
 {
     struct tensor_desc d = c->net->tensors[*t].desc;
     bool differs = false;
-    if (!c->base || d.rank != like->rank)
+    if (!batch_rewrites(c) || d.rank != like->rank)
         return CQ_OK;
     for (int i = 0; i < d.rank; i++)
         if (i != axis && d.dim[i] == 1 && like->dim[i] > 1) {
@@ -26,14 +26,14 @@ static enum cq_err repeat_for_batch(struct lower *c, int axis, const struct tens
     return differs ? lower_emit(c, &(struct op){.kind = OP_EXPAND}, t, 1, &d, 1, t) : CQ_OK;
 }
 
-/* The input with the largest leading dimension sets what the others must agree with. */
+/* What all inputs must agree with, but for the axis: the largest sizes among them when a batch may be missing. */
 static struct tensor_desc concat_model(const struct lower *c)
 {
     struct tensor_desc like = lower_desc(c, 0);
-    for (int i = 1; i < c->node->n_in; i++) {
+    for (int i = 1; batch_rewrites(c) && i < c->node->n_in; i++) {
         struct tensor_desc d = lower_desc(c, i);
-        if (d.rank == like.rank && d.rank > 0 && d.dim[0] > like.dim[0])
-            like = d;
+        for (int k = 0; d.rank == like.rank && k < d.rank; k++)
+            like.dim[k] = d.dim[k] > like.dim[k] ? d.dim[k] : like.dim[k];
     }
     return like;
 }
@@ -249,6 +249,17 @@ static enum cq_err lower_transpose(struct lower *c)
     return err ? err : lower_emit1(c, &op, &in, 1, &y);
 }
 
+/* A size as exported, in the dimension that the batch has made larger. */
+static void grow_size(const struct lower *c, const struct tensor_desc *x, struct tensor_desc *to)
+{
+    struct batch_place place;
+    if (!batch_find(c, 0, &place) || !batch_baked(c, 1) || place.dim + to->rank < x->rank)
+        return;
+    int64_t *size = &to->dim[place.dim + to->rank - x->rank];
+    if (*size == x->dim[place.dim] / place.factor)
+        *size = x->dim[place.dim];
+}
+
 static enum cq_err lower_expand(struct lower *c)
 {
     struct tensor_desc x = lower_desc(c, 0), to = {.type = x.type}, y;
@@ -261,6 +272,7 @@ static enum cq_err lower_expand(struct lower *c)
     if (err)
         return err;
     to.rank = n;
+    grow_size(c, &x, &to);
     if (!broadcast(&x, &to, &y))
         return lower_fail(c, "its input does not broadcast to the shape");
     if (tensor_same_shape(&x, &y)) {

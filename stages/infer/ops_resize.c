@@ -103,13 +103,13 @@ static enum cq_err apply_sizes(const struct lower *c, const int64_t *sizes, cons
     const char *policy = node_string(c->node, "keep_aspect_ratio_policy", "stretch");
     bool keep = strcmp(policy, "stretch");
     float scale = keep ? common_scale(&x, sizes, axes, n, !strcmp(policy, "not_smaller")) : 0;
-    bool of_batch = c->net->tensors[lower_in(c, 3)].of_batch;
+    bool baked = batch_baked(c, 3);
     for (int i = 0; i < n; i++) {
         int d = axes[i];
         if (sizes[i] < 1 || sizes[i] > 1000000000 || x.dim[d] < 1)
             return lower_fail(c, "its size is impossible");
         y->dim[d] = keep ? (int64_t) roundf(scale * (float) x.dim[d]) : sizes[i];
-        if (!of_batch && batch_find(c, 0, &place) && place.dim == d)
+        if (baked && batch_find(c, 0, &place) && place.dim == d)
             y->dim[d] *= place.factor;
         r->scale[d] = keep ? scale : (float) y->dim[d] / (float) x.dim[d];
     }

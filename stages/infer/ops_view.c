@@ -1,7 +1,7 @@
 /* Operators that move no data: other shapes for the same elements, constants, and questions about shapes.
  *
- * Shapes are concrete, so Shape and its like are constants; those that hold the batch size are marked, for
- * a reshape by them is right as it stands while one by a baked constant must be grown (batch.h).
+ * Shapes are concrete, so Shape and its like are constants. A reshape by one that holds the batch size is right
+ * as it stands, while one by a baked constant must be grown (batch.h).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +21,19 @@ static enum cq_err bind_view(struct lower *c, const struct tensor_desc *y)
     return err;
 }
 
-/* `as_written` is what the node says; a constant shape from another batch size is grown instead. */
-static enum cq_err emit_view(struct lower *c, struct tensor_desc *as_written, bool of_batch)
+/* `as_written` is what the node says, possibly for another batch size; `exact` where it holds for any if it fits. */
+static enum cq_err emit_view(struct lower *c, const struct tensor_desc *as_written, bool exact)
 {
-    struct tensor_desc grown;
-    if (!of_batch && batch_reshape(c, &grown))
-        return bind_view(c, &grown);
-    return bind_view(c, as_written);
+    struct tensor_desc grown, x = lower_desc(c, 0);
+    int64_t inner = 0;
+    bool fits = tensor_elems(as_written) == tensor_elems(&x);
+    if (!batch_reshape(c, fits ? as_written : NULL, &grown, &inner) ||
+        (fits && exact && !tensor_same_shape(as_written, &grown)))
+        return bind_view(c, as_written);
+    enum cq_err err = bind_view(c, &grown);
+    if (!err)
+        c->net->tensors[c->tensor_of[c->node->out[0]]].batch_inner = inner;
+    return err;
 }
 
 static enum cq_err need_input(struct lower *c)
@@ -43,9 +49,9 @@ static enum cq_err lower_identity(struct lower *c)
     return err;
 }
 
-/* 0 copies the input's dimension, one -1 takes what is left. */
-static enum cq_err resolve_reshape(struct lower *c, const struct tensor_desc *x, const int64_t *to, int n,
-                                   struct tensor_desc *y)
+/* 0 copies the input's dimension, one -1 takes what is left; false when nothing can be left for it. */
+static bool resolve_reshape(const struct lower *c, const struct tensor_desc *x, const int64_t *to, int n,
+                            struct tensor_desc *y)
 {
     bool allow_zero = node_int(c->node, "allowzero", 0);
     int64_t known = 1, total = tensor_elems(x);
@@ -58,22 +64,21 @@ static enum cq_err resolve_reshape(struct lower *c, const struct tensor_desc *x,
             continue;
         }
         if (y->dim[i] < 0 || __builtin_mul_overflow(known, y->dim[i], &known))
-            return lower_fail(c, "its shape is impossible");
+            return false;
     }
     if (open >= 0) {
-        if (known == 0 || total % known) {
-            char text[TENSOR_TEXT_SIZE];
-            return lower_fail(c, "%s does not divide into the new shape", tensor_text(x, text));
-        }
+        if (known == 0 || total % known)
+            return false;
         y->dim[open] = total / known;
     }
-    return CQ_OK;
+    return true;
 }
 
 static enum cq_err lower_reshape(struct lower *c)
 {
     int64_t to[TENSOR_MAX_RANK];
-    int n, shape = lower_in(c, 1);
+    int n;
+    int64_t inner;
     struct tensor_desc x = lower_desc(c, 0), y, grown;
     enum cq_err err = need_input(c);
     if (!err)
@@ -82,11 +87,13 @@ static enum cq_err lower_reshape(struct lower *c)
         err = lower_fail(c, "has no shape");
     if (err)
         return err;
-    bool of_batch = shape >= 0 && c->net->tensors[shape].of_batch;
-    if (!of_batch && batch_reshape(c, &grown))
-        return bind_view(c, &grown);
-    err = resolve_reshape(c, &x, to, n, &y);
-    return err ? err : bind_view(c, &y);
+    if (!resolve_reshape(c, &x, to, n, &y)) {
+        char text[TENSOR_TEXT_SIZE];
+        if (!batch_reshape(c, NULL, &grown, &inner))
+            return lower_fail(c, "%s does not divide into the new shape", tensor_text(&x, text));
+        y = grown;
+    }
+    return emit_view(c, &y, !batch_baked(c, 1));
 }
 
 static enum cq_err lower_flatten(struct lower *c)
@@ -100,7 +107,7 @@ static enum cq_err lower_flatten(struct lower *c)
     for (int i = 0; i < x.rank; i++)
         y.dim[i >= axis] *= x.dim[i];
     enum cq_err err = need_input(c);
-    return err ? err : emit_view(c, &y, false);
+    return err ? err : emit_view(c, &y, axis > 0);
 }
 
 static enum cq_err axes_mask(struct lower *c, const int64_t *axes, int n, int rank, unsigned *mask)
@@ -121,7 +128,7 @@ static enum cq_err lower_squeeze(struct lower *c)
     int64_t axes[TENSOR_MAX_RANK];
     int n;
     unsigned mask = 0;
-    struct tensor_desc x = lower_desc(c, 0), y = {.type = x.type};
+    struct tensor_desc x = lower_desc(c, 0), y = {.type = x.type}, base = batch_base(c, 0);
     enum cq_err err = need_input(c);
     if (!err)
         err = lower_ints(c, "axes", 1, axes, &n);
@@ -130,11 +137,11 @@ static enum cq_err lower_squeeze(struct lower *c)
     if (err)
         return err;
     for (int i = 0; i < x.rank; i++) {
-        bool drop = n >= 0 ? mask >> i & 1 : x.dim[i] == 1;
+        bool drop = n >= 0 ? mask >> i & 1 : base.type != DT_NONE ? base.dim[i] == 1 : x.dim[i] == 1;
         if (!drop)
             y.dim[y.rank++] = x.dim[i];
     }
-    return emit_view(c, &y, false);
+    return emit_view(c, &y, true);
 }
 
 static enum cq_err lower_unsqueeze(struct lower *c)
@@ -156,7 +163,7 @@ static enum cq_err lower_unsqueeze(struct lower *c)
         return err;
     for (int i = 0, from = 0; i < x.rank + n; i++)
         y.dim[y.rank++] = mask >> i & 1 ? 1 : x.dim[from++];
-    return emit_view(c, &y, false);
+    return emit_view(c, &y, true);
 }
 
 /* The mask says that nothing was dropped; before opset 10 it had the input's type. */
@@ -181,21 +188,14 @@ static enum cq_err lower_dropout(struct lower *c)
 /* ---- constants ---- */
 
 /* A vector of int64 that becomes the node's result. */
-static enum cq_err bind_ints(struct lower *c, const int64_t *v, int n, int rank, bool of_batch)
+static enum cq_err bind_ints(struct lower *c, const int64_t *v, int n, int rank)
 {
     struct tensor_desc d = {.type = DT_I64, .rank = rank, .dim = {n}};
     int t = lower_constant(c, &d, v);
     if (t < 0)
         return CQ_NOMEM;
-    c->net->tensors[t].of_batch = of_batch;
     lower_bind(c, 0, t);
     return CQ_OK;
-}
-
-static bool input_of_batch(const struct lower *c)
-{
-    struct batch_place place;
-    return batch_find(c, 0, &place);
 }
 
 static enum cq_err lower_shape(struct lower *c)
@@ -207,7 +207,7 @@ static enum cq_err lower_shape(struct lower *c)
     start = start < 0 ? 0 : start > x.rank ? x.rank : start;
     end = end < start ? start : end > x.rank ? x.rank : end;
     enum cq_err err = need_input(c);
-    return err ? err : bind_ints(c, x.dim + start, (int) (end - start), 1, input_of_batch(c));
+    return err ? err : bind_ints(c, x.dim + start, (int) (end - start), 1);
 }
 
 static enum cq_err lower_size(struct lower *c)
@@ -215,7 +215,7 @@ static enum cq_err lower_size(struct lower *c)
     struct tensor_desc x = lower_desc(c, 0);
     int64_t n = tensor_elems(&x);
     enum cq_err err = need_input(c);
-    return err ? err : bind_ints(c, &n, 1, 0, input_of_batch(c));
+    return err ? err : bind_ints(c, &n, 1, 0);
 }
 
 static enum cq_err bind_floats(struct lower *c, const float *v, int n, int rank)
@@ -238,9 +238,9 @@ static enum cq_err lower_constant_node(struct lower *c)
         return CQ_OK;
     }
     if (a && a->kind == ATTR_INT && !strcmp(a->name, "value_int"))
-        return bind_ints(c, &a->i, 1, 0, false);
+        return bind_ints(c, &a->i, 1, 0);
     if (a && a->kind == ATTR_INTS && !strcmp(a->name, "value_ints"))
-        return bind_ints(c, a->ints, a->n, 1, false);
+        return bind_ints(c, a->ints, a->n, 1);
     if (a && a->kind == ATTR_FLOAT && !strcmp(a->name, "value_float"))
         return bind_floats(c, &a->f, 1, 0);
     if (a && a->kind == ATTR_FLOATS && !strcmp(a->name, "value_floats"))
@@ -264,7 +264,6 @@ static enum cq_err lower_constant_of_shape(struct lower *c)
     }
     if (x < 0)
         return CQ_NOMEM;
-    c->net->tensors[x].of_batch = c->net->tensors[shape].of_batch;
     return lower_emit1(c, &(struct op){.kind = OP_EXPAND}, &x, 1, &y);
 }
 
@@ -305,7 +304,6 @@ static enum cq_err lower_range(struct lower *c)
         }
     }
     c->net->tensors[t].data = out;
-    c->net->tensors[t].of_batch = c->net->tensors[lower_in(c, 1)].of_batch;
     lower_bind(c, 0, t);
     return CQ_OK;
 }

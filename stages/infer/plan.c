@@ -34,17 +34,18 @@ static bool same_shapes(const struct tensor_desc *a, const struct tensor_desc *b
 
 /* Lowers at the exported shapes first, when they differ, to learn where the batch sits. The tail is always for one
  * image, so it comes from there. */
-static enum cq_err lower_at(struct cq_log *log, const struct graph *g, const struct tensor_desc *inputs,
+static enum cq_err lower_at(struct cq_log *log, const struct graph *g, const struct plan_params *params,
                             const struct tensor_desc *exported, struct net *net, struct tail **tail)
 {
-    bool same = same_shapes(inputs, exported, g->n_inputs);
+    bool same = same_shapes(params->inputs, exported, g->n_inputs);
     struct lowered base = {0};
     struct net trial = {0};
     enum cq_err err = lower_graph(log, g, exported, NULL, same ? net : &trial, &base);
     if (!err)
         err = tail_create(g, &base, tail);
+    base.as_written = params->as_written;
     if (!err && !same)
-        err = lower_graph(log, g, inputs, &base, net, NULL);
+        err = lower_graph(log, g, params->inputs, &base, net, NULL);
     net_finish(&trial);
     lowered_finish(&base);
     return err;
@@ -215,7 +216,7 @@ enum cq_err plan_create(struct cq_log *log, struct device *dev, const struct gra
     struct plan *p = calloc(1, sizeof *p);
     if (!p)
         return CQ_NOMEM;
-    enum cq_err err = lower_at(log, g, params->inputs, exported, &p->net, &p->tail);
+    enum cq_err err = lower_at(log, g, params, exported, &p->net, &p->tail);
     if (!err)
         err = pass_run_all(log, &p->net);
     if (!err && params->image)

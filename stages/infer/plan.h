@@ -41,6 +41,7 @@ struct plan {
 struct plan_params {
     const struct tensor_desc *inputs;     /* of the model, concrete */
     const struct session_image *image;    /* when the first input comes as frames */
+    bool as_written;                      /* the file holds for any batch: no rewriting (batch.h) */
 };
 
 /* `exported` are the shapes for which the model was made, to find where the batch sits (batch.h); may equal

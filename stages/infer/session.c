@@ -119,7 +119,9 @@ enum cq_err session_get_plan(struct session *s, struct cq_log *log, const struct
     if (!err) {
         memcpy(sp.inputs, inputs, (size_t) g->n_inputs * sizeof *inputs);
         session_exported_inputs(s, inputs, exported);
-        struct plan_params params = {.inputs = inputs, .image = s->has_image ? &s->image : NULL};
+        struct plan_params params = {
+            .inputs = inputs, .image = s->has_image ? &s->image : NULL, .as_written = !s->rewrite,
+        };
         err = plan_create(log, s->dev, g, &params, exported, &sp.plan);
     }
     free(exported);
@@ -200,6 +202,14 @@ static enum cq_err prepare(struct session *s, bool check)
     return err;
 }
 
+static bool has_fixed_batch(const struct model *m)
+{
+    for (int i = 0; i < model_input_count(m); i++)
+        if (model_input(m, i)->rank > 0 && model_input(m, i)->dim[0] > 0)
+            return true;
+    return false;
+}
+
 enum cq_err session_create(struct cq_log *log, struct device *dev, const struct model *model,
                            const struct session_params *params, struct session **out)
 {
@@ -210,6 +220,7 @@ enum cq_err session_create(struct cq_log *log, struct device *dev, const struct 
     *s = (struct session){
         .log = log, .dev = dev, .model = model, .has_image = params->image, .batchable = true,
         .checked = params->skip_batch_check, .memory_limit = params->memory_limit, .weights.dev = dev,
+        .rewrite = has_fixed_batch(model),
         .segment_bytes = device_get_info(dev)->max_alloc_bytes / PLACE_ALIGN * PLACE_ALIGN,
     };
     size_t n = (size_t) model_output_count(model);

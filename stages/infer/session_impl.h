@@ -38,6 +38,7 @@ struct session {
     const struct model *model;
     struct session_image image;      /* when has_image */
     bool has_image, batchable, checked;
+    bool rewrite;                    /* batches by rewriting (batch.h), for a file written for a fixed one */
     size_t memory_limit;
 
     struct session_plan plans[SESSION_MAX_PLANS];
