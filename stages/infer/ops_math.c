@@ -180,6 +180,13 @@ static uint32_t batch_axis(const struct lower *c, bool keep)
     return keep && batch_find(c, 0, &place) && lower_desc(c, 0).dim[place.dim] == place.factor ? 1u << place.dim : 0;
 }
 
+/* What is made of one element alone, as noop_with_empty_axes asks for. */
+static bool is_identity_of_one(enum reduce fn)
+{
+    return fn == RED_SUM || fn == RED_MEAN || fn == RED_MAX || fn == RED_MIN || fn == RED_PROD ||
+           fn == RED_LOG_SUM_EXP;
+}
+
 static enum cq_err lower_reduce(struct lower *c)
 {
     struct tensor_desc x = lower_desc(c, 0), y;
@@ -189,7 +196,8 @@ static enum cq_err lower_reduce(struct lower *c)
     enum cq_err err = need_input(c);
     if (!err)
         err = lower_ints(c, "axes", 1, axes, &n);
-    if (!err && n <= 0 && node_int(c->node, "noop_with_empty_axes", 0)) {
+    bool each = !err && n <= 0 && node_int(c->node, "noop_with_empty_axes", 0);
+    if (each && is_identity_of_one((enum reduce) c->variant)) {
         lower_bind(c, 0, in);
         return CQ_OK;
     }
@@ -201,7 +209,7 @@ static enum cq_err lower_reduce(struct lower *c)
     }
     if (err)
         return err;
-    if (n <= 0)
+    if (n <= 0 && !each)
         op.u.reduce.axes = (1u << x.rank) - 1;
     op.u.reduce.fn = (enum reduce) c->variant;
     op.u.reduce.keepdims = node_int(c->node, "keepdims", 1);

@@ -54,8 +54,24 @@ static enum cq_err bind_statistics(struct lower *c, int first, float epsilon)
     return build_bind(&b, 2, build_unary(&b, UN_RECIPROCAL, build_unary(&b, UN_SQRT, variance)));
 }
 
+/* A scale or bias in the shape of what is normalised, of which it may have fewer dimensions. */
+static int as_tail(struct build *b, int i, const struct tensor_desc *tail)
+{
+    struct tensor_desc d = lower_desc(b->c, i), fits;
+    if (d.type == DT_NONE || b->err)
+        return -1;
+    if (tensor_elems(&d) == tensor_elems(tail))
+        return build_view(b, lower_in(b->c, i), tail->rank, tail->dim);
+    if (!broadcast(&d, tail, &fits) || !tensor_same_shape(&fits, tail)) {
+        b->err = lower_fail(b->c, "scale and bias do not have the size of what is normalised");
+        return -1;
+    }
+    return build_expand(b, lower_in(b->c, i), tail->rank, tail->dim);
+}
+
 static enum cq_err lower_layer_norm(struct lower *c)
 {
+    struct build b = {c};
     struct tensor_desc x = lower_desc(c, 0);
     struct op op = {.kind = OP_LAYER_NORM};
     if (lower_in(c, 0) < 0 || lower_in(c, 1) < 0)
@@ -66,13 +82,9 @@ static enum cq_err lower_layer_norm(struct lower *c)
     struct tensor_desc tail = {.type = x.type, .rank = x.rank - op.u.norm.axis};
     for (int i = 0; i < tail.rank; i++)
         tail.dim[i] = x.dim[op.u.norm.axis + i];
-    for (int i = 1; i < 3; i++) {
-        struct tensor_desc d = lower_desc(c, i);
-        if (d.type != DT_NONE && tensor_elems(&d) != tensor_elems(&tail))
-            return lower_fail(c, "scale and bias do not have the size of what is normalised");
-    }
     op.u.norm.epsilon = node_float(c->node, "epsilon", 1e-5f);
-    err = lower_emit1(c, &op, (int[]){lower_in(c, 0), lower_in(c, 1), lower_in(c, 2)}, lower_in(c, 2) < 0 ? 2 : 3, &x);
+    int in[3] = {lower_in(c, 0), as_tail(&b, 1, &tail), as_tail(&b, 2, &tail)};
+    err = build_bind(&b, 0, build_step(&b, &op, in, in[2] < 0 ? 2 : 3, &x));
     return err ? err : bind_statistics(c, op.u.norm.axis, op.u.norm.epsilon);
 }
 
