@@ -77,16 +77,19 @@ static enum cq_err lower_fused_gemm(struct lower *c)
     return build_bind(&b, 0, activated(&b, bound(&b)));
 }
 
-static int transposed_if(struct build *b, const char *attribute, int x)
+/* transBatch moves the first dimension behind the batches, trans then exchanges the last two. */
+static int turned(struct build *b, int x, const char *trans, const char *trans_batch)
 {
     struct tensor_desc d = build_desc(b, x);
-    int perm[TENSOR_MAX_RANK];
-    if (d.rank < 2 || !node_int(b->c->node, attribute, 0))
-        return x;
+    int perm[TENSOR_MAX_RANK], last = d.rank - 1;
+    bool batch = node_int(b->c->node, trans_batch, 0) && d.rank > 2;
     for (int i = 0; i < d.rank; i++)
-        perm[i] = i;
-    perm[d.rank - 1] = d.rank - 2;
-    perm[d.rank - 2] = d.rank - 1;
+        perm[i] = batch && i < last ? (i + 1) % last : i;
+    if (d.rank > 1 && node_int(b->c->node, trans, 0)) {
+        int before = perm[last];
+        perm[last] = perm[last - 1];
+        perm[last - 1] = before;
+    }
     return build_transpose(b, x, perm);
 }
 
@@ -98,9 +101,9 @@ static int scaled(struct build *b, int x, float by)
 static enum cq_err lower_fused_matmul(struct lower *c)
 {
     struct build b = {c};
-    int out = -1, in[] = {transposed_if(&b, "transA", build_in(&b, 0)), transposed_if(&b, "transB", build_in(&b, 1))};
-    if (node_int(c->node, "transBatchA", 0) || node_int(c->node, "transBatchB", 0))
-        return lower_fail(c, "transBatchA and transBatchB are not supported: take the model as exported");
+    int out = -1, in[] = {
+        turned(&b, build_in(&b, 0), "transA", "transBatchA"), turned(&b, build_in(&b, 1), "transB", "transBatchB"),
+    };
     if (!b.err)
         b.err = lower_make_matmul(c, &(struct op){.kind = OP_MATMUL}, in, 2, build_desc(&b, in[0]).type, &out);
     return build_bind(&b, 0, activated(&b, scaled(&b, out, node_float(c->node, "alpha", 1))));
