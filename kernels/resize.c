@@ -71,8 +71,9 @@ static struct resize geometry(const struct op_inst *inst)
         r.out[to] = (int32_t) y->dim[d];
         r.width[to] = (int32_t) ref_resize_width(inst, d);
     }
+    bool blocked = x->layout == LAYOUT_BLOCKED;
     for (int d = 0; d < first; d++)
-        r.planes *= (int32_t) (d == 1 && x->layout == LAYOUT_BLOCKED ? (x->dim[d] + x->block - 1) / x->block : x->dim[d]);
+        r.planes *= (int32_t) (blocked && d == 1 ? (x->dim[d] + x->block - 1) / x->block : x->dim[d]);
     for (int d = last + 1; d < x->rank; d++)
         r.lanes *= (int32_t) x->dim[d];
     r.extrapolation = inst->op->u.resize.extrapolation;

@@ -198,8 +198,8 @@ inline float roi_bin(const roi_geom *g, global const float *x, const side *rows,
 }
 
 /* global: (channels, boxes). An image that there is not cannot be reported from here and is clamped. */
-kernel void roi_align(global const float *xb, ulong xo, global const float *rb, ulong ro, global const int *nb, ulong no,
-                      global float *yb, ulong yo, roi_geom g)
+kernel void roi_align(global const float *xb, ulong xo, global const float *rb, ulong ro, global const int *nb,
+                      ulong no, global float *yb, ulong yo, roi_geom g)
 {
     int c = get_global_id(0), r = get_global_id(1);
     if (c >= g.channels || r >= g.rois)

@@ -1,4 +1,4 @@
-/* Operators that move elements: joining, cutting, reordering, picking, padding, resizing. */
+/* Operators that move elements: joining, cutting, reordering, picking. */
 #include <string.h>
 
 #include "stages/infer/batch.h"
@@ -223,7 +223,7 @@ static enum cq_err lower_slice(struct lower *c)
     return lower_emit1(c, &op, &in, 1, &y);
 }
 
-/* ---- Transpose, Expand, Tile, Pad ---- */
+/* ---- Transpose, Expand, Tile ---- */
 
 static enum cq_err lower_transpose(struct lower *c)
 {
@@ -296,66 +296,6 @@ static enum cq_err lower_tile(struct lower *c)
         if (repeats[i] < 0 || __builtin_mul_overflow(x.dim[i], repeats[i], &y.dim[i]))
             err = lower_fail(c, "its result would be impossibly large");
     return err ? err : lower_emit1(c, &(struct op){.kind = OP_TILE}, &in, 1, &y);
-}
-
-static enum cq_err read_pads(struct lower *c, int rank, int64_t *begin, int64_t *end)
-{
-    int64_t pads[2 * TENSOR_MAX_RANK], axes[TENSOR_MAX_RANK];
-    int n, n_axes;
-    const char *name = c->opset < 2 ? "paddings" : "pads";
-    const int64_t *attr = node_ints(c->node, name, &n);
-    if (attr && n <= 2 * TENSOR_MAX_RANK)
-        memcpy(pads, attr, (size_t) n * sizeof *pads);
-    else if (attr || !lower_const_ints(c, 1, pads, 2 * TENSOR_MAX_RANK, &n))
-        return lower_later(c, 1, "pads");
-    enum cq_err err = lower_ints(c, "axes", 3, axes, &n_axes);
-    if (err)
-        return err;
-    int dims = n_axes < 0 ? rank : n_axes;
-    if (n != 2 * dims)
-        return lower_fail(c, "has %d pads for %d dimensions", n, dims);
-    for (int i = 0; i < dims; i++) {
-        int axis = i;
-        if (n_axes >= 0 && (err = lower_axis(c, axes[i], rank, &axis)))
-            return err;
-        begin[axis] = pads[i];
-        end[axis] = pads[dims + i];
-    }
-    return CQ_OK;
-}
-
-static enum cq_err lower_pad(struct lower *c)
-{
-    static const char *const modes[] = {"constant", "reflect", "edge", "wrap"};
-    struct tensor_desc x = lower_desc(c, 0), y = x;
-    struct op op = {.kind = OP_PAD};
-    int in[2] = {lower_in(c, 0), lower_in(c, 2)};
-    const char *mode = node_string(c->node, "mode", "constant");
-    size_t m = 0;
-    while (m < 4 && strcmp(mode, modes[m]))
-        m++;
-    enum cq_err err = need_input(c);
-    if (!err && m == 4)
-        err = lower_fail(c, "mode '%s' is not supported", mode);
-    if (!err)
-        err = read_pads(c, x.rank, op.u.pad.begin, op.u.pad.end);
-    if (err)
-        return err;
-    op.u.pad.mode = (enum pad_mode) m;
-    for (int i = 0; i < x.rank; i++) {
-        if (__builtin_add_overflow(y.dim[i], op.u.pad.begin[i], &y.dim[i]) ||
-            __builtin_add_overflow(y.dim[i], op.u.pad.end[i], &y.dim[i]) || y.dim[i] < 0)
-            return lower_fail(c, "its pads are impossible");
-        if (m && x.dim[i] == 0 && y.dim[i] > 0)
-            return lower_fail(c, "has nothing to repeat");
-    }
-    struct build b = {c};
-    if (in[1] < 0 && node_attr(c->node, "value"))
-        in[1] = build_scalar(&b, x.type, (double) node_float(c->node, "value", 0));
-    struct tensor_desc value = build_desc(&b, in[1]);
-    if (!b.err && in[1] >= 0 && (value.type != x.type || tensor_elems(&value) != 1))
-        return lower_fail(c, "its value is not one number of its input's type");
-    return b.err ? b.err : lower_emit1(c, &op, in, in[1] >= 0 ? 2 : 1, &y);
 }
 
 /* ---- Gather, DepthToSpace ---- */
@@ -432,7 +372,6 @@ const struct lower_op lower_ops_move[] = {
     {"Transpose", lower_transpose, 0},
     {"Expand", lower_expand, 0},
     {"Tile", lower_tile, 0},
-    {"Pad", lower_pad, 0},
     {"Gather", lower_gather, 0},
     {"GatherElements", lower_gather_elements, 0},
     {"DepthToSpace", lower_depth_to_space, OP_DEPTH_TO_SPACE},

@@ -9,24 +9,85 @@ static bool is_vector(const struct lower *c, int i, int64_t n)
     return d.type != DT_NONE && d.rank == 1 && d.dim[0] == n;
 }
 
+/* ---- BatchNormalization ---- */
+
+/* What follows x among its inputs. */
+enum { BN_SCALE = 1, BN_BIAS, BN_MEAN, BN_VAR, BN_INPUTS };
+
+/* A value per channel so that it meets x's channels. With spatial = 0 (opset 7) there is one per element of an
+ * image, which meets x as it is. */
+static int along_channels(struct build *b, int t, const struct tensor_desc *x)
+{
+    int64_t dim[TENSOR_MAX_RANK] = {x->dim[1]};
+    for (int i = 1; i < x->rank; i++)
+        dim[i] = 1;
+    return build_desc(b, t).rank == 1 ? build_view(b, t, x->rank - 1, dim) : t;
+}
+
+/* (x - mean) * scale/sqrt(var + epsilon) + bias */
+static int normalised(struct build *b, const int in[BN_INPUTS])
+{
+    struct tensor_desc x = build_desc(b, in[0]);
+    int epsilon = build_scalar(b, x.type, node_float(b->c->node, "epsilon", 1e-5f));
+    int deviation = build_unary(b, UN_SQRT, build_binary(b, BIN_ADD, in[BN_VAR], epsilon));
+    int factor = along_channels(b, build_binary(b, BIN_DIV, in[BN_SCALE], deviation), &x);
+    int centred = build_binary(b, BIN_SUB, in[0], along_channels(b, in[BN_MEAN], &x));
+    return build_binary(b, BIN_ADD, build_binary(b, BIN_MUL, centred, factor), along_channels(b, in[BN_BIAS], &x));
+}
+
+/* old*momentum + now*(1 - momentum) */
+static int running(struct build *b, int old, int now)
+{
+    enum dtype type = build_desc(b, old).type;
+    double momentum = node_float(b->c->node, "momentum", 0.9f);
+    old = build_binary(b, BIN_MUL, old, build_scalar(b, type, momentum));
+    return build_binary(b, BIN_ADD, old, build_binary(b, BIN_MUL, now, build_scalar(b, type, 1 - momentum)));
+}
+
+/* Statistics of the batch itself, and what they make of the given ones. */
+static enum cq_err lower_training_norm(struct lower *c, int in[BN_INPUTS])
+{
+    struct build b = {c};
+    struct tensor_desc x = lower_desc(c, 0);
+    uint32_t axes = ((1u << x.rank) - 1) & ~2u;
+    int mean = build_reduce(&b, RED_MEAN, in[0], axes, false);
+    int centred = build_binary(&b, BIN_SUB, in[0], along_channels(&b, mean, &x));
+    int var = build_reduce(&b, RED_MEAN, build_binary(&b, BIN_MUL, centred, centred), axes, false);
+    enum cq_err err = build_bind(&b, 1, running(&b, in[BN_MEAN], mean));
+    if (!err)
+        err = build_bind(&b, 2, running(&b, in[BN_VAR], var));
+    in[BN_MEAN] = mean;
+    in[BN_VAR] = var;
+    return err ? err : build_bind(&b, 0, normalised(&b, in));
+}
+
+/* Parameters that are known become one scale and shift at load (OP_BATCH_NORM). */
 static enum cq_err lower_batch_norm(struct lower *c)
 {
-    struct tensor_desc x = lower_desc(c, 0);
-    int in[5];
-    if (lower_in(c, 0) < 0 || x.rank < 2)
+    struct tensor_desc x = lower_desc(c, 0), image = x;
+    struct build b = {c};
+    int in[BN_INPUTS] = {lower_in(c, 0)};
+    bool spatial = node_int(c->node, "spatial", 1), known = spatial;
+    if (in[0] < 0 || x.rank < 2)
         return lower_fail(c, "needs an input with channels");
-    if (node_int(c->node, "training_mode", 0) || !node_int(c->node, "spatial", 1))
-        return lower_fail(c, "training mode and spatial = 0 are not supported");
-    in[0] = lower_in(c, 0);
-    for (int i = 1; i < 5; i++) {
+    image.rank--;
+    for (int i = 0; i < image.rank; i++)
+        image.dim[i] = x.dim[1 + i];
+    for (int i = 1; i < BN_INPUTS; i++) {
+        struct tensor_desc d = lower_desc(c, i);
         in[i] = lower_in(c, i);
-        if (!is_vector(c, i, x.dim[1]))
-            return lower_fail(c, "its parameters do not have one value per channel");
+        known = known && lower_data(c, i);
+        if (in[i] < 0 || (spatial ? !is_vector(c, i, x.dim[1]) : !tensor_same_shape(&d, &image)))
+            return lower_fail(c, "its parameters do not have one value per %s", spatial ? "channel" : "element");
     }
+    if (node_int(c->node, "training_mode", 0))
+        return lower_training_norm(c, in);
     struct op op = {.kind = OP_BATCH_NORM};
     op.u.norm.epsilon = node_float(c->node, "epsilon", 1e-5f);
-    return lower_emit1(c, &op, in, 5, &x);
+    return known ? lower_emit1(c, &op, in, BN_INPUTS, &x) : build_bind(&b, 0, normalised(&b, in));
 }
+
+/* ---- others ---- */
 
 static enum cq_err lower_instance_norm(struct lower *c)
 {

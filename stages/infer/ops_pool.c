@@ -73,7 +73,7 @@ static enum cq_err unpooled_shape(const struct lower *c, const struct conv_attrs
     int64_t given[TENSOR_MAX_RANK];
     int n = 0;
     if (lower_in(c, 2) >= 0 && !lower_const_ints(c, 2, given, TENSOR_MAX_RANK, &n))
-        return lower_fail(c, "output_shape must be known before the model runs");
+        return lower_later(c, 2, "output_shape");
     if (n && n != x->rank)
         return lower_fail(c, "output_shape has %d values for %d dimensions", n, x->rank);
     *y = *x;
