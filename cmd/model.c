@@ -171,7 +171,8 @@ static void print_plan(const struct model_args *a, const struct plan *p)
     if (!p->batchable)
         printf("%-12s batch 1 only: at batch 2 it answers differently\n", "batching");
     if (p->host_ops)
-        printf("%-12s %d operators have no OpenCL kernel and run in plain C\n", "slow", p->host_ops);
+        printf("%-12s %d operators run in plain C: "
+               "no OpenCL kernel serves them, or their size depends on the image\n", "slow", p->host_ops);
 }
 
 static void print_text(const struct model_args *a, const struct model *m, const struct card *card, const struct plan *p)

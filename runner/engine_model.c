@@ -176,20 +176,30 @@ static enum cq_err decode_frame(struct engine_model *m, const struct msg_batch_i
     return err ? err : m->blobs.err;
 }
 
-/* Blobs move while their buffer grows, so their offsets stand in `blob` until the end of the run. */
-/* CQ_NOMEM: the part is to be run again. Other failures are those of single answers. */
+/* False when what the model found in the frame did not go through the rest of the model. */
+static bool take_outputs(const struct engine_model *m, const struct session_output *outputs, int i, int n,
+                         struct decode_frame *f)
+{
+    bool whole = true;
+    for (int o = 0; o < f->n_outputs; o++) {
+        f->outputs[o] = session_output_image(&outputs[o], i, n);
+        f->names[o] = model_output(m->model, o)->name;
+        whole &= f->outputs[o].desc.type != DT_NONE;
+    }
+    return whole;
+}
+
+/* Blobs move while their buffer grows, so their offsets stand in `blob` until the end of the run.
+ * CQ_NOMEM: the part is to be run again. Other failures are those of single answers. */
 static enum cq_err decode_part(struct engine_model *m, const struct msg_batch *batch, int first, int n,
-                        const struct session_output *outputs, int n_outputs, struct msg_result *out)
+                               const struct session_output *outputs, int n_outputs, struct msg_result *out)
 {
     for (int i = 0; i < n; i++) {
         struct decode_frame f = {.n_outputs = n_outputs < DECODE_MAX_OUTPUTS ? n_outputs : DECODE_MAX_OUTPUTS};
-        for (int o = 0; o < f.n_outputs; o++) {
-            f.outputs[o] = session_output_image(&outputs[o], i, n);
-            f.names[o] = model_output(m->model, o)->name;
-        }
+        bool whole = take_outputs(m, outputs, i, n, &f);
         struct msg_answer *a = &out->answers[first + i];
         size_t start = m->blobs.size;
-        a->err = decode_frame(m, &batch->items[first + i], &f);
+        a->err = whole ? decode_frame(m, &batch->items[first + i], &f) : CQ_INVALID;
         if (a->err == CQ_NOMEM)
             return CQ_NOMEM;
         if (a->err) {

@@ -380,6 +380,97 @@ static void test_bad_branches(void **state)
     expect_refused(p, CQ_CORRUPT, "then_y");
 }
 
+/* ---- what else may happen ---- */
+
+/* The rows of a table for which x is not 0 times a matrix: 50 MFLOP. */
+static void test_heavy_operators(void **state)
+{
+    (void) state;
+    enum { ROWS = 200, DEPTH = 256, COLUMNS = 512 };
+    const struct session_output *out;
+    int n_out;
+    Onnx__ModelProto *p = onnx_model(13);
+    onnx_input(p, "x", 2, (int64_t[]){1, ROWS});
+    onnx_weights(p, "table", 2, (int64_t[]){ROWS, DEPTH});
+    onnx_weights(p, "w", 2, (int64_t[]){DEPTH, COLUMNS});
+    onnx_ints(p, "flat", 1, (int64_t[]){-1});
+    onnx_node(p, "NonZero", "x", "at");
+    onnx_ints(p, "second", 1, (int64_t[]){1});
+    onnx_node(p, "Gather", "at,second", "column");
+    onnx_node(p, "Reshape", "column,flat", "index");
+    onnx_node(p, "Gather", "table,index", "rows");
+    onnx_node(p, "MatMul", "rows,w", "y");
+    onnx_output(p, "y");
+    const float *table = (const float *) p->graph->initializer[0]->raw_data.data;
+    const float *w = (const float *) p->graph->initializer[1]->raw_data.data;
+    size_t size;
+    struct model *m;
+    uint8_t *data = onnx_bytes(p, &size);
+    assert_int_equal(model_load_memory(&logger, "test", data, size, &m), CQ_OK);
+    struct session *s = open_plain(m);
+    float x[ROWS] = {0};
+    for (int i = 5; i < ROWS; i++)
+        x[i] = 1;
+    struct session_input in = {{DT_F32, .rank = 2, .dim = {1, ROWS}}, x};
+    if (session_run_tensors(s, &in, 1, &out, &n_out))
+        fail_msg("%s", logger.last_error);
+    assert_int_equal(out[0].desc.dim[0], ROWS - 5);
+    assert_int_equal(out[0].desc.dim[1], COLUMNS);
+    for (int i = 0; i < ROWS - 5; i += 7)
+        for (int j = 0; j < COLUMNS; j += 13) {
+            double sum = 0;
+            for (int k = 0; k < DEPTH; k++)
+                sum += (double) table[(i + 5) * DEPTH + k] * (double) w[k * COLUMNS + j];
+            assert_true(fabs(((const float *) out[0].data)[i * COLUMNS + j] - sum) < 1e-3);
+        }
+    /* On the device, where buffers may run out; the session works again afterwards. */
+    device_fail_at(dev, 1, 0);
+    assert_int_equal(session_run_tensors(s, &in, 1, &out, &n_out), CQ_OOM);
+    assert_false(device_fault_waits(dev));
+    assert_int_equal(session_run_tensors(s, &in, 1, &out, &n_out), CQ_OK);
+    session_destroy(&s);
+    model_destroy(&m);
+    free(data);
+    onnx_free(p);
+}
+
+/* The numbers 0..n-1 pick from a table of 8, n being the image's value. */
+static void test_one_bad_image(void **state)
+{
+    (void) state;
+    static const float x[] = {3, 9, 8, 0};
+    const struct session_output *out;
+    int n_out;
+    Onnx__ModelProto *p = onnx_model(13);
+    onnx_input(p, "x", 2, (int64_t[]){1, 1});
+    onnx_weights(p, "table", 1, (int64_t[]){8});
+    onnx_ints(p, "flat", 1, (int64_t[]){-1});
+    onnx_attr_int(onnx_node(p, "Cast", "x", "n"), "to", ONNX__TENSOR_PROTO__DATA_TYPE__INT64);
+    onnx_node(p, "Reshape", "n,flat", "shape");
+    onnx_ints(p, "one", 1, (int64_t[]){1});
+    onnx_node(p, "Expand", "one,shape", "ones");
+    onnx_node(p, "NonZero", "ones", "index");
+    onnx_node(p, "Gather", "table,index", "y");
+    onnx_output(p, "y");
+    struct model *m = load_and_free(p);
+    struct session *s = open_plain(m);
+    struct session_input in = {{DT_F32, .rank = 2, .dim = {4, 1}}, x};
+    if (session_run_tensors(s, &in, 1, &out, &n_out))
+        fail_msg("%s", logger.last_error);
+    assert_true(session_batchable(s));
+    assert_int_equal(out[0].each[0].dim[1], 3);
+    assert_int_equal(out[0].each[1].type, DT_NONE);
+    assert_int_equal(out[0].each[2].dim[1], 8);
+    assert_int_equal(out[0].each[3].dim[1], 0);
+    assert_non_null(strstr(logger.last_error, "out of range"));
+    struct session_output part = session_output_image(&out[0], 2, 4);
+    assert_memory_equal(part.data, (const float *) out[0].data + 3, 8 * sizeof(float));
+    in = (struct session_input){{DT_F32, .rank = 2, .dim = {1, 1}}, x + 1};
+    assert_int_equal(session_run_tensors(s, &in, 1, &out, &n_out), CQ_INVALID);
+    session_destroy(&s);
+    model_destroy(&m);
+}
+
 int main(void)
 {
     struct device_info info;
@@ -392,6 +483,8 @@ int main(void)
         cmocka_unit_test(test_if_folds),
         cmocka_unit_test(test_if_nested_and_unsorted),
         cmocka_unit_test(test_bad_branches),
+        cmocka_unit_test(test_heavy_operators),
+        cmocka_unit_test(test_one_bad_image),
     };
     device_setup_environment(0);
     if (device_find(&logger, "auto", &info) || device_open(&logger, &info, &dev))

@@ -11,6 +11,9 @@
 static const size_t FOLD_LIMIT = (size_t) 256 << 20;
 static const double FOLD_FLOPS = 1e9;
 
+/* What net.heavy is for: the reference would need a tenth of a second. */
+static const double HEAVY_FLOPS = 1e7;
+
 void net_finish(struct net *p)
 {
     free(p->tensors);
@@ -76,12 +79,18 @@ static bool is_known(const struct net *p, const struct step *s)
     return true;
 }
 
+static bool is_heavy(const struct net *p, const struct op_inst *inst)
+{
+    return p->heavy && op_flops(inst) > HEAVY_FLOPS;
+}
+
 static bool is_affordable(const struct net *p, const struct op_inst *inst)
 {
     size_t bytes = 0;
     for (int i = 0; i < inst->n_out; i++)
         bytes += tensor_bytes(&inst->out[i]);
-    return bytes <= FOLD_LIMIT - p->folded_bytes && op_flops(inst) <= FOLD_FLOPS - p->folded_flops;
+    return bytes <= FOLD_LIMIT - p->folded_bytes &&
+           (is_heavy(p, inst) || op_flops(inst) <= FOLD_FLOPS - p->folded_flops);
 }
 
 static enum cq_err fold(struct net *p, const struct step *s, const struct op_inst *inst)
@@ -96,11 +105,12 @@ static enum cq_err fold(struct net *p, const struct step *s, const struct op_ins
         out[i] = net_constant_room(p, tensor_bytes(&inst->out[i]));
         err = out[i] ? CQ_OK : CQ_NOMEM;
     }
+    bool heavy = is_heavy(p, inst);
     if (!err)
-        err = op_reference(inst, in, out);
+        err = heavy ? p->heavy(p->heavy_ctx, inst, in, out) : op_reference(inst, in, out);
     for (int i = 0; i < s->n_out && !err; i++)
         p->tensors[s->out[i]].data = out[i];
-    p->folded_flops += op_flops(inst);
+    p->folded_flops += heavy ? 0 : op_flops(inst);
     return err;
 }
 
@@ -117,7 +127,10 @@ static enum cq_err try_fold(struct cq_log *log, struct net *p, const struct step
     *done = is_affordable(p, inst);
     enum cq_err err = *done ? fold(p, s, inst) : CQ_OK;
     if (err && err != CQ_NOMEM)
-        cq_log_error(log, "node '%s' (%s): cannot be computed on these types", s->name, s->type);
+        cq_log_error(log, "node '%s' (%s): %s", s->name, s->type,
+                     err == CQ_INVALID       ? "an index or size in its inputs is out of range"
+                     : err == CQ_UNSUPPORTED ? "cannot be computed on these types"
+                                             : cq_err_text(err));
     free(inst);
     return err;
 }

@@ -32,6 +32,9 @@ struct step {
     bool dead;                   /* removed by net_sweep */
 };
 
+/* Computes one step with known inputs, as op_reference does. */
+typedef enum cq_err net_compute(void *ctx, const struct op_inst *inst, const void *const *in, void *const *out);
+
 struct net {
     struct pool pool;
     struct tensor *tensors;
@@ -42,6 +45,8 @@ struct net {
     int *inputs, *outputs;       /* tensors, in the model's order */
     size_t folded_bytes;         /* made by folding so far */
     double folded_flops;         /* spent on it */
+    net_compute *heavy;          /* folds steps that are dear; NULL: the reference folds all */
+    void *heavy_ctx;
 };
 
 void net_finish(struct net *p);

@@ -77,7 +77,8 @@ int session_host_ops(struct session *s, int batch);
  * depends on what is in the image (boxes that NonMaxSuppression kept) has `each`: image i's part has the shape
  * each[i], of which any dimension may be 0, and the parts lie one after another in `data` without gaps. Its
  * desc.dim[0] is then the sum of the parts' first dimensions, where the others agree; where they do not, desc
- * is a vector of all elements. */
+ * is a vector of all elements. An image whose values do not go through the model (an index out of range) has DT_NONE
+ * as type of its parts, and the log has the reason; a run in which that is so for every image fails. */
 struct session_output {
     struct tensor_desc desc;
     const void *data;

@@ -80,6 +80,7 @@ static struct tensor_desc joined(const struct session_parts *p)
     bool fits = p->n_each == 1 || all.rank > 0;
     for (int i = 1; i < p->n_each; i++) {
         struct tensor_desc next = p->each[i];
+        all.type = all.type ? all.type : next.type;
         fits = fits && next.rank == all.rank;
         if (!fits)
             break;
@@ -118,11 +119,21 @@ static enum cq_err run_image(struct session *s, const struct plan *p, int i, int
             err = mixes_images(s, t->cut[k].value);
     }
     if (!err)
-        err = tail_run(s->log, t, cut, &net, made);
+        err = tail_run(s->log, s->dev, t, cut, &net, made);
     for (int o = 0; o < t->graph->n_outputs && !err; o++)
         if (t->output[o] < 0)
             err = add_part(&s->parts[o], &made[o]);
     net_finish(&net);
+    return err;
+}
+
+/* One bad image of several costs its own answer, not the others'. */
+static enum cq_err add_failure(struct session *s, const struct tail *t)
+{
+    enum cq_err err = CQ_OK;
+    for (int o = 0; o < t->graph->n_outputs && !err; o++)
+        if (t->output[o] < 0)
+            err = add_part(&s->parts[o], &(struct constant){.data = NULL});
     return err;
 }
 
@@ -134,8 +145,12 @@ static enum cq_err run_tail(struct session *s, const struct plan *p, int count)
     enum cq_err err = made ? CQ_OK : CQ_NOMEM;
     for (int o = 0; o < n; o++)
         s->parts[o].n_each = 0, s->parts[o].size = 0;
-    for (int i = 0; i < count && !err; i++)
+    for (int i = 0, failed = 0; i < count && !err; i++) {
         err = run_image(s, p, i, count, made);
+        bool bad = err == CQ_UNSUPPORTED || err == CQ_INVALID;
+        if (bad && ++failed < count)
+            err = add_failure(s, p->tail);
+    }
     free(made);
     s->times.infer_ns += cq_now_ns() - start;
     return err;

@@ -129,9 +129,11 @@ static enum cq_err run_nodes(struct lower *c, const struct tail *t, const void *
     return err;
 }
 
-enum cq_err tail_run(struct cq_log *log, const struct tail *t, const void *const *cut, struct net *net,
-                     struct constant *outputs)
+enum cq_err tail_run(struct cq_log *log, struct device *dev, const struct tail *t, const void *const *cut,
+                     struct net *net, struct constant *outputs)
 {
+    net->heavy = tail_compute;
+    net->heavy_ctx = dev;
     const struct graph *g = t->graph;
     struct lower c = {
         .log = log, .graph = g, .net = net, .opset = g->opset, .in_tail = true,

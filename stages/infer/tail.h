@@ -5,7 +5,7 @@
  * with all of its inputs known, so that constant folding computes it with the C reference. There is no second
  * implementation of any operator, and a shape is as concrete here as everywhere.
  *
- * Thread-safety: a tail is read-only; tail_run may be called from several threads.
+ * Thread-safety: a tail is read-only; tail_run as the device.
  */
 #ifndef CLIPQ_STAGES_INFER_TAIL_H
 #define CLIPQ_STAGES_INFER_TAIL_H
@@ -18,6 +18,8 @@ struct tail_value {
     int value;
     struct constant constant;    /* its shape for one image; data is NULL where it is cut */
 };
+
+struct device;
 
 struct tail {
     const struct graph *graph;   /* borrowed */
@@ -35,8 +37,12 @@ void tail_destroy(struct tail **t);
 
 /* Runs one image (as many as the model was exported for). cut[i] are the data of t->cut[i]; outputs[i] gets the model
  * outputs that the tail makes, of which `net` owns the data: it must be zeroed and is for the caller to finish,
- * on failure too. CQ_UNSUPPORTED (logged with the node), CQ_NOMEM. */
-enum cq_err tail_run(struct cq_log *log, const struct tail *t, const void *const *cut, struct net *net,
-                     struct constant *outputs);
+ * on failure too. Operators of much arithmetic run on `dev`. CQ_UNSUPPORTED, CQ_INVALID (logged with the node): the
+ * values of this image do not go through the graph; CQ_NOMEM, CQ_OOM, CQ_DEVICE. */
+enum cq_err tail_run(struct cq_log *log, struct device *dev, const struct tail *t, const void *const *cut,
+                     struct net *net, struct constant *outputs);
+
+/* A net_compute on the device `ctx`. */
+enum cq_err tail_compute(void *ctx, const struct op_inst *inst, const void *const *in, void *const *out);
 
 #endif
