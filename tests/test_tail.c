@@ -1,43 +1,9 @@
 /* Models whose results differ in size from image to image: together, one by one, and with nothing found.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <math.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "kernels/base/log.h"
-#include "kernels/device.h"
-#include "stages/infer/model_graph.h"
 #include "stages/infer/session_impl.h"
-#include "tests/onnx_build.h"
+#include "tests/session_fixture.h"
 
-enum { SIDE = 12, CELLS = SIDE * SIDE, IMAGE = 3 * CELLS, IMAGES = 5, OUTPUTS = 3 };
-
-static void ignore(void *ctx, enum cq_level level, const char *text)
-{
-    (void) ctx, (void) level, (void) text;
-}
-
-static struct cq_log logger = {.level = CQ_INFO, .sink = ignore};
-static struct device *dev;
-
-static struct model *load_and_free(Onnx__ModelProto *p)
-{
-    size_t size;
-    struct model *m;
-    uint8_t *data = onnx_bytes(p, &size);
-    if (model_load_memory(&logger, "test", data, size, &m))
-        fail_msg("%s", logger.last_error);
-    free(data);
-    onnx_free(p);
-    return m;
-}
+enum { SIDE = 12, PIXELS = 3 * SIDE * SIDE, IMAGES = 5, OUTPUTS = 3 };
 
 /* A convolution gives 4 coordinates and 2 scores per cell; boxes that NonMaxSuppression keeps are gathered. `squeezed`
  * drops the batch dimension first, as exporters do for one image. */
@@ -78,7 +44,7 @@ static Onnx__ModelProto *detector(bool squeezed)
     return p;
 }
 
-static struct session *open_session(const struct model *m)
+static struct session *open_frames(const struct model *m)
 {
     static const struct session_image image = {
         .width = SIDE, .height = SIDE, .channels = 3, .scale = {1 / 64.f, 1 / 64.f, 1 / 64.f},
@@ -90,12 +56,12 @@ static struct session *open_session(const struct model *m)
 }
 
 /* Noise of different contrast, and a black image in which nothing can be found. */
-static void make_images(uint8_t images[IMAGES][IMAGE], const uint8_t **list)
+static void make_images(uint8_t images[IMAGES][PIXELS], const uint8_t **list)
 {
     uint32_t state = 99;
     for (int i = 0; i < IMAGES; i++) {
         list[i] = images[i];
-        for (int k = 0; k < IMAGE; k++) {
+        for (int k = 0; k < PIXELS; k++) {
             state = state * 1664525u + 1013904223u;
             images[i][k] = i == 2 ? 0 : (uint8_t) ((state >> 24) * (unsigned) (i + 1) / IMAGES);
         }
@@ -134,12 +100,12 @@ static void assert_same(const struct session_output *o, const struct kept_part *
 /* Every image's part in a batch is what the image gives alone. */
 static void check_batches(const struct model *m)
 {
-    static uint8_t pixels[IMAGES][IMAGE];
+    static uint8_t pixels[IMAGES][PIXELS];
     const uint8_t *images[IMAGES];
     const struct session_output *out;
     struct kept_part alone[IMAGES][OUTPUTS];
     bool differs = false;
-    struct session *s = open_session(m);
+    struct session *s = open_frames(m);
     assert_true(session_batchable(s));
     make_images(pixels, images);
     for (int i = 0; i < IMAGES; i++) {
@@ -183,15 +149,54 @@ static void test_batches_squeezed(void **state)
     model_destroy(&m);
 }
 
-/* Every index that NonMaxSuppression gives must be right: no kept pair of a class overlaps, scores fall. */
+/* Image tokens [36*batch, 8], where the batch lies behind the tokens. */
+static void test_batch_behind_tokens(void **state)
+{
+    (void) state;
+    enum { BATCH = 3 };
+    float x[BATCH * IMAGE];
+    const struct session_output *out;
+    int n;
+    Onnx__ModelProto *p = image_model();
+    add_conv(p, "x", "y");
+    onnx_ints(p, "rows", 3, (int64_t[]){1, 8, 36});
+    onnx_ints(p, "tokens", 2, (int64_t[]){36, 8});
+    onnx_node(p, "Relu", "y", "a");
+    onnx_node(p, "Reshape", "a,rows", "b");
+    onnx_attr_ints(onnx_node(p, "Transpose", "b", "c"), "perm", 3, (int64_t[]){2, 0, 1});
+    onnx_node(p, "Reshape", "c,tokens", "d");
+    onnx_node(p, "NonZero", "d", "found");
+    onnx_output(p, "found");
+    struct model *m = load_and_free(p);
+    struct session *s = open_session(m);
+    struct kept_part alone[BATCH];
+    assert_true(session_batchable(s));
+    fill(x, BATCH * IMAGE);
+    for (int i = 0; i < BATCH; i++) {
+        struct session_input one = {{DT_F32, .rank = 4, .dim = {1, 8, 6, 6}}, x + i * IMAGE};
+        assert_int_equal(session_run_tensors(s, &one, 1, &out, &n), CQ_OK);
+        alone[i] = keep(out);
+    }
+    struct session_input all = {{DT_F32, .rank = 4, .dim = {BATCH, 8, 6, 6}}, x};
+    assert_int_equal(session_run_tensors(s, &all, 1, &out, &n), CQ_OK);
+    for (int i = 0; i < BATCH; i++) {
+        struct session_output part = session_output_image(out, i, BATCH);
+        assert_same(&part, &alone[i]);
+        free(alone[i].data);
+    }
+    session_destroy(&s);
+    model_destroy(&m);
+}
+
+/* The description of a whole output says how many rows its parts have together. */
 static void test_parts_join(void **state)
 {
     (void) state;
-    static uint8_t pixels[IMAGES][IMAGE];
+    static uint8_t pixels[IMAGES][PIXELS];
     const uint8_t *images[IMAGES];
     const struct session_output *out;
     struct model *m = load_and_free(detector(false));
-    struct session *s = open_session(m);
+    struct session *s = open_frames(m);
     make_images(pixels, images);
     run(s, images, IMAGES, &out);
     int64_t rows = 0;
@@ -214,7 +219,7 @@ static void test_tail_is_shown(void **state)
     (void) state;
     int lines = 0;
     struct model *m = load_and_free(detector(false));
-    struct session *s = open_session(m);
+    struct session *s = open_frames(m);
     assert_int_equal(session_describe(s, 2, count_line, &lines), CQ_OK);
     assert_int_equal(lines, 1);
     assert_true(session_host_ops(s, 2) >= 4);
@@ -268,14 +273,6 @@ static void expect_vector(struct session *s, const float *x, int rows, const flo
         assert_true(((const float *) out[0].data)[i] == want[i]);
 }
 
-static struct session *open_plain(const struct model *m)
-{
-    struct session *s;
-    if (session_create(&logger, dev, m, &(struct session_params){0}, &s))
-        fail_msg("%s", logger.last_error);
-    return s;
-}
-
 /* Each image of a batch chooses for itself. */
 static void test_if_at_run_time(void **state)
 {
@@ -286,7 +283,7 @@ static void test_if_at_run_time(void **state)
     add_if(p);
     onnx_output(p, "y");
     struct model *m = load_and_free(p);
-    struct session *s = open_plain(m);
+    struct session *s = open_session(m);
     assert_true(session_host_ops(s, 1) >= 1);
     expect_vector(s, x, 1, want);
     expect_vector(s, x + VECTOR, 1, want + VECTOR);
@@ -306,7 +303,7 @@ static void test_if_folds(void **state)
     onnx_node(p, "Relu", "y", "z");
     onnx_output(p, "z");
     struct model *m = load_and_free(p);
-    struct session *s = open_plain(m);
+    struct session *s = open_session(m);
     assert_int_equal(session_host_ops(s, 1), 0);
     expect_vector(s, x, 1, want);
     session_destroy(&s);
@@ -334,7 +331,7 @@ static void test_if_nested_and_unsorted(void **state)
     add_condition(p, "x");
     onnx_output(p, "z");
     struct model *m = load_and_free(p);
-    struct session *s = open_plain(m);
+    struct session *s = open_session(m);
     expect_vector(s, x, 2, want);
     session_destroy(&s);
     model_destroy(&m);
@@ -407,7 +404,7 @@ static void test_heavy_operators(void **state)
     struct model *m;
     uint8_t *data = onnx_bytes(p, &size);
     assert_int_equal(model_load_memory(&logger, "test", data, size, &m), CQ_OK);
-    struct session *s = open_plain(m);
+    struct session *s = open_session(m);
     float x[ROWS] = {0};
     for (int i = 5; i < ROWS; i++)
         x[i] = 1;
@@ -453,7 +450,7 @@ static void test_one_bad_image(void **state)
     onnx_node(p, "Gather", "table,index", "y");
     onnx_output(p, "y");
     struct model *m = load_and_free(p);
-    struct session *s = open_plain(m);
+    struct session *s = open_session(m);
     struct session_input in = {{DT_F32, .rank = 2, .dim = {4, 1}}, x};
     if (session_run_tensors(s, &in, 1, &out, &n_out))
         fail_msg("%s", logger.last_error);
@@ -473,10 +470,10 @@ static void test_one_bad_image(void **state)
 
 int main(void)
 {
-    struct device_info info;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_batches_squeezed),
+        cmocka_unit_test(test_batch_behind_tokens),
         cmocka_unit_test(test_parts_join),
         cmocka_unit_test(test_tail_is_shown),
         cmocka_unit_test(test_if_at_run_time),
@@ -486,8 +483,7 @@ int main(void)
         cmocka_unit_test(test_heavy_operators),
         cmocka_unit_test(test_one_bad_image),
     };
-    device_setup_environment(0);
-    if (device_find(&logger, "auto", &info) || device_open(&logger, &info, &dev))
+    if (!open_device())
         return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     device_close(&dev);

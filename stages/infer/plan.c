@@ -51,6 +51,15 @@ static enum cq_err lower_at(struct cq_log *log, const struct graph *g, const str
     return err;
 }
 
+/* Passes and layouts put other tensors in the place of outputs, but the batch stays where it is. */
+static enum cq_err note_inner(struct plan *p)
+{
+    p->inner = pool_alloc(&p->net.pool, (size_t) p->net.n_outputs, sizeof *p->inner);
+    for (int i = 0; p->inner && i < p->net.n_outputs; i++)
+        p->inner[i] = p->net.tensors[p->net.outputs[i]].batch_inner;
+    return p->inner ? CQ_OK : CQ_NOMEM;
+}
+
 /* The frames as they come, and a first step that turns them into what the model reads. */
 static enum cq_err add_image_step(struct net *net, const struct session_image *image)
 {
@@ -217,6 +226,8 @@ enum cq_err plan_create(struct cq_log *log, struct device *dev, const struct gra
     if (!p)
         return CQ_NOMEM;
     enum cq_err err = lower_at(log, g, params, exported, &p->net, &p->tail);
+    if (!err)
+        err = note_inner(p);
     if (!err)
         err = pass_run_all(log, &p->net);
     if (!err && params->image)

@@ -27,6 +27,7 @@ struct plan_step {
 struct plan {
     struct net net;
     struct tail *tail;           /* what is left for the host after each run, NULL: nothing; owned */
+    int64_t *inner;              /* per output of the net: as batch_inner (net.h); in the net's pool */
     struct placement places;
     struct plan_step *steps;     /* without views; in the net's pool */
     int n_steps;

@@ -20,6 +20,7 @@ struct session_plan {
 struct session_result {
     struct tensor_desc desc;
     bool alone;                      /* images were run one by one: their parts lie one behind the other */
+    int64_t inner;                   /* otherwise: as plan.inner */
     uint8_t *data;                   /* owned */
     size_t capacity;
 };

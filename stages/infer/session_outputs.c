@@ -24,8 +24,8 @@ struct session_output session_output_image(const struct session_output *o, int i
     return part;
 }
 
-/* The batch is the outer factor of one dimension (batch.h), so an image's part is one piece of each of the rows in
- * front of that dimension. A result without such a dimension was made from all images together. */
+/* The batch is a factor of one dimension (batch.h), so an image's part is one piece of each of the rows in front of
+ * the batch. A result without such a dimension was made from all images together. */
 bool session_copy_part(const struct session_result *r, const struct tensor_desc *one, int i, int count, void *to)
 {
     size_t piece = tensor_bytes(one), rows = 1;
@@ -37,6 +37,8 @@ bool session_copy_part(const struct session_result *r, const struct tensor_desc 
         if (d == one->rank || __builtin_mul_overflow(all.dim[d], count, &all.dim[d]) ||
             !tensor_same_shape(&all, &r->desc))
             return false;
+        if (r->inner > 0 && one->dim[d] % r->inner == 0)
+            rows *= (size_t) (one->dim[d] / r->inner);
         piece = rows ? piece / rows : 0;
     }
     size_t step = piece * (size_t) count;

@@ -199,6 +199,7 @@ static enum cq_err read_result(struct session *s, const struct plan *p, int i, i
     }
     r->desc = tensor->desc;
     r->alone = total > 1;
+    r->inner = p->inner[i];
     if (total > 1 && r->desc.rank > 0)
         r->desc.dim[0] *= total;
     if (!bytes)
