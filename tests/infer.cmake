@@ -9,6 +9,8 @@ target_compile_definitions(test_fuzz_model PRIVATE ONNX_TESTDATA="${ONNX_TESTDAT
 clipq_test(test_recurrent clipq_infer clipq_onnx_proto m)
 clipq_test(test_model clipq_infer clipq_onnx_proto)
 clipq_test(test_plan clipq_infer clipq_onnx_proto)
+clipq_test(test_operators clipq_infer clipq_onnx_proto)
+target_link_libraries(test_operators PRIVATE m)
 clipq_test(test_tail clipq_infer clipq_onnx_proto)
 clipq_test(test_batch clipq_infer clipq_onnx_proto)
 clipq_test(test_place clipq_infer)
