@@ -12,7 +12,7 @@ extern const struct kernel_class kernel_unary_flat, kernel_where_rows, kernel_ba
 extern const struct kernel_class kernel_binary_any, kernel_unary_any, kernel_cast_any, kernel_reduce_any, kernel_arg_any;
 extern const struct kernel_class kernel_topk_rank, kernel_topk_heap, kernel_gather_elements, kernel_pad_rows, kernel_lrn;
 extern const struct kernel_class kernel_pool_max, kernel_pool_max_index, kernel_pool_global, kernel_pool_avg,
-    kernel_pool_lp;
+    kernel_pool_lp, kernel_max_unpool;
 extern const struct kernel_class kernel_resize_table;
 extern const struct kernel_class kernel_grid_sample, kernel_roi_align;
 extern const struct kernel_class kernel_gemm_packed, kernel_gemm_tile, kernel_matmul_packed, kernel_matmul_tile;

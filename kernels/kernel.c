@@ -44,6 +44,7 @@ const struct kernel_class *const kernel_classes[] = {
     &kernel_pool_global,
     &kernel_pool_avg,
     &kernel_pool_lp,
+    &kernel_max_unpool,
     &kernel_resize_table,
     &kernel_grid_sample,
     &kernel_roi_align,

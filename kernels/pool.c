@@ -97,6 +97,41 @@ static enum cq_err index_enqueue(struct device *dev, const struct op_inst *inst,
     return run(dev, inst, "pool_max_index", &w, bufs);
 }
 
+/* ---- MaxUnpool ---- */
+
+static bool unpool_serves(const struct device *dev, const struct op_inst *inst)
+{
+    (void) dev;
+    return inst->in[0].type == DT_F32 && inst->out[0].type == DT_F32 && inst->in[1].type == DT_I64 &&
+           serves_plain(inst) && serves_int_index(inst);
+}
+
+static enum cq_err unpool_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
+{
+    int n = (int) tensor_elems(&inst->in[0]), places = (int) tensor_elems(&inst->out[0]);
+    int per_item = nest_rows_per_item(dev, 1);
+    struct kernel_arg clear[] = {ARG_REF(bufs->out[0]), ARG_INT(places), ARG_INT(per_item)};
+    struct kernel_arg scatter[] = {
+        ARG_REF(bufs->in[0]), ARG_REF(bufs->in[1]), ARG_REF(bufs->out[0]), ARG_INT(n), ARG_INT(places),
+        ARG_INT(per_item),
+    };
+    struct launch launch = {
+        .program = &program, .kernel = "unpool_clear", .dims = 1,
+        .global = {((size_t) places + (size_t) per_item - 1) / (size_t) per_item},
+        .local = {(size_t) nest_local_size(dev)}, .args = clear, .n_args = sizeof clear / sizeof *clear,
+    };
+    enum cq_err err = program_run(dev, &launch);
+    launch.kernel = "unpool_scatter";
+    launch.global[0] = ((size_t) n + (size_t) per_item - 1) / (size_t) per_item;
+    launch.args = scatter;
+    launch.n_args = sizeof scatter / sizeof *scatter;
+    return err ? err : program_run(dev, &launch);
+}
+
+const struct kernel_class kernel_max_unpool = {
+    .name = "max_unpool", .kind = OP_MAX_UNPOOL, .serves = unpool_serves, .enqueue = unpool_enqueue,
+};
+
 const struct kernel_class kernel_pool_max = {
     .name = "pool_max", .kind = OP_POOL_MAX, .serves = pool_serves, .enqueue = pool_enqueue,
 };

@@ -1,5 +1,6 @@
 /* Cases for operators on images: pooling and resizing. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "tests/check_kernels.h"
 
@@ -72,6 +73,38 @@ static void make_pool(struct check_rng *r, int n, struct check_case *c)
              a->stride[0], tensor_text(&x, shape));
 }
 
+/* Indices as MaxPool gives them: in any order, none twice. */
+static void make_unpool(struct check_rng *r, struct check_case *c)
+{
+    struct tensor_desc x = any_image(r, check_int(r, 1, 3)), y = x;
+    for (int i = 2; i < y.rank; i++)
+        y.dim[i] = 2 * x.dim[i] + check_int(r, 0, 1);
+    int64_t n = tensor_elems(&x), places = tensor_elems(&y), *at = malloc((size_t) n * sizeof *at + 1);
+    int64_t step = n ? places / n : 1;
+    for (int64_t i = 0; at && i < n; i++) {
+        int64_t other = check_int(r, 0, (int) i);
+        at[i] = at[other];
+        at[other] = i * step + check_int(r, 0, (int) step - 1);
+    }
+    c->op.kind = OP_MAX_UNPOOL;
+    c->data[1] = at;
+    c->inst.n_in = 2;
+    c->inst.n_out = 1;
+    c->inst.in[0] = c->inst.in[1] = x;
+    c->inst.in[1].type = DT_I64;
+    c->inst.out[0] = y;
+    char shape[TENSOR_TEXT_SIZE];
+    snprintf(c->text, sizeof c->text, "MAX_UNPOOL of %.100s", tensor_text(&x, shape));
+}
+
+static void make_pool_or_unpool(struct check_rng *r, int n, struct check_case *c)
+{
+    if (n % 11 == 10)
+        make_unpool(r, c);
+    else
+        make_pool(r, n, c);
+}
+
 static bool bench_pool(int n, struct check_case *c)
 {
     static const struct { int kernel, stride, pad, channels, size; } real[] = {
@@ -96,11 +129,12 @@ static bool bench_pool(int n, struct check_case *c)
 }
 
 static const struct check_tolerance pool_tolerances[] = {
-    {"pool_max", 0}, {"pool_avg", 2e-6f}, {"pool_lp", 1e-5f}, {"pool_max_index", 0}, {"pool_global", 2e-6f}, {NULL},
+    {"pool_max", 0}, {"pool_avg", 2e-6f}, {"pool_lp", 1e-5f}, {"pool_max_index", 0},
+    {"max_unpool", 0}, {"pool_global", 2e-6f}, {NULL},
 };
 
 const struct check_family check_pool = {
-    .name = "pool", .cases = 100, .make = make_pool, .bench = bench_pool, .tolerances = pool_tolerances,
+    .name = "pool", .cases = 100, .make = make_pool_or_unpool, .bench = bench_pool, .tolerances = pool_tolerances,
 };
 
 /* ---- resizing --------------------------------------------------------------------------------------- */

@@ -31,6 +31,8 @@ endif()
 
 clipq_test(test_reference clipq_kernels)
 target_link_libraries(test_reference PRIVATE m)
+clipq_test(test_reference_image clipq_kernels)
+target_link_libraries(test_reference_image PRIVATE m)
 clipq_test(test_reference_index clipq_kernels)
 target_link_libraries(test_reference_index PRIVATE m)
 clipq_test(test_kernel clipq_kernels)

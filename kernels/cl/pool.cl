@@ -124,3 +124,24 @@ kernel void pool_max_index(global float *x, ulong x_at, global float *y, ulong y
             to_index[o * w.out[2] + ox] = at < 0 ? -1 : first + at;
         }
 }
+
+/* ---- MaxUnpool: zeros first, then each element at its place. Global: groups of `per_item` elements. ---- */
+
+kernel void unpool_clear(global float *y, ulong y_at, int n, int per_item)
+{
+    int first = get_global_id(0) * per_item, end = min(first + per_item, n);
+    for (int i = first; i < end; i++)
+        AT(float, y, y_at)[i] = 0.0f;
+}
+
+/* A place outside cannot be reported from here; nothing is written then. */
+kernel void unpool_scatter(global const float *x, ulong x_at, global const long *index, ulong index_at, global float *y,
+                           ulong y_at, int n, int places, int per_item)
+{
+    int first = get_global_id(0) * per_item, end = min(first + per_item, n);
+    for (int i = first; i < end; i++) {
+        long at = AT(const long, index, index_at)[i];
+        if (at >= 0 && at < places)
+            AT(float, y, y_at)[at] = AT(const float, x, x_at)[i];
+    }
+}
