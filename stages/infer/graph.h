@@ -24,6 +24,7 @@ struct cq_log;
 struct constant {
     struct tensor_desc desc;
     const void *data;           /* NULL: none */
+    bool four_bits;             /* int8 or uint8 here, int4 or uint4 in the file */
 };
 
 enum attr_kind { ATTR_INT, ATTR_FLOAT, ATTR_STRING, ATTR_INTS, ATTR_FLOATS, ATTR_STRINGS, ATTR_TENSOR, ATTR_GRAPH,

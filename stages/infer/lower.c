@@ -115,7 +115,12 @@ static bool int_at(enum dtype type, const void *data, int64_t i, int64_t *out)
 {
     switch (type) {
     case DT_I64: *out = ((const int64_t *) data)[i]; return true;
+    case DT_U64: *out = (int64_t) ((const uint64_t *) data)[i]; return *out >= 0;
     case DT_I32: *out = ((const int32_t *) data)[i]; return true;
+    case DT_U32: *out = ((const uint32_t *) data)[i]; return true;
+    case DT_I16: *out = ((const int16_t *) data)[i]; return true;
+    case DT_U16: *out = ((const uint16_t *) data)[i]; return true;
+    case DT_I8: *out = ((const int8_t *) data)[i]; return true;
     case DT_U8: case DT_BOOL: *out = ((const uint8_t *) data)[i]; return true;
     default: return false;
     }

@@ -42,8 +42,10 @@ bool onnx_wire_ok(const void *data, size_t size);
 /* Fills the reader's graph, subgraphs included; nodes come out in an order in which they can run. */
 enum cq_err onnx_graph(struct onnx_reader *r, const struct Onnx__GraphProto *p);
 
-/* ONNX's number of an element type; DT_NONE for strings, complex numbers, bfloat16 and unknown ones. */
+/* ONNX's number of an element type; DT_NONE for what no tensor here can hold. bfloat16 is computed as float32. */
 enum dtype onnx_dtype(int onnx_type);
+/* What to say of a tensor whose type has no dtype: "holds ...". */
+const char *onnx_dtype_refusal(int onnx_type);
 
 /* Fills `out` with data borrowed from the message, from a mapped file, or made in the graph's pool. float16 and
  * bfloat16 become float32. */

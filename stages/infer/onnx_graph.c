@@ -155,8 +155,9 @@ static enum cq_err read_inputs(struct build *b, const Onnx__GraphProto *p)
         if (v < 0)
             continue;
         if (io->type == DT_NONE) {
-            cq_log_error(b->r->log, "%s: input '%s' holds strings, complex numbers or no known type", b->r->name,
-                         io->name);
+            const Onnx__TypeProto *type = p->input[i]->type;
+            cq_log_error(b->r->log, "%s: input '%s' %s", b->r->name, io->name,
+                         onnx_dtype_refusal(type ? type->tensor_type->elem_type : 0));
             return CQ_UNSUPPORTED;
         }
         g->input_value[g->n_inputs++] = v;

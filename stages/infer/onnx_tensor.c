@@ -1,4 +1,5 @@
-/* TensorProto to a host array: raw bytes, typed fields, or a file beside the model.
+/* TensorProto to a host array: raw bytes, typed fields, or a file beside the model. int4 and uint4 become int8 and
+ * uint8.
  *
  * Half-precision constants become float32 here: the engine computes in float32, and a float16 file is only
  * a smaller way to write the same network.
@@ -31,8 +32,26 @@ enum dtype onnx_dtype(int onnx_type)
         [ONNX__TENSOR_PROTO__DATA_TYPE__INT64] = DT_I64,    [ONNX__TENSOR_PROTO__DATA_TYPE__BOOL] = DT_BOOL,
         [ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16] = DT_F16,  [ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE] = DT_F64,
         [ONNX__TENSOR_PROTO__DATA_TYPE__UINT32] = DT_U32,   [ONNX__TENSOR_PROTO__DATA_TYPE__UINT64] = DT_U64,
+        [ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16] = DT_F32,
     };
     return onnx_type >= 0 && (size_t) onnx_type < sizeof types / sizeof *types ? types[onnx_type] : DT_NONE;
+}
+
+/* Types newer than the message definitions that clipq is built with. */
+enum { ONNX_FLOAT8_FIRST = 17, ONNX_FLOAT8_LAST = 20, ONNX_UINT4 = 21, ONNX_INT4 = 22 };
+
+static bool is_four_bits(const tensor_proto *t)
+{
+    return t->data_type == ONNX_UINT4 || t->data_type == ONNX_INT4;
+}
+
+const char *onnx_dtype_refusal(int onnx_type)
+{
+    if (onnx_type >= ONNX_FLOAT8_FIRST && onnx_type <= ONNX_FLOAT8_LAST)
+        return "holds float8, which is not supported: take a version of the model in float16 or int8";
+    if (onnx_type == ONNX_UINT4 || onnx_type == ONNX_INT4)
+        return "holds integers of 4 bits, which are supported in constants only";
+    return "holds strings, complex numbers or an unknown type";
 }
 
 static const char *tensor_name(const tensor_proto *t)
@@ -50,8 +69,10 @@ static enum cq_err read_desc(struct onnx_reader *r, const tensor_proto *t, struc
 {
     bool brain = t->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16;   /* as wide as float16 */
     *d = (struct tensor_desc){.type = brain ? DT_F16 : onnx_dtype(t->data_type)};
+    if (is_four_bits(t))
+        d->type = t->data_type == ONNX_INT4 ? DT_I8 : DT_U8;
     if (d->type == DT_NONE)
-        return fail(r, CQ_UNSUPPORTED, t, "holds strings, complex numbers or an unknown type");
+        return fail(r, CQ_UNSUPPORTED, t, onnx_dtype_refusal(t->data_type));
     if (t->n_dims > TENSOR_MAX_RANK)
         return fail(r, CQ_UNSUPPORTED, t, "has more than 8 dimensions");
     d->rank = (int) t->n_dims;
@@ -215,6 +236,22 @@ static enum cq_err halves_to_float(struct onnx_reader *r, bool brain, struct con
     return CQ_OK;
 }
 
+/* Two values per byte, the first in the low bits. */
+static enum cq_err unpack_four_bits(struct onnx_reader *r, struct constant *c, const uint8_t *data)
+{
+    size_t n = (size_t) tensor_elems(&c->desc);
+    uint8_t *out = pool_alloc(&r->graph->pool, n, 1);
+    if (!out)
+        return CQ_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        uint8_t v = (data[i / 2] >> i % 2 * 4) & 15;
+        out[i] = c->desc.type == DT_I8 && v > 7 ? (uint8_t) (v - 16) : v;
+    }
+    c->data = out;
+    c->four_bits = true;
+    return CQ_OK;
+}
+
 /* A copy where the bytes lie badly for their type, as data in a file may. */
 static enum cq_err align_bytes(struct onnx_reader *r, const uint8_t *data, size_t size, size_t item, const void **out)
 {
@@ -242,11 +279,14 @@ enum cq_err onnx_tensor(struct onnx_reader *r, const tensor_proto *t, struct con
         err = narrow_fields(r, t, &c.desc, &data, &size);
     if (err)
         return err;
-    if (size != tensor_bytes(&c.desc))
+    size_t values = tensor_bytes(&c.desc);
+    if (size != (is_four_bits(t) ? values / 2 + values % 2 : values))
         return fail(r, CQ_CORRUPT, t, "has more or fewer values than its dimensions say");
 
     if (c.desc.type == DT_F16)
         err = halves_to_float(r, t->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16, &c, data);
+    else if (is_four_bits(t))
+        err = unpack_four_bits(r, &c, data);
     else
         err = align_bytes(r, data, size, dtype_size(c.desc.type), &c.data);
     if (!err)

@@ -81,12 +81,24 @@ static struct quantised first_input(struct build *b)
     };
 }
 
+/* A known tensor that the file has in four bits, where only bytes are left of it. */
+static bool has_four_bits(const struct lower *c, int i)
+{
+    const struct value *v = lower_in(c, i) < 0 ? NULL : &c->graph->values[c->node->in[i]];
+    if (!v || v->constant.data || v->producer < 0)
+        return v && v->constant.four_bits;
+    const struct attr *a = node_attr(&c->graph->nodes[v->producer], "value");
+    return a && a->tensor.four_bits;
+}
+
 static enum cq_err lower_quantize(struct lower *c)
 {
     struct build b = {c};
     struct quantised q = first_input(&b);
     int64_t wanted = node_int(c->node, "output_dtype", 0);
     enum dtype type = q.zero >= 0 ? build_desc(&b, q.zero).type : wanted ? onnx_dtype((int) wanted) : DT_U8;
+    if (has_four_bits(c, 2))
+        return lower_fail(c, "quantises to integers of 4 bits, which is not supported");
     return build_bind(&b, 0, build_quantize(&b, &q, type));
 }
 
