@@ -18,7 +18,8 @@ static int split_heads(struct build *b, int x, int64_t heads, bool transposed)
     return build_transpose(b, build_view(b, x, 4, split), transposed ? (int[]){0, 2, 3, 1} : (int[]){0, 2, 1, 3});
 }
 
-/* softmax(q*k^T*scale + bias)*v; q, k, v are [batch][length][hidden]. The node's `bias_input` is added if it is there. */
+/* softmax(q*k^T*scale + bias)*v; q, k, v are [batch][length][hidden]. The bias is the node's input `bias_input`, if it
+ * is there. */
 static int attention(struct build *b, int q, int k, int v, int bias_input)
 {
     int64_t heads = node_int(b->c->node, "num_heads", 0);
@@ -46,8 +47,8 @@ static enum cq_err refuse_rest(const struct lower *c, const int *inputs, int n)
 {
     for (int i = 0; i < n; i++)
         if (lower_in(c, inputs[i]) >= 0)
-            return lower_fail(c, "its input %d (a mask or an earlier state) is not supported: take the model as exported",
-                              inputs[i]);
+            return lower_fail(c, "its input %d, a mask or an earlier state, is not supported: take the model as "
+                              "exported", inputs[i]);
     if (node_int(c->node, "unidirectional", 0) || node_int(c->node, "do_rotary", 0))
         return lower_fail(c, "attention to what came before, or rotary, is not supported: take the model as exported");
     return CQ_OK;

@@ -1,5 +1,5 @@
-/* What ONNX Runtime's optimiser writes in place of several operators (domain com.microsoft, and two of ONNX's own domain
- * that ONNX does not have): taken apart again. The engine's passes fuse in their own way.
+/* What ONNX Runtime's optimiser writes in place of several operators: of the domain com.microsoft, and one of ONNX's own
+ * domain that ONNX does not have. They are taken apart again; the engine's passes fuse in their own way.
  */
 #include <math.h>
 #include <string.h>
