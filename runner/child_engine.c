@@ -87,31 +87,47 @@ static enum cq_err setup(struct engine_child *e)
     return err ? err : sent;
 }
 
+/* Is one that shares with it counted before? */
+static bool is_counted(const struct engine_child *e, int lane)
+{
+    for (int i = 0; i < lane; i++)
+        if (e->models[i] && engine_model_shares(e->models[i], e->models[lane]))
+            return true;
+    return false;
+}
+
 /* What the models that are loaded leave of the budget. */
 static size_t budget_left(const struct engine_child *e)
 {
     size_t taken = 0;
     for (int i = 0; i < BATCHER_LANES; i++)
-        taken += e->models[i] ? engine_model_bytes(e->models[i]) : 0;
+        taken += e->models[i] && !is_counted(e, i) ? engine_model_bytes(e->models[i]) : 0;
     return taken < e->budget ? e->budget - taken : 1;        /* 0 would mean no limit */
 }
 
+/* In its lane, in the place of what was there, which goes first unless the new one can share with it. */
 static enum cq_err create_model(struct engine_child *e, const struct msg_model *m)
 {
-    struct engine_model **slot = &e->models[m->lane];
-    engine_model_destroy(slot);
-    size_t left = budget_left(e), share = budget_share(left, m->sharers);
-    const struct engine_model_params params = {
-        .path = m->path, .hash = m->hash, .card = m->card, .max_batch = m->max_batch, .memory_left = left,
-        .memory_share = share ? share : 1, .folder = e->folder, .folder_label = e->folder_label,
+    struct engine_model *fresh, **slot = &e->models[m->lane];
+    struct engine_model_params params = {
+        .path = m->path, .hash = m->hash, .card = m->card, .width = m->width, .height = m->height,
+        .max_batch = m->max_batch, .others = e->models, .n_others = BATCHER_LANES, .folder = e->folder,
+        .folder_label = e->folder_label,
     };
-    enum cq_err err = engine_model_create(e->log, e->dev, &params, slot);
+    if (*slot && !engine_model_is_like(*slot, &params))
+        engine_model_destroy(slot);
+    params.memory_left = budget_left(e);
+    params.memory_share = budget_share(params.memory_left, m->sharers);
+    params.memory_share = params.memory_share ? params.memory_share : 1;
+    enum cq_err err = engine_model_create(e->log, e->dev, &params, &fresh);
     bool again = (err == CQ_OOM || err == CQ_NOMEM) && !device_is_lost(e->dev);
     if (again) {
         cq_log_warn(e->log, "%s: out of memory while loading, trying once more", m->path);
         sleep(1);               /* what was let go, here or in another program, may come back a little later */
-        err = engine_model_create(e->log, e->dev, &params, slot);
+        err = engine_model_create(e->log, e->dev, &params, &fresh);
     }
+    engine_model_destroy(slot);
+    *slot = fresh;
     return err;
 }
 

@@ -19,12 +19,21 @@
 #include "stages/infer/model.h"
 #include "stages/infer/session.h"
 
-struct engine_model {
-    struct cq_log *log;
+/* What equal models of different input sizes have in common. */
+struct shared {
+    int users;
+    char *path, *text;          /* owned; text: the card */
     struct model *model;        /* owned */
     struct session *session;    /* owned */
     struct card card;
     const struct decoder_class *decoder;
+    size_t bytes;               /* of device memory: what the largest size needs at its largest batch */
+};
+
+struct engine_model {
+    struct cq_log *log;
+    struct shared *shared;      /* one user of it is this */
+    int width, height;          /* of the input */
     const char *folder, *folder_label;
     struct device *dev;         /* borrowed */
     int max_batch;              /* that fits the memory, by plan or by experience */
@@ -35,77 +44,147 @@ struct engine_model {
     char message[MSG_TEXT];     /* of the newest error */
 };
 
-static enum cq_err load_model(struct engine_model *m, const char *path)
+/* ---- what is shared ---- */
+
+static enum cq_err load_model(struct cq_log *log, struct shared *s, const char *path)
 {
     if (strcmp(path, BUILTIN_SCENE))
-        return model_load(m->log, path, &m->model);
+        return model_load(log, path, &s->model);
     size_t size;
     const void *data = builtin_scene(&size);
-    return model_load_memory(m->log, BUILTIN_SCENE, data, size, &m->model);
+    return model_load_memory(log, BUILTIN_SCENE, data, size, &s->model);
 }
 
-static enum cq_err check_hash(struct engine_model *m, const struct engine_model_params *p)
+static enum cq_err check_hash(struct cq_log *log, const struct shared *s, const struct engine_model_params *p)
 {
-    if (!strcmp(model_hash(m->model), p->hash))
+    if (!strcmp(model_hash(s->model), p->hash))
         return CQ_OK;
-    cq_log_error(m->log, "%s is not the model that was submitted (content %s, now %s): put the old file back, "
-                 "or submit the clips again with the new one", p->path, p->hash, model_hash(m->model));
+    cq_log_error(log, "%s is not the model that was submitted (content %s, now %s): put the old file back, "
+                 "or submit the clips again with the new one", p->path, p->hash, model_hash(s->model));
     return CQ_STALE;
 }
 
-static enum cq_err read_card(struct engine_model *m, const char *text)
+static enum cq_err read_card(struct cq_log *log, struct shared *s, const char *text)
 {
     json_error_t e;
     json_t *json = json_loads(text, 0, &e);
     if (!json) {
-        cq_log_error(m->log, "model card: %s", e.text);
+        cq_log_error(log, "model card: %s", e.text);
         return CQ_CORRUPT;
     }
-    enum cq_err err = card_from_json(m->log, json, &m->card);
+    enum cq_err err = card_from_json(log, json, &s->card);
     json_decref(json);
     if (err)
         return err;
-    m->decoder = decoder_find(m->card.decoder);
-    if (m->decoder)
+    s->decoder = decoder_find(s->card.decoder);
+    if (s->decoder)
         return CQ_OK;
-    cq_log_error(m->log, "no decoder is called '%s' in this version", m->card.decoder);
+    cq_log_error(log, "no decoder is called '%s' in this version", s->card.decoder);
     return CQ_UNSUPPORTED;
 }
+
+static void leave(struct shared **ps)
+{
+    struct shared *s = *ps;
+    *ps = NULL;
+    if (!s || --s->users)
+        return;
+    session_destroy(&s->session);
+    model_destroy(&s->model);
+    card_finish(&s->card);
+    free(s->path);
+    free(s->text);
+    free(s);
+}
+
+static enum cq_err make_shared(struct cq_log *log, struct device *dev, const struct engine_model_params *p,
+                               struct shared **out)
+{
+    struct shared *s = calloc(1, sizeof *s);
+    if (!s)
+        return CQ_NOMEM;
+    s->users = 1;
+    s->path = strdup(p->path);
+    s->text = strdup(p->card);
+    enum cq_err err = s->path && s->text ? load_model(log, s, p->path) : CQ_NOMEM;
+    if (!err)
+        err = check_hash(log, s, p);
+    if (!err)
+        err = read_card(log, s, p->card);
+    if (!err) {
+        struct session_image image = s->card.image;
+        image.width = p->width;
+        image.height = p->height;
+        const struct session_params sp = {.image = &image, .memory_limit = p->memory_share};
+        err = session_create(log, dev, s->model, &sp, &s->session);
+    }
+    if (err)
+        leave(&s);
+    *out = s;
+    return err;
+}
+
+bool engine_model_is_like(const struct engine_model *m, const struct engine_model_params *p)
+{
+    const struct shared *s = m->shared;
+    return !strcmp(model_hash(s->model), p->hash) && !strcmp(s->path, p->path) && !strcmp(s->text, p->card);
+}
+
+bool engine_model_shares(const struct engine_model *a, const struct engine_model *b)
+{
+    return a->shared == b->shared;
+}
+
+static struct shared *find_shared(const struct engine_model_params *p)
+{
+    for (int i = 0; i < p->n_others; i++) {
+        if (p->others[i] && engine_model_is_like(p->others[i], p)) {
+            p->others[i]->shared->users++;
+            return p->others[i]->shared;
+        }
+    }
+    return NULL;
+}
+
+/* ---- one size ---- */
 
 static enum cq_err plan_bytes(struct engine_model *m, int batch, size_t *bytes)
 {
     struct session_memory mem;
-    enum cq_err err = session_plan_memory(m->session, batch, &mem);
+    enum cq_err err = session_plan_memory(m->shared->session, batch, &mem);
     if (!err)
         *bytes = mem.total;
     return err;
 }
 
-/* The largest batch within its share; one frame may take more than that, if it must. */
+/* The largest batch within its share, beside what other sizes have taken already; one frame may take more than that, if it must. */
 static enum cq_err choose_batch(struct engine_model *m, const struct engine_model_params *p)
 {
+    size_t had = m->shared->bytes, share = p->memory_share + had;
     enum cq_err err = plan_bytes(m, 1, &m->one_bytes);
     if (err)
         return err;
-    m->limit = m->one_bytes > p->memory_share ? p->memory_left : p->memory_share;
-    session_set_memory_limit(m->session, m->limit);
-    m->max_batch = session_max_batch(m->session, m->limit > p->memory_share ? 1 : p->max_batch);
+    m->limit = m->one_bytes > share ? p->memory_left + had : share;
+    session_set_memory_limit(m->shared->session, m->limit);
+    m->max_batch = session_max_batch(m->shared->session, m->limit > share ? 1 : p->max_batch);
     if (!m->max_batch) {
         cq_log_error(m->log, "%s: one frame needs %zu bytes of memory, the limit is %zu bytes", p->path, m->one_bytes,
                      m->limit);
         return CQ_OOM;
     }
-    return plan_bytes(m, m->max_batch, &m->bytes);
+    err = plan_bytes(m, m->max_batch, &m->bytes);
+    if (!err && m->bytes > had)
+        m->shared->bytes = m->bytes;
+    return err;
 }
 
-static enum cq_err make_session(struct engine_model *m, const struct engine_model_params *p)
+static enum cq_err fit(struct engine_model *m, const struct engine_model_params *p)
 {
-    struct session_params sp = {.image = &m->card.image, .memory_limit = p->memory_share};
-    enum cq_err err = session_create(m->log, m->dev, m->model, &sp, &m->session);
+    enum cq_err err = session_resize(m->shared->session, m->width, m->height);
     if (!err)
         err = choose_batch(m, p);
     if (!err)
-        m->flops = session_flops(m->session, 1);
+        m->flops = session_flops(m->shared->session, 1);
     return err;
 }
 
@@ -118,15 +197,14 @@ enum cq_err engine_model_create(struct cq_log *log, struct device *dev, const st
         return CQ_NOMEM;
     m->log = log;
     m->dev = dev;
+    m->width = params->width;
+    m->height = params->height;
     m->folder = params->folder[0] ? params->folder : NULL;
     m->folder_label = params->folder_label;
-    enum cq_err err = load_model(m, params->path);
+    m->shared = find_shared(params);
+    enum cq_err err = m->shared ? CQ_OK : make_shared(log, dev, params, &m->shared);
     if (!err)
-        err = check_hash(m, params);
-    if (!err)
-        err = read_card(m, params->card);
-    if (!err)
-        err = make_session(m, params);
+        err = fit(m, params);
     if (err)
         engine_model_destroy(&m);
     *out = m;
@@ -138,25 +216,24 @@ void engine_model_destroy(struct engine_model **pm)
     struct engine_model *m = *pm;
     if (!m)
         return;
-    session_destroy(&m->session);
-    model_destroy(&m->model);
-    card_finish(&m->card);
+    leave(&m->shared);
     cq_buf_finish(&m->blobs);
     free(m);
     *pm = NULL;
 }
 
 int engine_model_max_batch(const struct engine_model *m) { return m->max_batch; }
-bool engine_model_batchable(const struct engine_model *m) { return session_batchable(m->session); }
+bool engine_model_batchable(const struct engine_model *m) { return session_batchable(m->shared->session); }
 double engine_model_flops(const struct engine_model *m) { return m->flops; }
-size_t engine_model_bytes(const struct engine_model *m) { return m->bytes; }
+size_t engine_model_bytes(const struct engine_model *m) { return m->shared->bytes; }
 size_t engine_model_frame_bytes_needed(const struct engine_model *m) { return m->one_bytes; }
 
 int64_t engine_model_frame_bytes(const struct engine_model *m)
 {
-    const struct session_image *im = &m->card.image;
-    return (int64_t) im->width * im->height * im->channels;
+    return (int64_t) m->width * m->height * m->shared->card.image.channels;
 }
+
+/* ---- running ---- */
 
 static enum cq_err decode_frame(struct engine_model *m, const struct msg_batch_item *item, struct decode_frame *f)
 {
@@ -164,12 +241,12 @@ static enum cq_err decode_frame(struct engine_model *m, const struct msg_batch_i
     char stem[96];
     files_stem(stem, sizeof stem, item->job_id, item->attempt, item->model, item->seq);
     f->geometry = &item->geometry;
-    f->card = &m->card;
+    f->card = &m->shared->card;
     f->folder = m->folder;
     f->folder_label = m->folder_label;
     f->stem = stem;
     f->log = m->log;
-    enum cq_err err = m->decoder->decode(f, &answer);
+    enum cq_err err = m->shared->decoder->decode(f, &answer);
     if (!err)
         answer_put(&m->blobs, &answer);
     answer_finish(&answer);
@@ -183,7 +260,7 @@ static bool take_outputs(const struct engine_model *m, const struct session_outp
     bool whole = true;
     for (int o = 0; o < f->n_outputs; o++) {
         f->outputs[o] = session_output_image(&outputs[o], i, n);
-        f->names[o] = model_output(m->model, o)->name;
+        f->names[o] = model_output(m->shared->model, o)->name;
         whole &= f->outputs[o].desc.type != DT_NONE;
     }
     return whole;
@@ -223,7 +300,7 @@ static void settle_blobs(struct engine_model *m, struct msg_result *out)
  * gets a second try: the trimming, or another program, may have made room. */
 static int smaller_batch(struct engine_model *m, int ran, bool *tried_alone, struct msg_result *out)
 {
-    session_trim(m->session);
+    session_trim(m->shared->session);
     if (ran == 1) {
         bool again = !*tried_alone;
         *tried_alone = true;
@@ -242,7 +319,7 @@ static enum cq_err run_part(struct engine_model *m, const struct msg_batch *batc
     int n_outputs;
     size_t blobs = m->blobs.size;
     int64_t start = cq_now_ns();
-    enum cq_err err = session_run_images(m->session, pixels + first, n, &outputs, &n_outputs);
+    enum cq_err err = session_run_images(m->shared->session, pixels + first, n, &outputs, &n_outputs);
     int64_t ran = cq_now_ns();
     if (!err)
         err = decode_part(m, batch, first, n, outputs, n_outputs, out);
@@ -277,6 +354,10 @@ enum cq_err engine_model_run(struct engine_model *m, const struct msg_batch *bat
     out->n = batch->n;
     cq_buf_clear(&m->blobs);
 
+    enum cq_err resized = session_resize(m->shared->session, m->width, m->height);
+    if (resized)
+        return resized;
+    session_set_memory_limit(m->shared->session, m->limit);
     int size = batch->n;
     bool tried_alone = false;
     for (int at = 0; at < batch->n;) {

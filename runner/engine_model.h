@@ -1,4 +1,5 @@
-/* A model as an engine keeps it: loaded, on its device, with its card and its decoder; frames in, answers out.
+/* A model as an engine keeps it: loaded, on its device, with its card and its decoder, at one input size; frames
+ * in, answers out. Models that differ in their size alone share file, weights and buffers.
  *
  * Running a batch survives running out of memory, the device's or the host's: the session is trimmed and the same
  * frames are run again in halves, down to one, and what fitted is remembered for the next batch. After
@@ -10,6 +11,7 @@
 #ifndef CLIPQ_RUNNER_ENGINE_MODEL_H
 #define CLIPQ_RUNNER_ENGINE_MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +27,9 @@ struct engine_model_params {
     const char *path;           /* a file, or "builtin:scene" */
     const char *hash;           /* model_hash() as submitted: another content is CQ_STALE */
     const char *card;           /* JSON */
+    int width, height;          /* of the input */
+    struct engine_model *const *others;  /* n_others loaded ones to share with; entries may be NULL */
+    int n_others;
     int max_batch;
     size_t memory_left;         /* bytes of device memory that there are */
     size_t memory_share;        /* of them, what it may take unless one frame needs more */
@@ -35,11 +40,14 @@ struct engine_model_params {
 enum cq_err engine_model_create(struct cq_log *log, struct device *dev, const struct engine_model_params *params,
                                 struct engine_model **out);
 void engine_model_destroy(struct engine_model **m);
+/* The same model and card as `params` say, whatever the size. */
+bool engine_model_is_like(const struct engine_model *m, const struct engine_model_params *params);
+bool engine_model_shares(const struct engine_model *a, const struct engine_model *b);
 
 int engine_model_max_batch(const struct engine_model *m);
 bool engine_model_batchable(const struct engine_model *m);
 double engine_model_flops(const struct engine_model *m);   /* of one frame */
-size_t engine_model_bytes(const struct engine_model *m);   /* of device memory, at the largest batch */
+size_t engine_model_bytes(const struct engine_model *m);   /* of device memory, at the largest batch, with all that it shares */
 size_t engine_model_frame_bytes_needed(const struct engine_model *m);   /* of device memory, for one frame */
 int64_t engine_model_frame_bytes(const struct engine_model *m);  /* pixels of one frame */
 

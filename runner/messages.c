@@ -284,6 +284,8 @@ void msg_put_model(struct cq_buf *b, const struct msg_model *m)
     cq_put_str(b, m->path);
     cq_put_str(b, m->hash);
     cq_put_str(b, m->card);
+    cq_put_i32(b, m->width);
+    cq_put_i32(b, m->height);
     cq_put_i32(b, m->max_batch);
     cq_put_i32(b, m->sharers);
 }
@@ -294,6 +296,8 @@ enum cq_err msg_get_model(struct cq_rd *r, struct msg_model *m)
     m->path = cq_get_str(r);
     m->hash = cq_get_str(r);
     m->card = cq_get_str(r);
+    m->width = get_range(r, 1, SIZE_MAX_PIXELS);
+    m->height = get_range(r, 1, SIZE_MAX_PIXELS);
     m->max_batch = get_range(r, 1, BATCHER_MAX);
     m->sharers = get_range(r, 1, BATCHER_LANES);
     return m->lane >= BATCHER_LANES ? fail(r) : r->err;

@@ -106,6 +106,7 @@ struct msg_model {
     uint32_t lane;
     const char *path, *hash;    /* a file of another hash is refused */
     const char *card;           /* JSON */
+    int width, height;          /* of its input: the card's, or a clip's where the card leaves it open */
     int max_batch;              /* largest that will be asked for */
     int sharers;                /* models that share what is left of the budget: this one and those after it */
 };

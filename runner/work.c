@@ -223,6 +223,8 @@ static enum cq_err start_modules(struct work *w)
 {
     enum cq_err err = work_progress_create(w);
     if (!err)
+        err = work_lanes_create(w);
+    if (!err)
         err = work_models_create(w);
     if (!err)
         err = work_jobs_create(w);
@@ -319,6 +321,7 @@ static void stop(struct life *l, struct farewell *f)
     work_engines_destroy(w);
     work_jobs_destroy(w);
     work_models_destroy(w);
+    work_lanes_destroy(w);
     work_claims_destroy(w);
     work_progress_destroy(w);
     arena_destroy(&w->arena);

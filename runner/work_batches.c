@@ -35,7 +35,7 @@ static enum cq_err send_batch(struct engine *e, const struct batch *b)
         const struct frame_input *in = b->inputs[i];
         const struct frame *f = in->frame;
         m->items[i] = (struct msg_batch_item) {
-            .input = f->slot + f->job->pipeline->inputs[in->model], .geometry = f->geometry[in->model],
+            .input = f->slot + f->job->inputs[in->model], .geometry = f->geometry[in->model],
             .job_id = f->job->claim.id, .attempt = f->job->claim.attempt, .model = in->model, .seq = f->seq,
         };
     }
@@ -52,7 +52,7 @@ static bool feed(struct engine *e, int64_t now_ns, bool flush)
 {
     struct batch_item *items[BATCHER_MAX];
     int limits[BATCHER_LANES] = {0}, lane;
-    for (int i = 0; i < work_models_lanes(e->w); i++)
+    for (int i = 0; i < work_lanes(e->w); i++)
         limits[i] = e->lanes[i].state == MODEL_READY ? e->lanes[i].limit : 0;
     int n = batcher_take(&e->w->batcher, &(struct batcher_ask) {now_ns, limits, flush}, items, &lane);
     if (!n)
@@ -254,6 +254,6 @@ static bool drop_of_job(void *ctx, struct batch_item *item)
 
 void work_batches_forget(struct job *j)
 {
-    for (int i = 0; i < j->pipeline->n_models; i++)
-        batcher_remove(&j->w->batcher, j->pipeline->lanes[i], drop_of_job, j);
+    for (int i = 0; j->has_lanes && i < j->pipeline->n_models; i++)
+        batcher_remove(&j->w->batcher, j->lanes[i], drop_of_job, j);
 }

@@ -48,18 +48,20 @@ static int batch_wanted(const struct engine *e)
 
 struct limit_post {
     struct engine *e;
-    int lane, limit;            /* limit: out of the database, or into it */
+    int lane, generation;
+    int limit;                  /* out of the database, or into it */
     char device[128], hash[33], shape[48];
 };
 
 static struct limit_post *new_limit_post(struct engine *e, int lane, int limit)
 {
     struct limit_post *p = calloc(1, sizeof *p);
-    const struct work_lane *l = work_models_lane(e->w, lane);
+    const struct work_lane *l = work_lane(e->w, lane);
     if (!p)
         return NULL;
     p->e = e;
     p->lane = lane;
+    p->generation = l->generation;
     p->limit = limit;
     snprintf(p->device, sizeof p->device, "%s", e->name);
     snprintf(p->hash, sizeof p->hash, "%s", l->hash);
@@ -85,7 +87,7 @@ void engine_set_limit(struct engine *e, int lane, int limit, bool remember)
     if (limit >= e->lanes[lane].limit || limit < 1)
         return;
     e->lanes[lane].limit = limit;
-    cq_log_warn(e->w->log, "%s: batches of %s are now at most %d", e->name, work_models_lane(e->w, lane)->name, limit);
+    cq_log_warn(e->w->log, "%s: batches of %s are now at most %d", e->name, work_lane(e->w, lane)->name, limit);
     struct limit_post *p = remember ? new_limit_post(e, lane, limit) : NULL;
     if (p && writer_post(e->w->writer, &(struct writer_post) {put_limit, limit_put, p}))
         free(p);
@@ -102,7 +104,8 @@ static void limit_got(void *arg, enum cq_err err)
 {
     struct limit_post *p = arg;
     struct engine_lane *l = &p->e->lanes[p->lane];
-    if (!work_post_failed(p->e->w, err, "looking up a safe batch") && p->e->state == ENGINE_UP && l->sent) {
+    if (!work_post_failed(p->e->w, err, "looking up a safe batch") && p->e->state == ENGINE_UP && l->sent &&
+        p->generation == work_lane(p->e->w, p->lane)->generation) {
         if (p->limit > 0 && p->limit < l->limit)
             l->limit = p->limit;
         l->state = MODEL_READY;
@@ -115,7 +118,7 @@ static void limit_got(void *arg, enum cq_err err)
 
 static bool is_loading(const struct engine *e)
 {
-    for (int lane = 0; lane < work_models_lanes(e->w); lane++)
+    for (int lane = 0; lane < work_lanes(e->w); lane++)
         if (e->lanes[lane].sent && e->lanes[lane].state == MODEL_LOADING)
             return true;
     return false;
@@ -129,27 +132,37 @@ static void count_preparation(struct engine *e)
     e->preparing_ns = now;
 }
 
-/* Models that are still to be loaded. */
+/* Is one of these loaded already, or counted before it? */
+static bool has_share(const struct engine *e, int lane)
+{
+    for (int i = 0; i < work_lanes(e->w); i++)
+        if (i != lane && (e->lanes[i].sent || i < lane) && work_lanes_share(e->w, i, lane))
+            return true;
+    return false;
+}
+
+/* Models that are still to be loaded; one at several sizes counts once. */
 static int sharers(const struct engine *e)
 {
     int n = 0;
-    for (int lane = 0; lane < work_models_lanes(e->w); lane++)
-        n += !e->lanes[lane].sent && e->lanes[lane].state != MODEL_FAILED;
-    return n;
+    for (int lane = 0; lane < work_lanes(e->w); lane++)
+        n += !e->lanes[lane].sent && e->lanes[lane].state != MODEL_FAILED && work_lane_is_used(e->w, lane) &&
+             !has_share(e, lane);
+    return n ? n : 1;
 }
 
 static void send_model(struct engine *e, int lane)
 {
-    const struct work_lane *l = work_models_lane(e->w, lane);
+    const struct work_lane *l = work_lane(e->w, lane);
     struct msg_model m = {
-        .lane = (uint32_t) lane, .path = l->path, .hash = l->hash, .card = l->card, .max_batch = batch_wanted(e),
-        .sharers = sharers(e),
+        .lane = (uint32_t) lane, .path = l->path, .hash = l->hash, .card = l->card, .width = l->target.width,
+        .height = l->target.height, .max_batch = batch_wanted(e), .sharers = sharers(e),
     };
     struct cq_buf body = {0};
     msg_put_model(&body, &m);
     if (!is_loading(e))
         e->preparing_ns = cq_now_ns();
-    e->lanes[lane].sent = true;
+    e->lanes[lane].sent = ++e->loads;
     e->lanes[lane].state = MODEL_LOADING;
     child_send(e->child, MSG_MODEL, &body);      /* an error is followed by on_exit */
     cq_buf_finish(&body);
@@ -159,10 +172,24 @@ void work_engines_load(struct work *w)
 {
     for (int i = 0; w->engines && i < w->engines->n; i++) {
         struct engine *e = &w->engines->list[i];
-        for (int lane = 0; e->state == ENGINE_UP && lane < work_models_lanes(w); lane++)
-            if (!e->lanes[lane].sent && e->lanes[lane].state != MODEL_FAILED)
+        for (int lane = 0; e->state == ENGINE_UP && lane < work_lanes(w); lane++)
+            if (!e->lanes[lane].sent && e->lanes[lane].state != MODEL_FAILED && work_lane_is_used(w, lane))
                 send_model(e, lane);
     }
+}
+
+bool work_engines_load_lane(const struct work *w, int lane)
+{
+    for (int i = 0; w->engines && i < w->engines->n; i++)
+        if (w->engines->list[i].lanes[lane].sent && w->engines->list[i].lanes[lane].state == MODEL_LOADING)
+            return true;
+    return false;
+}
+
+void work_engines_forget_lane(struct work *w, int lane)
+{
+    for (int i = 0; w->engines && i < w->engines->n; i++)
+        w->engines->list[i].lanes[lane] = (struct engine_lane) {.state = MODEL_LOADING};
 }
 
 enum model_state work_engines_lane_state(const struct work *w, int lane, const struct engine_lane **why)
@@ -198,7 +225,7 @@ int work_engines_appetite(const struct work *w)
     for (int i = 0; i < w->engines->n; i++) {
         const struct engine *e = &w->engines->list[i];
         int most = 1;
-        for (int lane = 0; lane < work_models_lanes(w); lane++)
+        for (int lane = 0; lane < work_lanes(w); lane++)
             if (e->lanes[lane].state == MODEL_READY && e->lanes[lane].limit > most)
                 most = e->lanes[lane].limit;
         frames += e->state == ENGINE_OUT ? 0 : (ENGINE_FLIGHT + 1) * most;
@@ -236,7 +263,7 @@ static enum cq_err on_hello(struct engine *e, struct cq_rd *body)
 static enum cq_err on_ready(struct engine *e, struct cq_rd *body)
 {
     struct msg_ready m;
-    if (msg_get_ready(body, &m) || (int) m.lane >= work_models_lanes(e->w) || !e->lanes[m.lane].sent ||
+    if (msg_get_ready(body, &m) || (int) m.lane >= work_lanes(e->w) || !e->lanes[m.lane].sent ||
         (!m.err && !m.max_batch))
         return CQ_PROTOCOL;
     count_preparation(e);
@@ -245,9 +272,10 @@ static enum cq_err on_ready(struct engine *e, struct cq_rd *body)
         fail_lane(e, (int) m.lane, m.err, m.message);
         return CQ_OK;
     }
-    const struct work_lane *lane = work_models_lane(e->w, (int) m.lane);
-    cq_log_info(e->w->log, "%s on %s: up to %d frames a batch in %" PRId64 " of %" PRId64 " MiB, %.3g GFLOP a frame%s",
-                lane->name, e->name, m.max_batch, m.bytes >> 20, e->budget >> 20, m.flops / 1e9, m.batchable ? "" : "; run one by one, for its answers depend on the batch");
+    const struct work_lane *lane = work_lane(e->w, (int) m.lane);
+    cq_log_info(e->w->log, "%s (%s) on %s: up to %d frames a batch in %" PRId64 " of %" PRId64 " MiB, %.3g GFLOP a frame%s",
+                lane->name, lane->shape, e->name, m.max_batch, m.bytes >> 20, e->budget >> 20, m.flops / 1e9,
+                m.batchable ? "" : "; run one by one, for its answers depend on the batch");
     l->limit = m.max_batch;
     l->bytes = m.bytes;
     l->frame_bytes = m.frame_bytes;
@@ -302,24 +330,35 @@ static void start_later(struct engine *e)
     uv_timer_start(&e->restart, restart_now, (uint64_t) (delay < backoff_max_ms ? delay : backoff_max_ms), 0);
 }
 
+/* The lane that it was loading: of those it was asked for, the first. NULL: it was not loading. */
+static struct engine_lane *loading_lane(struct engine *e)
+{
+    struct engine_lane *first = NULL;
+    for (int i = 0; i < BATCHER_LANES; i++) {
+        struct engine_lane *l = &e->lanes[i];
+        if (l->sent && l->state == MODEL_LOADING && (!first || l->sent < first->sent))
+            first = l;
+    }
+    return first;
+}
+
 /* Models must be loaded anew; one that killed the engine while it was loaded is tried once more. */
 static void forget_models(struct engine *e, const struct child_exit *why)
 {
+    struct engine_lane *suspect = loading_lane(e);
     for (int i = 0; i < BATCHER_LANES; i++) {
         struct engine_lane *l = &e->lanes[i];
-        bool loading = l->sent && l->state == MODEL_LOADING;
-        l->sent = false;
+        l->sent = 0;
         if (l->state == MODEL_READY)
             l->state = MODEL_LOADING;
-        if (loading && ++l->deaths >= LOADING_DEATHS_MAX) {
-            char text[MSG_TEXT];
-            snprintf(text, sizeof text, "%s: the engine died while loading it: %s", work_models_lane(e->w, i)->name,
-                     why->last_words);
-            fail_lane(e, i, child_exit_short_of_memory(why) ? CQ_OOM : CQ_DEVICE, text);
-        }
-        if (loading)
-            break;              /* one at a time is loaded; those behind it are not to blame */
     }
+    if (!suspect || ++suspect->deaths < LOADING_DEATHS_MAX)
+        return;
+    int lane = (int) (suspect - e->lanes);
+    char text[MSG_TEXT];
+    snprintf(text, sizeof text, "%s: the engine died while loading it: %s", work_lane(e->w, lane)->name,
+             why->last_words);
+    fail_lane(e, lane, child_exit_short_of_memory(why) ? CQ_OOM : CQ_DEVICE, text);
 }
 
 static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e_)

@@ -81,19 +81,67 @@ static void stop_waiting(struct job *j)
     j->waiting = false;
 }
 
+static enum failure failure_of(enum cq_err err)
+{
+    return err == CQ_OOM ? FAIL_OUT_OF_MEMORY : FAIL_MODEL;
+}
+
+/* `*reason` and `*why` are the reason of MODEL_FAILED. */
+static enum model_state readiness(struct job *j, enum cq_err *reason, const char **why)
+{
+    const struct engine_lane *lane = NULL;
+    if (j->pipeline->state == MODEL_READY) {
+        enum cq_err err = job_take_lanes(j);
+        if (err == CQ_NOMEM)
+            work_fail(j->w, err);
+        enum model_state state = err ? MODEL_LOADING : job_lanes_state(j, &lane);
+        if (state != MODEL_FAILED)
+            return state;
+        work_models_lane_failed(j->w, j->pipeline, lane);
+        *reason = lane->err;
+        *why = lane->message;
+        return state;
+    }
+    *reason = j->pipeline->err;
+    *why = j->pipeline->message;
+    return j->pipeline->state;
+}
+
+/* Where no model at all can be used the run ends and its clips wait for a better one. */
+static void cannot_run(struct job *j, enum cq_err err, const char *why)
+{
+    if (work_models_all_failed(j->w))
+        job_release(j);
+    else
+        job_fail(j, failure_of(err), why);
+}
+
+void work_jobs_settle(struct work *w)
+{
+    for (struct job *j = w->jobs ? w->jobs->first : NULL, *next; j; j = next) {
+        const struct engine_lane *why = NULL;
+        next = j->next;
+        if (j->has_lanes && !j->waiting && !j->settled && job_lanes_state(j, &why) == MODEL_FAILED)
+            job_fail(j, failure_of(why->err), why->message);
+    }
+}
+
 struct job *work_jobs_next_ready(struct work *w)
 {
     for (struct job *j = w->jobs->first, *next; j; j = next) {
         next = j->next;
         if (!j->waiting)
             continue;
-        if (j->pipeline->state == MODEL_READY) {
+        enum cq_err err = CQ_OK;
+        const char *why = "";
+        enum model_state state = readiness(j, &err, &why);
+        if (state == MODEL_READY) {
             stop_waiting(j);
             j->begun_ns = cq_now_ns();
             return j;
         }
-        if (j->pipeline->state == MODEL_FAILED)
-            job_fail(j, j->pipeline->err == CQ_OOM ? FAIL_OUT_OF_MEMORY : FAIL_MODEL, j->pipeline->message);
+        if (state == MODEL_FAILED)
+            cannot_run(j, err, why);
     }
     return NULL;
 }
@@ -110,6 +158,7 @@ static void remove_job(struct job *j)
     if (js->last == j)
         js->last = before;
     js->active--;
+    job_give_lanes(j);
     free(j);
 }
 
@@ -167,7 +216,7 @@ enum cq_err job_add_frame(struct job *j, const struct msg_frame *m)
     count_frame(j, m);
     for (int i = 0; i < m->n_targets; i++) {
         f->inputs[i] = (struct frame_input) {.frame = f, .model = i};
-        batcher_add(&j->w->batcher, j->pipeline->lanes[i], &f->inputs[i].item, f->arrived_ns);
+        batcher_add(&j->w->batcher, j->lanes[i], &f->inputs[i].item, f->arrived_ns);
     }
     return CQ_OK;
 }

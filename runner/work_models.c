@@ -1,8 +1,8 @@
-/* Pipelines of the run, and their models as lanes: equal models with equal cards share one, whichever pipelines
- * they stand in, so that their frames form batches together.
+/* Pipelines of the run, and whether their models can be used.
  *
  * A pipeline is ready when each of its models is ready in some engine, and failed when one of them has failed in
- * all. No clip is decoded before that is known.
+ * all. No clip is decoded before that is known. A model whose input size is the clip's counts when a clip asks
+ * for it (work_lanes.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +15,6 @@
 
 struct work_models {
     struct work_pipeline *pipelines;    /* owned list, newest first */
-    struct work_lane lanes[BATCHER_LANES];
-    int n_lanes;
 };
 
 /* ---- reading, on any thread ---- */
@@ -59,64 +57,22 @@ void pipeline_found_free(struct pipeline_found *f)
 
 /* ---- lanes ---- */
 
-static char *card_text(const struct card *c)
-{
-    json_t *json = card_to_json(c);
-    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-    json_decref(json);
-    return text;
-}
-
-static struct scale_target target_of(const struct card *c)
-{
-    return (struct scale_target) {
-        .width = c->image.width, .height = c->image.height, .channels = c->channels, .fit = c->fit,
-        .resample = c->resample, .pad = c->pad,
-    };
-}
-
-/* Its index, or -1 with *err set. Takes over `text`. */
-static int lane_for(struct work_models *ms, const struct pipeline_model *m, char *text, enum cq_err *err)
-{
-    for (int i = 0; i < ms->n_lanes; i++) {
-        if (!strcmp(ms->lanes[i].hash, m->hash) && !strcmp(ms->lanes[i].card, text)) {
-            free(text);
-            return i;
-        }
-    }
-    if (ms->n_lanes == BATCHER_LANES) {
-        free(text);
-        *err = CQ_UNSUPPORTED;
-        return -1;
-    }
-    struct work_lane *l = &ms->lanes[ms->n_lanes];
-    snprintf(l->hash, sizeof l->hash, "%s", m->hash);
-    snprintf(l->name, sizeof l->name, "%s", m->name);
-    snprintf(l->path, sizeof l->path, "%s", m->path);
-    l->card = text;
-    l->target = target_of(&m->card);
-    snprintf(l->shape, sizeof l->shape, "%dx%dx%d", l->target.width, l->target.height, m->card.image.channels);
-    return ms->n_lanes++;
-}
-
-static enum cq_err make_lanes(struct work_models *ms, const struct pipeline *doc, struct work_pipeline *p)
+/* Of the models that have one size; the others get theirs with each clip (work_lanes.c). */
+static enum cq_err make_lanes(struct work *w, const struct pipeline *doc, struct work_pipeline *p)
 {
     enum cq_err err = CQ_OK;
     p->sample = doc->sample;
     p->scene = -1;
+    p->n_models = doc->n_models;
     for (int i = 0; i < doc->n_models && !err; i++) {
-        char *text = card_text(&doc->models[i].card);
-        if (!text)
-            return CQ_NOMEM;
-        p->lanes[i] = lane_for(ms, &doc->models[i], text, &err);
-        p->targets[i] = target_of(&doc->models[i].card);
+        p->lanes[i] = -1;
+        if (!card_follows_clip(&doc->models[i].card))
+            err = work_lane_for_model(w, &doc->models[i], &p->lanes[i]);
         if (!strcmp(doc->models[i].name, BUILTIN_SCENE))
             p->scene = i;
     }
-    p->n_models = doc->n_models;
-    p->slot_bytes = slot_layout(p->targets, p->n_models, p->inputs);
     if (err == CQ_UNSUPPORTED)
-        snprintf(p->message, sizeof p->message, "more than %d models in one run", BATCHER_LANES);
+        snprintf(p->message, sizeof p->message, "more than %d models in one run", BATCHER_LANES - PIPELINE_MAX_MODELS);
     return err;
 }
 
@@ -135,10 +91,9 @@ void work_models_destroy(struct work *w)
         return;
     for (struct work_pipeline *p = ms->pipelines, *next; p; p = next) {
         next = p->next;
+        pipeline_found_free(p->found);
         free(p);
     }
-    for (int i = 0; i < ms->n_lanes; i++)
-        free(ms->lanes[i].card);
     free(ms);
     w->models = NULL;
 }
@@ -148,6 +103,24 @@ static void mark_failed(struct work *w, struct work_pipeline *p, enum cq_err err
     p->state = MODEL_FAILED;
     p->err = err;
     cq_log_error(w->log, "%s", p->message);
+}
+
+static void settle(struct work *w, struct work_pipeline *p)
+{
+    const struct engine_lane *why = NULL;
+    bool ready = true;
+    for (int i = 0; i < p->n_models; i++) {
+        if (p->lanes[i] < 0)
+            continue;
+        enum model_state state = work_engines_lane_state(w, p->lanes[i], &why);
+        if (state == MODEL_FAILED) {
+            snprintf(p->message, sizeof p->message, "%s", why->message);
+            mark_failed(w, p, why->err);
+            return;
+        }
+        ready = ready && state == MODEL_READY;
+    }
+    p->state = ready ? MODEL_READY : MODEL_LOADING;
 }
 
 enum cq_err work_models_add(struct work *w, struct pipeline_found *f)
@@ -164,10 +137,12 @@ enum cq_err work_models_add(struct work *w, struct pipeline_found *f)
     enum cq_err err = f->err;
     snprintf(p->message, sizeof p->message, "%s", f->message);
     if (!err)
-        err = make_lanes(w->models, &f->doc, p);
-    pipeline_found_free(f);
+        err = make_lanes(w, &f->doc, p);
+    p->found = f;
     if (err)
         mark_failed(w, p, err);
+    else
+        settle(w, p);
     work_engines_load(w);
     return CQ_OK;
 }
@@ -188,38 +163,23 @@ int work_models_ids(const struct work *w, int64_t *ids, int max)
     return n;
 }
 
-const struct work_lane *work_models_lane(const struct work *w, int lane)
-{
-    return &w->models->lanes[lane];
-}
-
-int work_models_lanes(const struct work *w)
-{
-    return w->models->n_lanes;
-}
-
-static void settle(struct work *w, struct work_pipeline *p)
-{
-    const struct engine_lane *why = NULL;
-    bool ready = true;
-    for (int i = 0; i < p->n_models; i++) {
-        enum model_state state = work_engines_lane_state(w, p->lanes[i], &why);
-        if (state == MODEL_FAILED) {
-            snprintf(p->message, sizeof p->message, "%s", why->message);
-            mark_failed(w, p, why->err);
-            return;
-        }
-        ready = ready && state == MODEL_READY;
-    }
-    p->state = ready ? MODEL_READY : MODEL_LOADING;
-}
-
 /* READY may fall back to LOADING, while an engine is started again; FAILED is for the rest of the run. */
 void work_models_settle(struct work *w)
 {
     for (struct work_pipeline *p = w->models->pipelines; p; p = p->next)
         if (p->state != MODEL_FAILED)
             settle(w, p);
+    work_jobs_settle(w);
+}
+
+/* A size that does not run is its clips' trouble; a file that cannot be loaded is everybody's. */
+void work_models_lane_failed(struct work *w, struct work_pipeline *p, const struct engine_lane *why)
+{
+    bool of_size = why->err == CQ_OOM || why->err == CQ_UNSUPPORTED || why->err == CQ_INVALID || why->err == CQ_DEVICE;
+    if (of_size || p->state == MODEL_FAILED)
+        return;
+    snprintf(p->message, sizeof p->message, "%s", why->message);
+    mark_failed(w, p, why->err);
 }
 
 static bool is_short_of_memory(const struct work_pipeline *p)

@@ -2,7 +2,8 @@
  *
  *     work.c           the loop's life: start, turn, stop, signals
  *     work_claim.c     jobs out of the database, and back into it untried
- *     work_models.c    pipelines, and their models as lanes of the batcher
+ *     work_models.c    pipelines, and whether their models are ready
+ *     work_lanes.c     models at input sizes, as lanes of the batcher
  *     work_jobs.c      a job from claim to its one end
  *     work_rows.c      answers to rows, through the writer
  *     work_workers.c   decode workers: clips and slots out, frames in
@@ -41,6 +42,7 @@ struct log_relay;
 struct work_claims;
 struct work_engines;
 struct work_jobs;
+struct work_lanes;
 struct work_models;
 struct work_progress_state;
 struct work_workers;
@@ -78,6 +80,7 @@ struct work {
     struct arena *arena;
     struct batcher batcher;
     struct work_claims *claims;
+    struct work_lanes *lanes;
     struct work_models *models;
     struct work_jobs *jobs;
     struct work_workers *workers;
@@ -96,17 +99,9 @@ enum cq_err work_post(struct work *w, enum cq_err (*run)(struct store *s, void *
 
 /* ---- work_models.c ---- */
 
-enum model_state { MODEL_LOADING, MODEL_READY, MODEL_FAILED };
+struct engine_lane;
 
-/* One model with one card, as batches are formed for it; its index is the batcher's lane. */
-struct work_lane {
-    char hash[33];
-    char name[128];
-    char path[STORE_PATH];
-    char *card;                 /* owned JSON */
-    struct scale_target target;
-    char shape[48];             /* "416x416x3" */
-};
+enum model_state { MODEL_LOADING, MODEL_READY, MODEL_FAILED };
 
 struct work_pipeline {
     struct work_pipeline *next;
@@ -116,11 +111,9 @@ struct work_pipeline {
     char message[MSG_TEXT];     /* of FAILED */
     struct sample_spec sample;
     int n_models;
-    int lanes[PIPELINE_MAX_MODELS];
+    int lanes[PIPELINE_MAX_MODELS];  /* -1: each clip has its own */
     int scene;                  /* index of builtin:scene, or -1 */
-    struct scale_target targets[PIPELINE_MAX_MODELS];
-    int64_t inputs[PIPELINE_MAX_MODELS];  /* offsets within a slot */
-    int64_t slot_bytes;
+    struct pipeline_found *found;  /* owned */
 };
 
 /* A pipeline as read from the database, on whatever thread has the store. */
@@ -139,14 +132,47 @@ void work_models_destroy(struct work *w);
 enum cq_err work_models_add(struct work *w, struct pipeline_found *f);
 struct work_pipeline *work_models_find(struct work *w, int64_t id);
 int work_models_ids(const struct work *w, int64_t *ids, int max);
-const struct work_lane *work_models_lane(const struct work *w, int lane);
-int work_models_lanes(const struct work *w);
 /* Something changed in an engine: settles what is settled now. */
 void work_models_settle(struct work *w);
+/* A model of the pipeline could not be loaded at a clip's size: fails the pipeline unless it is for the size. */
+void work_models_lane_failed(struct work *w, struct work_pipeline *p, const struct engine_lane *why);
 /* Is there a pipeline whose jobs can go on, if only to fail for want of memory? The others wait for a better day: a
  * model file that is gone may come back. If there is none, and there are pipelines, one of them. */
 bool work_models_any_of_use(const struct work *w);
 const struct work_pipeline *work_models_all_failed(const struct work *w);
+
+/* ---- work_lanes.c ---- */
+
+struct job;
+
+/* One model with one card at one input size, as batches are formed for it; its index is the batcher's lane. */
+struct work_lane {
+    char hash[33];
+    char name[128];
+    char path[STORE_PATH];
+    char *card;                 /* owned JSON */
+    struct scale_target target;
+    char shape[48];             /* "416x416x3" */
+    bool sized;                 /* for clips of one size: it ends when nobody holds it and another needs the room */
+    int holders;                /* jobs, of a sized one */
+    int64_t held;               /* when it was last taken, in holds */
+    int generation;             /* grows when it becomes another lane */
+};
+
+enum cq_err work_lanes_create(struct work *w);
+void work_lanes_destroy(struct work *w);
+int work_lanes(const struct work *w);
+const struct work_lane *work_lane(const struct work *w, int lane);
+bool work_lane_is_used(const struct work *w, int lane);
+bool work_lanes_share(const struct work *w, int a, int b);   /* the same model and card, at two sizes */
+/* The lane of a model whose card knows its input's size. CQ_UNSUPPORTED: there are too many; CQ_NOMEM. */
+enum cq_err work_lane_for_model(struct work *w, const struct pipeline_model *m, int *out);
+/* The job's lanes, its inputs and its slot's size; held until job_give_lanes(). CQ_AGAIN: there is no room for
+ * its clip's size until other jobs have ended; CQ_NOMEM. */
+enum cq_err job_take_lanes(struct job *j);
+void job_give_lanes(struct job *j);
+/* Of all of them together; `*why` when one has failed. */
+enum model_state job_lanes_state(const struct job *j, const struct engine_lane **why);
 
 /* ---- work_jobs.c ---- */
 
@@ -158,6 +184,11 @@ struct job {
     struct store_job claim;
     uint32_t serial;            /* names it to the worker */
     struct work_pipeline *pipeline;
+    bool has_lanes;             /* then those of its clip's size are held, and the next four are set */
+    int lanes[PIPELINE_MAX_MODELS];
+    struct scale_target targets[PIPELINE_MAX_MODELS];
+    int64_t inputs[PIPELINE_MAX_MODELS];  /* offsets within a slot */
+    int64_t slot_bytes;
     struct worker *worker;      /* while it decodes */
     bool waiting;               /* not begun */
     bool ended;                 /* the worker has said how */
@@ -206,6 +237,7 @@ int work_jobs_waiting(const struct work *w);
 int work_jobs_active(const struct work *w);        /* all that we hold */
 /* The next that waits and whose models are ready; jobs whose models failed are failed on the way. */
 struct job *work_jobs_next_ready(struct work *w);
+void work_jobs_settle(struct work *w);             /* fails those whose models failed while they are at work */
 
 enum cq_err job_add_frame(struct job *j, const struct msg_frame *m);  /* CQ_PROTOCOL: not what a sane worker sends */
 void job_end(struct job *j, const struct msg_end *m);
@@ -261,7 +293,7 @@ struct batch {
 
 struct engine_lane {
     enum model_state state;
-    bool sent;                  /* loading was asked for */
+    int64_t sent;               /* 0: loading was not asked for; else it was, as the sent-th of the engine's loads */
     int deaths;                 /* while loading it */
     enum cq_err err;
     char message[MSG_TEXT];
@@ -286,6 +318,7 @@ struct engine {
     bool was_ready;             /* with one model at least */
     uv_timer_t restart;
     struct engine_lane lanes[BATCHER_LANES];
+    int64_t loads;              /* asked for so far */
     struct batch *flight[ENGINE_FLIGHT];  /* oldest first */
     int n_flight;
 };
@@ -297,6 +330,8 @@ struct engine *work_engine(const struct work *w, int i);   /* NULL past the end 
 int work_engines_alive(const struct work *w);
 void work_engines_load(struct work *w);            /* sends models that an engine has not seen */
 int work_engines_appetite(const struct work *w);   /* frames that they can use at once */
+bool work_engines_load_lane(const struct work *w, int lane);   /* is one of them loading it now? */
+void work_engines_forget_lane(struct work *w, int lane);       /* its number will be another lane's */
 /* State of a lane over all engines; `*why` is an engine's lane that failed. */
 enum model_state work_engines_lane_state(const struct work *w, int lane, const struct engine_lane **why);
 double work_engines_prepare_s(const struct work *w);   /* of the one that had least; before that nothing can be done */

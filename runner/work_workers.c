@@ -275,7 +275,7 @@ static void send_job(struct worker *wk, struct job *j)
         .expect_mtime_ns = p->mtime_ns, .sample = j->pipeline->sample, .rotation = p->rotation,
         .mirrored = p->mirrored, .n_targets = j->pipeline->n_models,
     };
-    memcpy(m.targets, j->pipeline->targets, sizeof m.targets);
+    memcpy(m.targets, j->targets, sizeof m.targets);
     struct cq_buf body = {0};
     msg_put_job(&body, &m);
     j->worker = wk;
@@ -334,11 +334,11 @@ static int slots_out(const struct work *w)
 static enum cq_err lend(struct worker *wk)
 {
     int64_t slot;
-    enum cq_err err = arena_take(wk->w->arena, wk->job->pipeline->slot_bytes, &slot);
+    enum cq_err err = arena_take(wk->w->arena, wk->job->slot_bytes, &slot);
     if (err == CQ_INVALID) {
         char text[MSG_TEXT];
         snprintf(text, sizeof text, "one frame for its models takes %" PRId64 " MiB, the shared memory is %" PRId64 " MiB",
-                 wk->job->pipeline->slot_bytes >> 20, arena_bytes(wk->w->arena) >> 20);
+                 wk->job->slot_bytes >> 20, arena_bytes(wk->w->arena) >> 20);
         job_fail(wk->job, FAIL_OUT_OF_MEMORY, text);
         return CQ_OK;
     }

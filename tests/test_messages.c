@@ -58,7 +58,8 @@ static void make_hello(struct cq_buf *b)
 
 static void make_model(struct cq_buf *b)
 {
-    msg_put_model(b, &(struct msg_model) {.lane = 3, .path = "m.onnx", .hash = "ab", .card = "{}", .max_batch = 8, .sharers = 2});
+    msg_put_model(b, &(struct msg_model) {.lane = 3, .path = "m.onnx", .hash = "ab", .card = "{}", .width = 64, .height = 48,
+                                          .max_batch = 8, .sharers = 2});
 }
 
 static void make_ready(struct cq_buf *b)

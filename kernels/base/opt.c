@@ -157,12 +157,16 @@ static enum cq_err set_size(struct cq_log *log, const struct cq_opt *opt, struct
                             const char *text)
 {
     char *end, *last = NULL;
+    if (opt->word && !strcmp(text, opt->word)) {
+        *out = (struct cq_opt_size) {-1, -1};
+        return CQ_OK;
+    }
     long w = strtol(text, &end, 10), h = 0;
     if (end != text && (*end == 'x' || *end == 'X'))
         h = strtol(end + 1, &last, 10);
     if (!last || *last || w < 1 || h < 1 || !in_range(opt, (double) w) || !in_range(opt, (double) h)) {
-        cq_log_error(log, "%s: '%s' is not a size: give WIDTHxHEIGHT in pixels, at most %.0f each", where, text,
-                     opt->max);
+        cq_log_error(log, "%s: '%s' is not a size: give WIDTHxHEIGHT in pixels, at most %.0f each%s%s", where, text,
+                     opt->max, opt->word ? ", or " : "", opt->word ? opt->word : "");
         return CQ_INVALID;
     }
     *out = (struct cq_opt_size) {(int) w, (int) h};

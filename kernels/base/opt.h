@@ -28,7 +28,7 @@ struct cq_opt_list {                 /* an option that may be given several time
     int n;
 };
 
-struct cq_opt_size { int width, height; };   /* "640x480"; 0x0 when not given */
+struct cq_opt_size { int width, height; };   /* "640x480"; 0x0 when not given; -1x-1 for its `word` */
 struct cq_opt_seconds { double s; };         /* "90", "1:30", "00:01:30.5" */
 struct cq_opt_bytes { int64_t n; };          /* "512MiB", "1.5GiB", "65536"; 0 when not given */
 
@@ -44,6 +44,7 @@ struct cq_opt {
     const char *help;                /* one or more lines, separated by '\n' */
     const char *choices;             /* CQ_OPT_INT: "auto|bar|plain": the value is the index; else NULL */
     const char *zero;                /* CQ_OPT_INT: a word that stands for 0, "auto"; else NULL */
+    const char *word;                /* CQ_OPT_SIZE: a word that may be given for a size, "clip"; else NULL */
     enum cq_opt_type type;
     size_t offset;                   /* of the field in the state */
     double def;                      /* of numbers and switches; NAN stands for "not given" */

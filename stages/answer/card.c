@@ -69,11 +69,28 @@ static enum cq_err choose(struct cq_log *log, const struct model *m, const char 
 
 static void set_size(struct cq_log *log, const struct image_input *in, int width, int height, struct card *c)
 {
-    c->image.width = in->width ? in->width : width;
-    c->image.height = in->height ? in->height : height;
-    if ((width && c->image.width != width) || (height && c->image.height != height))
+    c->image.width = in->width ? in->width : width > 0 ? width : 0;
+    c->image.height = in->height ? in->height : height > 0 ? height : 0;
+    if ((width > 0 && c->image.width != width) || (height > 0 && c->image.height != height))
         cq_log_warn(log, "the model fixes its input to %dx%d (0: open), so %dx%d is not used", in->width, in->height,
                     width, height);
+}
+
+/* Sides that nobody set: the family's usual size, or the clip's. */
+static void close_size(const struct image_input *in, bool clip, struct card *c)
+{
+    if (!clip) {
+        defaults_size(c, 640, 640);
+        return;
+    }
+    c->image.width = in->width;
+    c->image.height = in->height;
+}
+
+static bool is_possible(int width, int height)
+{
+    bool clip = width == CARD_CLIP_SIZE && height == CARD_CLIP_SIZE;
+    return clip || (width >= 0 && width <= CARD_MAX_SIZE && height >= 0 && height <= CARD_MAX_SIZE);
 }
 
 enum cq_err card_from_model(struct cq_log *log, const struct model *m, const char *decoder, int width, int height,
@@ -86,7 +103,7 @@ enum cq_err card_from_model(struct cq_log *log, const struct model *m, const cha
         cq_log_error(log, "the model has %d outputs, more than %d", model_output_count(m), DECODE_MAX_OUTPUTS);
         return CQ_UNSUPPORTED;
     }
-    if (width < 0 || width > CARD_MAX_SIZE || height < 0 || height > CARD_MAX_SIZE) {
+    if (!is_possible(width, height)) {
         cq_log_error(log, "an input of %dx%d is not possible: at most %d each way", width, height, CARD_MAX_SIZE);
         return CQ_INVALID;
     }
@@ -103,14 +120,14 @@ enum cq_err card_from_model(struct cq_log *log, const struct model *m, const cha
         card_finish(&c);
         return err;
     }
-    defaults_size(&c, 640, 640);
+    close_size(&in, width == CARD_CLIP_SIZE || (class->clip_size && !width), &c);
     *out = c;
     return CQ_OK;
 }
 
 struct card card_neutral(void)
 {
-    struct card c = {.nms = 1, .top_k = 5, .max_items = 300};
+    struct card c = {.nms = 1, .top_k = 5, .max_items = 300, .max_size = 1920};
     c.image.channels = 3;
     for (int i = 0; i < 4; i++)
         c.image.scale[i] = 1;

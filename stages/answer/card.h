@@ -10,9 +10,10 @@
  *     "fit"        "stretch" | "letterbox"               "top_k"      1..1000
  *                  | "letterbox-top-left"                "max_items"  1..100000
  *     "pad"        0..255                                "decoded"    true | false
- *     "width"      1..16384, pixels                      "keypoints"  0..17
- *     "height"     1..16384, pixels                      "labels"     list of strings
- *     "nhwc"       true | false                          "resample"   "area" | "linear"
+ *     "width"      0..16384, pixels; 0: the clip's       "keypoints"  0..17
+ *     "height"     0..16384, pixels; 0: the clip's       "labels"     list of strings
+ *     "stride"     1..1024, of sizes from clips          "resample"   "area" | "linear"
+ *     "max_size"   1..16384, of sizes from clips         "nhwc"       true | false
  *     "mean"       one number, or one per channel, in the order of "channels", in units of 0..255
  *     "scale"      the same; x = (u8 - mean)*scale
  *
@@ -33,6 +34,7 @@ struct cq_log;
 struct model;
 
 enum { CARD_MAX_SIZE = 16384 };   /* pixels of an input, each way */
+enum { CARD_CLIP_SIZE = -1 };     /* as a size that is asked for: the clip's */
 
 enum channel_order { CHANNELS_RGB, CHANNELS_BGR, CHANNELS_GRAY };
 
@@ -43,7 +45,8 @@ struct card {
     enum fit fit;
     enum resample resample;
     int pad;                       /* 0..255, of a letterbox's border */
-    struct session_image image;    /* input size, layout, mean, scale */
+    struct session_image image;    /* input size (0 on a side: the clip's), layout, mean, scale */
+    int stride, max_size;          /* of a side that is the clip's: see card_size_for */
     double threshold;              /* scores below are dropped */
     double nms;                    /* IoU above which the weaker box goes; 1: no suppression */
     int top_k;                     /* classification: how many are kept */
@@ -59,7 +62,7 @@ struct card {
 struct card card_neutral(void);
 
 /* What the model tells; `decoder` forces one, NULL recognises. `width`, `height` set an input size that the
- * model leaves open, 0 uses the decoder's usual one. CQ_UNSUPPORTED when the model does not take exactly one
+ * model leaves open: pixels, CARD_CLIP_SIZE, or 0 for the decoder's usual one. CQ_UNSUPPORTED when the model does not take exactly one
  * picture; CQ_INVALID for a decoder that does not exist. `out` is filled only on success. */
 enum cq_err card_from_model(struct cq_log *log, const struct model *m, const char *decoder, int width, int height,
                             struct card *out);
@@ -86,6 +89,14 @@ enum cq_err card_path_of(const char *model_path, char *out, int size);
 /* Canonical JSON and back. to: new reference, NULL when out of memory. */
 json_t *card_to_json(const struct card *c);
 enum cq_err card_from_json(struct cq_log *log, const json_t *json, struct card *out);
+
+/* Is a side of the input the clip's? */
+bool card_follows_clip(const struct card *c);
+/* The input's size for a clip of that display size (pixels, >= 1). Sides that the card knows stay; the others
+ * take the clip's: made smaller, aspect kept, until the longer is at most max_size, then rounded to whole strides,
+ * up for a letterbox, which pads, to the nearest otherwise. Beside a side that is known an open one keeps the
+ * clip's aspect. */
+void card_size_for(const struct card *c, int display_w, int display_h, int *width, int *height);
 
 /* Label of a class, NULL where there is none. */
 const char *card_label(const struct card *c, int class_id);

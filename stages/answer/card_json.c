@@ -21,6 +21,8 @@ struct key {
     size_t offset;                    /* of the field in struct card */
     double min, max;                  /* of a number */
     const char *const *choices;       /* of KIND_CHANNELS and KIND_CHOICE; the field is an int or a bool */
+    bool quiet;                       /* written only when it differs from card_neutral(): cards stay short, and the
+                                       * hashes of pipelines that are older than the key stay as they were */
 };
 
 static const char *const orders[] = {[CHANNELS_RGB] = "rgb", [CHANNELS_BGR] = "bgr", [CHANNELS_GRAY] = "gray", NULL};
@@ -39,8 +41,10 @@ static const struct key keys[] = {
     {"fit", KIND_CHOICE, AT(fit), .choices = fits},
     {"resample", KIND_CHOICE, AT(resample), .choices = resamples},
     {"pad", KIND_INT, AT(pad), 0, 255},
-    {"width", KIND_INT, AT(image.width), 1, CARD_MAX_SIZE},
-    {"height", KIND_INT, AT(image.height), 1, CARD_MAX_SIZE},
+    {"width", KIND_INT, AT(image.width), 0, CARD_MAX_SIZE},
+    {"height", KIND_INT, AT(image.height), 0, CARD_MAX_SIZE},
+    {"stride", KIND_INT, AT(stride), 1, 1024, .quiet = true},
+    {"max_size", KIND_INT, AT(max_size), 1, CARD_MAX_SIZE, .quiet = true},
     {"nhwc", KIND_BOOL, AT(image.nhwc)},
     {"mean", KIND_COLOURS, AT(image.mean), -1e6, 1e6},
     {"scale", KIND_COLOURS, AT(image.scale), -1e6, 1e6},
@@ -116,10 +120,18 @@ static json_t *key_to_json(const struct card *c, const struct key *k)
     return NULL;
 }
 
+static bool is_quiet(const struct card *c, const struct key *k)
+{
+    struct card neutral = card_neutral();
+    return k->quiet && *(const int *) const_field(c, k) == *(const int *) const_field(&neutral, k);
+}
+
 json_t *card_to_json(const struct card *c)
 {
     json_t *object = json_object();
     for (int i = 0; object && i < N_KEYS; i++) {
+        if (is_quiet(c, &keys[i]))
+            continue;
         if (json_object_set_new(object, keys[i].name, key_to_json(c, &keys[i]))) {
             json_decref(object);
             object = NULL;

@@ -31,6 +31,7 @@ struct decode_frame {
 struct decoder_class {
     const char *name;                   /* "yolox" */
     const char *help;                   /* one line */
+    bool clip_size;                     /* a model that leaves its size open is best served with the clip's */
 
     /* 0: not mine; 1..100: how sure. Fills `why` (size bytes) with one line when > 0. */
     int (*recognise)(const struct model *m, char *why, int size);

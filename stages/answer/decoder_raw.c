@@ -59,6 +59,7 @@ static enum cq_err decode(const struct decode_frame *f, struct answer *out)
 const struct decoder_class decoder_raw = {
     .name      = "raw",
     .help      = "any model: every output as a .npy file",
+    .clip_size = true,
     .recognise = recognise,
     .defaults  = defaults,
     .decode    = decode,

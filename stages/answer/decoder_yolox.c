@@ -70,8 +70,8 @@ static void add_grid(struct boxes *b, const float *v, int width, int stride, int
 
 static enum cq_err decode(const struct decode_frame *f, struct answer *out)
 {
-    const struct session_image *image = &f->card->image;
-    const int64_t shape[] = {1, grid_cells(image->width, image->height), ANY};
+    const struct geometry *image = f->geometry;
+    const int64_t shape[] = {1, grid_cells(image->input_w, image->input_h), ANY};
     const float *v = f->n_outputs == 1 ? output_floats(f, 0, 3, shape) : NULL;
     if (!v || f->outputs[0].desc.dim[2] < 6)
         return output_mismatch(f, "one output [1, cells of strides 8, 16, 32, 5+classes]");
@@ -79,7 +79,7 @@ static enum cq_err decode(const struct decode_frame *f, struct answer *out)
     int width = (int) f->outputs[0].desc.dim[2];
     struct boxes b = boxes_begin(f, out);
     for (int stride = 8; stride <= 32; stride *= 2) {
-        int columns = image->width / stride, rows = image->height / stride;
+        int columns = image->input_w / stride, rows = image->input_h / stride;
         add_grid(&b, v, width, stride, columns, rows);
         v += (int64_t) columns * rows * width;
     }

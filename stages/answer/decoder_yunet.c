@@ -94,10 +94,10 @@ static void add_cell(struct boxes *b, const float *const part[PARTS], int i, int
 
 static enum cq_err decode(const struct decode_frame *f, struct answer *out)
 {
-    const struct session_image *image = &f->card->image;
+    const struct geometry *image = f->geometry;
     struct boxes b = boxes_begin(f, out);
     for (int stride = 8; stride <= 32; stride *= 2) {
-        int columns = image->width / stride, cells = columns * (image->height / stride);
+        int columns = image->input_w / stride, cells = columns * (image->input_h / stride);
         const float *part[PARTS];
         if (!find_parts(f, stride, cells, part))
             return output_mismatch(f, "cls, obj, bbox and kps at strides 8, 16, 32 of an input of multiples of 32");

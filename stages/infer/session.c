@@ -240,6 +240,17 @@ enum cq_err session_create(struct cq_log *log, struct device *dev, const struct 
     return err;
 }
 
+enum cq_err session_resize(struct session *s, int width, int height)
+{
+    struct session_image before = s->image;
+    s->image.width = width;
+    s->image.height = height;
+    enum cq_err err = check_image(s);
+    if (err)
+        s->image = before;
+    return err;
+}
+
 bool session_batchable(const struct session *s)
 {
     return s->batchable;

@@ -54,6 +54,10 @@ enum cq_err session_create(struct cq_log *log, struct device *dev, const struct 
                            const struct session_params *params, struct session **out);
 void session_destroy(struct session **s);
 
+/* Images come in another size from now on, for a model that leaves its size open; plans for earlier sizes are
+ * kept until there are too many. `memory_limit` as in session_params. */
+enum cq_err session_resize(struct session *s, int width, int height);
+
 bool session_batchable(const struct session *s);
 
 /* Bytes that running `batch` images takes; plans but allocates nothing on the device. */
