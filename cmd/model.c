@@ -56,7 +56,9 @@ static enum cq_err plan_on(struct model_args *a, const struct model *m, const st
                            struct plan *out)
 {
     struct session *s = NULL;
-    const struct session_params params = {.image = &card->image};
+    struct session_image image = card->image;
+    card_size_for(card, 1280, 720, &image.width, &image.height);
+    const struct session_params params = {.image = &image};
     enum cq_err err = session_create(&a->common.log, dev, m, &params, &s);
     if (!err)
         err = session_plan_memory(s, a->batch, &out->memory);
@@ -138,7 +140,8 @@ static void print_card(const struct card *c)
     static const char *const resamples[] = {"area averages", "linear"};
     const struct session_image *im = &c->image;
     printf("%-12s %s (%s)\n", "decoder", c->decoder, c->why);
-    printf("%-12s %dx%d %s, %s, %s by %s", "image", im->width, im->height, channels[c->channels],
+    char size[CARD_SIZE_TEXT];
+    printf("%-12s %s %s, %s, %s by %s", "image", card_size_text(c, size), channels[c->channels],
            im->nhwc ? "NHWC" : "NCHW", fits[c->fit], resamples[c->resample]);
     if (c->fit != FIT_STRETCH)
         printf(", padded with %d", c->pad);

@@ -185,8 +185,8 @@ static void print_result(const struct submit_args *a, const struct pipeline *p, 
            text_seconds(t->media_s, media), text_count(t->known, n[2]), text_count(t->failed, n[3]));
     for (int i = 0; i < p->n_models; i++) {
         const struct card *c = &p->models[i].card;
-        printf("model %s: %s, input %dx%d (%s)\n", p->models[i].name, c->decoder, c->image.width, c->image.height,
-               c->why);
+        char size[CARD_SIZE_TEXT];
+        printf("model %s: %s, input %s (%s)\n", p->models[i].name, c->decoder, card_size_text(c, size), c->why);
     }
     bool other = strcmp(a->common.db, "clipq.db") != 0;
     if (!t->found && !r->missing)

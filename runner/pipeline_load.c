@@ -14,6 +14,7 @@
 #include "stages/answer/decoder.h"
 #include "stages/answer/scene.h"
 #include "stages/infer/model.h"
+#include "stages/infer/session.h"
 
 static bool is_builtin(const char *spec) { return !strncmp(spec, "builtin:", 8); }
 
@@ -61,6 +62,41 @@ static enum cq_err make_card(struct cq_log *log, const struct model *m, const ch
     return CQ_OK;
 }
 
+/* A clip's, where the input takes the clip's size. */
+enum { TYPICAL_WIDTH = 1280, TYPICAL_HEIGHT = 720 };
+
+/* Odd multiples of `step` that halve differently: rounded down or up, one of the two stays odd. */
+static bool works_in_steps(const struct model *m, const struct card *c, int step)
+{
+    struct session_image image = c->image;
+    image.width = image.width ? image.width : 256 - step;
+    image.height = image.height ? image.height : 256 + step;
+    return !session_check_shapes(NULL, m, &image);
+}
+
+/* The smallest step in which the input's size may change: where a network halves its input and later joins the
+ * parts, its shapes fit together at multiples only. Sought from above, since an odd multiple of the right one's half
+ * surely fails while that of a smaller one may fit by rounding. Stays open when even the largest fails. */
+static void find_stride(const struct model *m, struct card *c)
+{
+    enum { LARGEST = 64 };
+    int step = LARGEST;
+    while (step && works_in_steps(m, c, step))
+        step /= 2;
+    if (step < LARGEST)
+        c->stride = step ? 2 * step : 1;
+}
+
+/* Named now, at submit, rather than at night: what the engine cannot run. */
+static enum cq_err check_shapes(struct cq_log *log, const struct model *m, struct card *c)
+{
+    struct session_image image = c->image;
+    if (card_follows_clip(c) && !c->stride)
+        find_stride(m, c);
+    card_size_for(c, TYPICAL_WIDTH, TYPICAL_HEIGHT, &image.width, &image.height);
+    return session_check_shapes(log, m, &image);
+}
+
 enum cq_err pipeline_load_model(struct cq_log *log, const char *spec, const struct pipeline_flags *flags,
                                 struct model **out, struct card *card)
 {
@@ -72,6 +108,8 @@ enum cq_err pipeline_load_model(struct cq_log *log, const char *spec, const stru
     if (err)
         return err;
     err = make_card(log, m, spec, flags, card);
+    if (!err && (err = check_shapes(log, m, card)))
+        card_finish(card);
     if (err) {
         model_destroy(&m);
         return err;

@@ -193,6 +193,75 @@ static void fastestdet(void **state)
     card_of(&m, "raw");
 }
 
+static void assert_size_for(const struct card *c, int display_w, int display_h, int width, int height)
+{
+    int w, h;
+    card_size_for(c, display_w, display_h, &w, &h);
+    assert_int_equal(w, width);
+    assert_int_equal(h, height);
+}
+
+static void sizes_of_clips(void **state)
+{
+    (void) state;
+    struct card c = card_neutral();
+    assert_true(card_follows_clip(&c));
+    c.fit = FIT_LETTERBOX;
+    assert_size_for(&c, 1280, 720, 1280, 736);          /* a letterbox has room for all */
+    assert_size_for(&c, 1280, 704, 1280, 704);
+    assert_size_for(&c, 1, 1, 32, 32);
+    c.fit = FIT_STRETCH;
+    assert_size_for(&c, 1280, 720, 1280, 736);          /* the nearest: 22.5 steps */
+    assert_size_for(&c, 1280, 719, 1280, 704);
+    assert_size_for(&c, 7680, 4320, 1920, 1088);        /* the aspect is kept */
+    assert_size_for(&c, 4320, 7680, 1088, 1920);
+    c.max_size = 100;
+    assert_size_for(&c, 1000, 1000, 96, 96);
+    c.max_size = 8;
+    assert_size_for(&c, 1000, 1000, 32, 32);            /* one step at least */
+    c.max_size = 1920;
+    c.stride = 1;
+    assert_size_for(&c, 161, 121, 161, 121);
+    c.image.height = 48;
+    assert_size_for(&c, 1280, 720, 85, 48);
+    c.image.height = 0;
+    c.image.width = 640;
+    assert_size_for(&c, 1280, 720, 640, 360);
+    c.image.height = 640;
+    assert_false(card_follows_clip(&c));
+    assert_size_for(&c, 1280, 720, 640, 640);
+}
+
+/* Usual sizes stay where a family has one; unknown outputs and pictures take the clip's. */
+static void sizes_left_open(void **state)
+{
+    (void) state;
+    struct model m = yunet_model(-1, -1);
+    struct card c;
+    assert_int_equal(card_from_model(NULL, &m, NULL, CARD_CLIP_SIZE, CARD_CLIP_SIZE, &c), CQ_OK);
+    assert_int_equal(c.image.width, 0);
+    assert_int_equal(c.image.height, 0);
+    card_finish(&c);
+
+    m = yunet_model(320, -1);
+    assert_int_equal(card_from_model(NULL, &m, NULL, CARD_CLIP_SIZE, CARD_CLIP_SIZE, &c), CQ_OK);
+    assert_int_equal(c.image.width, 320);
+    assert_int_equal(c.image.height, 0);
+    card_finish(&c);
+
+    m = one_to_one(IO("x", -1, 3, -1, -1), IO("y", -1, 1, -1, -1));
+    c = card_of(&m, "image");
+    assert_true(card_follows_clip(&c));
+    card_finish(&c);
+    m = one_to_one(IO("x", -1, 3, -1, -1), IO("y", -1, 21, -1, -1));
+    c = card_of(&m, "raw");
+    assert_true(card_follows_clip(&c));
+    card_finish(&c);
+    assert_int_equal(card_from_model(NULL, &m, NULL, 320, 256, &c), CQ_OK);
+    assert_false(card_follows_clip(&c));
+    card_finish(&c);
+}
+
 static void yolov8_by_metadata(void **state)
 {
     (void) state;
@@ -390,7 +459,9 @@ static void bad_keys_are_named(void **state)
         {"{\"treshold\":0.5}", "treshold"},
         {"{\"threshold\":2}", "threshold"},
         {"{\"threshold\":\"0.5\"}", "threshold"},
-        {"{\"width\":0}", "width"},
+        {"{\"width\":-1}", "width"},
+        {"{\"stride\":0}", "stride"},
+        {"{\"max_size\":20000}", "max_size"},
         {"{\"width\":416.5}", "width"},
         {"{\"height\":9999999999999}", "height"},
         {"{\"channels\":\"cmyk\"}", "bgr"},
@@ -441,7 +512,7 @@ static void twisted_json(void **state)
             json_t *twisted = json_loads(text, 0, NULL);
             struct card d;
             if (twisted && !card_from_json(&log, twisted, &d)) {
-                assert_in_range(d.image.width, 1, CARD_MAX_SIZE);
+                assert_in_range(d.image.width, 0, CARD_MAX_SIZE);
                 card_finish(&d);
             }
             json_decref(twisted);
@@ -634,6 +705,8 @@ int main(void)
         cmocka_unit_test(yunet),
         cmocka_unit_test(ultraface),
         cmocka_unit_test(fastestdet),
+        cmocka_unit_test(sizes_of_clips),
+        cmocka_unit_test(sizes_left_open),
         cmocka_unit_test(yolov8_by_metadata),
         cmocka_unit_test(yolov8_by_shape),
         cmocka_unit_test(names_that_are_none),

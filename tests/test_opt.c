@@ -33,7 +33,7 @@ static const struct cq_opt table[] = {
     CQ_OPT(struct args, threshold, .name = "threshold", .value = "T", .help = "score", .def = NAN, .min = 0, .max = 1),
     CQ_OPT(struct args, db, .name = "db-file", .value = "FILE", .help = "database", .def_text = "clipq.db"),
     CQ_OPT(struct args, models, .name = "model", .letter = 'm', .value = "FILE", .help = "model", .max = 2),
-    CQ_OPT(struct args, size, .name = "size", .value = "WxH", .help = "size", .min = 1, .max = 4096),
+    CQ_OPT(struct args, size, .name = "size", .value = "WxH", .word = "clip", .help = "size", .min = 1, .max = 4096),
     CQ_OPT(struct args, from, .name = "from", .value = "TIME", .help = "start"),
     CQ_OPT(struct args, memory, .name = "memory", .value = "SIZE", .help = "memory", .min = 1, .max = 0x1p60),
     {0},

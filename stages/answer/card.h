@@ -98,6 +98,10 @@ bool card_follows_clip(const struct card *c);
  * clip's aspect. */
 void card_size_for(const struct card *c, int display_w, int display_h, int *width, int *height);
 
+/* "640x640", or "of the clip, in steps of 32 up to 1920", with a side that is known. */
+enum { CARD_SIZE_TEXT = 80 };
+char *card_size_text(const struct card *c, char out[CARD_SIZE_TEXT]);
+
 /* Label of a class, NULL where there is none. */
 const char *card_label(const struct card *c, int class_id);
 

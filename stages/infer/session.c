@@ -22,7 +22,7 @@ void session_exported_inputs(const struct session *s, const struct tensor_desc *
 }
 
 /* The model's input for one frame of the given size, checked against what the model says. */
-static enum cq_err check_image(const struct session *s)
+enum cq_err session_check_image(const struct session *s)
 {
     const struct graph *g = model_graph(s->model);
     const struct session_image *im = &s->image;
@@ -229,7 +229,7 @@ enum cq_err session_create(struct cq_log *log, struct device *dev, const struct 
     enum cq_err err = s->parts && s->outputs ? CQ_OK : CQ_NOMEM;
     if (!err && params->image) {
         s->image = *params->image;
-        err = check_image(s);
+        err = session_check_image(s);
     }
     if (!err)
         err = prepare(s, !params->skip_batch_check);
@@ -245,7 +245,7 @@ enum cq_err session_resize(struct session *s, int width, int height)
     struct session_image before = s->image;
     s->image.width = width;
     s->image.height = height;
-    enum cq_err err = check_image(s);
+    enum cq_err err = session_check_image(s);
     if (err)
         s->image = before;
     return err;

@@ -58,6 +58,10 @@ void session_destroy(struct session **s);
  * kept until there are too many. `memory_limit` as in session_params. */
 enum cq_err session_resize(struct session *s, int width, int height);
 
+/* Works out every shape of the model for images of that size, with no device: CQ_OK means that it will run, short of
+ * kernels and memory. CQ_UNSUPPORTED and CQ_INVALID name the node, logged. */
+enum cq_err session_check_shapes(struct cq_log *log, const struct model *model, const struct session_image *image);
+
 bool session_batchable(const struct session *s);
 
 /* Bytes that running `batch` images takes; plans but allocates nothing on the device. */

@@ -67,6 +67,9 @@ struct session_feed {
     int first, count;                /* of the batch: this run takes images first..first+count-1 */
 };
 
+/* Can the model take frames as s->image says? CQ_UNSUPPORTED, CQ_INVALID, logged. */
+enum cq_err session_check_image(const struct session *s);
+
 /* Input shapes for `batch` images; CQ_INVALID (logged) for a session without image. */
 enum cq_err session_image_inputs(const struct session *s, int batch, struct tensor_desc *inputs);
 
