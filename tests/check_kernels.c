@@ -1,10 +1,10 @@
 /* Every OpenCL kernel against the C reference, on random shapes; with --bench, how fast they are on real ones.
  *
  *     check_kernels [--seed N] [--cases N] [--family NAME] [--only KERNEL] [--index N] [--device SPEC]
- *                   [--width 4|8|16] [--list] [--verbose] [--bench]
+ *                   [--width 4|8|16] [--small] [--list] [--verbose] [--bench]
  *
  * Each case has a generator state made of (seed, family, index), so that the line printed for a failure is
- * enough to run it alone. A run fails also when a variant of the registry met no case that it serves, unless
+ * enough to run it alone. --small runs every variant on a few small cases, for a simulator. A run fails also when a variant of the registry met no case that it serves, unless
  * the run was narrowed. See check_kernels.h for what a case is.
  */
 #include "tests/check_run.h"
@@ -19,7 +19,7 @@
 #include "kernels/device.h"
 #include "kernels/kernel.h"
 
-enum { MAX_CLASSES = 256, SKIPPED = 77 };
+enum { MAX_CLASSES = 256, SKIPPED = 77, SMALL_RUNS = 4, SMALL_FLOPS = 60000, SMALL_NUMBERS = 3000 };
 
 static const struct check_family *const families[] = {
     &check_conv,
@@ -43,7 +43,7 @@ struct options {
     const char *family, *only, *device;
     int index;                 /* -1: all */
     int width;                 /* 0: the device's; else build everything for vectors of so many floats */
-    bool bench, verbose, list;
+    bool bench, verbose, list, small;
 };
 
 struct tally {
@@ -80,8 +80,11 @@ static void report(const struct options *o, const struct check_family *f, int in
 }
 
 /* Is the variant to be looked at in this run? The host's times are of no interest and take long. */
-static bool wanted(const struct options *o, const struct kernel_class *k, const struct check_case *c)
+static bool wanted(const struct options *o, int n, const struct check_case *c, const struct tally *tally)
 {
+    const struct kernel_class *k = kernel_classes[n];
+    if (o->small && (kernel_is_host(k) || tally->ran[n] >= SMALL_RUNS))
+        return false;
     if (o->only)
         return !strcmp(o->only, k->name) && (k->kind == c->op.kind || kernel_is_host(k));
     return kernel_is_host(k) ? !o->bench : k->kind == c->op.kind;
@@ -118,7 +121,7 @@ static void check_case_run(struct device *dev, const struct options *o, const st
 {
     const struct op_inst plain = c->inst;
     for (int n = 0; kernel_classes[n]; n++) {
-        if (!wanted(o, kernel_classes[n], c))
+        if (!wanted(o, n, c, tally))
             continue;
         for (int bits = 0; bits < CHECK_LAYOUTS; bits++) {
             c->inst = plain;
@@ -131,6 +134,16 @@ static void check_case_run(struct device *dev, const struct options *o, const st
     c->inst = plain;
 }
 
+static bool is_small(const struct check_case *c)
+{
+    int64_t numbers = 0;
+    for (int i = 0; i < c->inst.n_in; i++)
+        numbers += tensor_elems(&c->inst.in[i]);
+    for (int i = 0; i < c->inst.n_out; i++)
+        numbers += tensor_elems(&c->inst.out[i]);
+    return numbers <= SMALL_NUMBERS && op_flops(&c->inst) <= SMALL_FLOPS;
+}
+
 static bool make_case(const struct options *o, int family, int index, struct check_case *c, struct check_rng *r)
 {
     memset(c, 0, sizeof *c);
@@ -140,6 +153,7 @@ static bool make_case(const struct options *o, int family, int index, struct che
     if (o->bench)
         return families[family]->bench && families[family]->bench(index, c);
     families[family]->make(r, index, c);
+    c->inst.op = &c->op;
     return true;
 }
 
@@ -152,6 +166,10 @@ static void run_family(struct device *dev, const struct options *o, int family, 
         struct check_rng rng;
         if (!make_case(o, family, i, &c, &rng))
             break;
+        if (o->small && !is_small(&c)) {
+            check_finish(&c);
+            continue;
+        }
         if (o->list)
             printf("%s %d: %s\n", f->name, i, c.text);
         check_fill(&c, &rng);
@@ -178,7 +196,7 @@ static void summarise(const struct options *o, struct tally *tally)
         const char *name = kernel_classes[n]->name;
         if (tally->ran[n]) {
             printf("%-20s %5d runs, largest error %.2g\n", name, tally->ran[n], (double) tally->worst[n]);
-        } else if (!narrowed) {
+        } else if (!narrowed && !(o->small && kernel_is_host(kernel_classes[n]))) {
             tally->failed++;
             printf("FAIL %s: no case of any family is served by it\n", name);
         }
@@ -203,8 +221,8 @@ static int parse(int argc, char **argv, struct options *o)
         const char *a = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
         uint64_t n = 0;
         bool number = parse_number(value, &n);
-        if (!strcmp(a, "--bench") || !strcmp(a, "--verbose") || !strcmp(a, "--list")) {
-            *(a[2] == 'b' ? &o->bench : a[2] == 'v' ? &o->verbose : &o->list) = true;
+        if (!strcmp(a, "--bench") || !strcmp(a, "--verbose") || !strcmp(a, "--list") || !strcmp(a, "--small")) {
+            *(a[2] == 'b' ? &o->bench : a[2] == 'v' ? &o->verbose : a[2] == 'l' ? &o->list : &o->small) = true;
             continue;
         }
         if (!strcmp(a, "--seed") && number)
