@@ -120,7 +120,8 @@ class SsdWhole(nn.Module):
 def yolo(name):
     from ultralytics import YOLO
     net = YOLO(name).model
-    net.model[-1].export, net.model[-1].format = True, "onnx"
+    head = net.model[-1]
+    head.export, head.format, head.end2end = True, "onnx", "v10" in name
     return net
 
 

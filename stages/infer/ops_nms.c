@@ -41,9 +41,10 @@ static struct box box_of(const struct nms *n, int64_t image, int64_t i)
 
 static bool overlaps(const struct box *a, const struct box *b, float limit)
 {
-    float w = fminf(a->x1, b->x1) - fmaxf(a->x0, b->x0), h = fminf(a->y1, b->y1) - fmaxf(a->y0, b->y0);
-    if (!(w > 0 && h > 0))
+    /* Nearly all pairs are apart, and there are many of them. */
+    if (!(a->x0 < b->x1 && b->x0 < a->x1 && a->y0 < b->y1 && b->y0 < a->y1))
         return false;
+    float w = fminf(a->x1, b->x1) - fmaxf(a->x0, b->x0), h = fminf(a->y1, b->y1) - fmaxf(a->y0, b->y0);
     float both = w * h;
     float area_a = (a->x1 - a->x0) * (a->y1 - a->y0), area_b = (b->x1 - b->x0) * (b->y1 - b->y0);
     float either = area_a + area_b - both;
