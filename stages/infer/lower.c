@@ -12,7 +12,7 @@
 static const struct lower_op *const families[] = {
     lower_ops_elementwise, lower_ops_conv, lower_ops_view, lower_ops_move, lower_ops_math, lower_ops_norm,
     lower_ops_resize, lower_ops_recurrent,
-    lower_ops_sample, lower_ops_pool, lower_ops_pad,
+    lower_ops_sample, lower_ops_pool, lower_ops_pad, lower_ops_deform,
     lower_ops_index, lower_ops_loss, lower_ops_einsum, lower_ops_signal, lower_ops_patch,
     lower_ops_quant,
     lower_ops_fused,
@@ -43,6 +43,7 @@ static const char *advice_on(const struct node *n)
         {"Optional", "clipq computes on tensors only: export the model without optional values"},
         {"String", "clipq computes on numbers only: leave the work on text to the program around the model"},
         {"TfIdf", "clipq computes on numbers only: leave the work on text to the program around the model"},
+        {"ImageDecoder", "clipq decodes images itself: export the model from the decoded picture on"},
         {"training", "it belongs to training: export the model for inference"},
         {"Loop", "export the model for fixed sizes, which folds branches and loops away"},
         {"Scan", "export the model for fixed sizes, which folds branches and loops away"},

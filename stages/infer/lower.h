@@ -139,7 +139,7 @@ bool broadcast(const struct tensor_desc *a, const struct tensor_desc *b, struct 
 
 extern const struct lower_op lower_ops_elementwise[], lower_ops_conv[], lower_ops_view[], lower_ops_move[],
     lower_ops_math[], lower_ops_norm[], lower_ops_resize[], lower_ops_recurrent[],
-    lower_ops_sample[], lower_ops_pool[], lower_ops_pad[];
+    lower_ops_sample[], lower_ops_pool[], lower_ops_pad[], lower_ops_deform[];
 extern const struct lower_op lower_ops_index[], lower_ops_loss[], lower_ops_einsum[], lower_ops_signal[],
     lower_ops_patch[];
 extern const struct lower_op lower_ops_quant[];
