@@ -46,12 +46,14 @@ static bool is_exact_in_int(enum reduce fn)
     return fn != RED_L2 && fn != RED_LOG_SUM && fn != RED_LOG_SUM_EXP;
 }
 
+/* Integers of which there are none leave the extremes of their type, which the kernel does not know. */
 static bool reduce_serves(const struct device *dev, const struct op_inst *inst)
 {
     enum dtype x = inst->in[0].type, y = inst->out[0].type;
     struct fold f;
     bool floats = numbers_is_float(x) && numbers_is_float(y);
-    bool ints = numbers_is_int(x) && numbers_is_int(y) && is_exact_in_int(inst->op->u.reduce.fn);
+    bool ints = numbers_is_int(x) && numbers_is_int(y) && is_exact_in_int(inst->op->u.reduce.fn) &&
+                tensor_elems(&inst->in[0]) > 0;
     return (floats || ints) && serves_plain(inst) && serves_int_index(inst) && fold_of(dev, inst, &f);
 }
 
