@@ -68,7 +68,13 @@ double op_flops(const struct op_inst *inst)
         return elems(&inst->out[0]);
     case OP_REDUCE:
     case OP_ARG:
+    case OP_CUM_SUM:
         return elems(&inst->in[0]);
+    case OP_DET:
+        return 2.0 / 3 * (double) inst->in[0].dim[inst->in[0].rank - 1] * elems(&inst->in[0]);
+    case OP_SCATTER_ELEMENTS:
+    case OP_SCATTER_ND:
+        return inst->op->u.scatter.combine ? elems(&inst->in[2]) : 0;
     case OP_BATCH_NORM:
     case OP_PRELU:
     case OP_QUANTIZE:

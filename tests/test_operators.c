@@ -142,8 +142,8 @@ static void einsum_refuses_what_makes_no_sense(void **state)
 {
     (void) state;
     static const char *const wrong[] = {
-        "", "->", "ij,jk,kl->il", "ij->ij", "ij,jk->iz", "ij,jk->iik", "ij,jk->i.k", "i..j,jk->ik", "ij,ik->jk->", "i,jk->",
-        "ij,jk-", "......ij,jk->ik", "ijklmnopq,jk->ik", "\xff,jk->k", "ji,jk->ik,",
+        "", "->", "ij,jk,kl->il", "ij->ij", "ij,jk->iz", "ij,jk->iik", "ij,jk->i.k", "i..j,jk->ik", "ij,ik->jk->",
+        "i,jk->", "ij,jk-", "......ij,jk->ik", "ijklmnopq,jk->ik", "\xff,jk->k", "ji,jk->ik,",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         expect_refusal(einsum(wrong[i], "x,m", DIMS(2, 2)), counted, "Einsum");

@@ -29,36 +29,44 @@ enum cq_err build_bind(struct build *b, int i, int tensor)
     return b->err;
 }
 
-int build_constant(struct build *b, const struct tensor_desc *d, const void *data)
+int build_room(struct build *b, const struct tensor_desc *d, void **data)
 {
+    *data = NULL;
     if (b->err)
         return -1;
     if (!desc_valid(d))
         return fail(b, lower_fail(b->c, "its result would be impossibly large"));
-    int t = lower_constant(b->c, d, data);
-    return t < 0 ? fail(b, CQ_NOMEM) : t;
+    void *room = net_constant_room(b->c->net, tensor_bytes(d));
+    int t = room ? net_tensor(b->c->net, b->c->node->name, d) : -1;
+    if (t < 0)
+        return fail(b, CQ_NOMEM);
+    b->c->net->tensors[t].data = *data = room;
+    return t;
+}
+
+int build_constant(struct build *b, const struct tensor_desc *d, const void *data)
+{
+    void *room;
+    int t = build_room(b, d, &room);
+    if (room && tensor_bytes(d))
+        memcpy(room, data, tensor_bytes(d));
+    return t;
 }
 
 int build_scalar(struct build *b, enum dtype type, double v)
 {
-    int t = build_constant(b, &(struct tensor_desc){.type = DT_F64}, &v);
-    return build_cast(b, t, type);
+    return build_cast(b, build_constant(b, &(struct tensor_desc){.type = DT_F64}, &v), type);
 }
 
 int build_counting(struct build *b, int64_t n, int rank, int axis)
 {
     struct tensor_desc d = {.type = DT_I64, .rank = rank};
-    if (b->err)
-        return -1;
+    void *data;
     for (int i = 0; i < rank; i++)
         d.dim[i] = i == axis ? n : 1;
-    int64_t *data = desc_valid(&d) ? net_constant_room(b->c->net, tensor_bytes(&d)) : NULL;
-    int t = data ? net_tensor(b->c->net, b->c->node->name, &d) : -1;
-    if (t < 0)
-        return fail(b, CQ_NOMEM);
-    for (int64_t i = 0; i < n; i++)
-        data[i] = i;
-    b->c->net->tensors[t].data = data;
+    int t = build_room(b, &d, &data);
+    for (int64_t i = 0; data && i < n; i++)
+        ((int64_t *) data)[i] = i;
     return t;
 }
 

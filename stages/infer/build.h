@@ -32,6 +32,8 @@ enum cq_err build_bind(struct build *b, int i, int tensor);
 /* ---- constants ---- */
 
 int build_constant(struct build *b, const struct tensor_desc *d, const void *data);
+/* The same for the caller to fill, through *data; NULL after an error. */
+int build_room(struct build *b, const struct tensor_desc *d, void **data);
 /* A scalar of the given type; integers must be exact in a double. */
 int build_scalar(struct build *b, enum dtype type, double v);
 /* int64 0, 1, ... n-1 along `axis` of `rank` dimensions, the others being 1. */

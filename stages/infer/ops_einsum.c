@@ -1,8 +1,8 @@
 /* Einsum: sums of products over named dimensions, as transpositions and products of matrices.
  *
  * Each operand is a tensor with one label per dimension. First every operand is simplified: a label that it has twice
- * becomes one (its diagonal), a dimension of 1 that is larger elsewhere is dropped. Then operands are taken together from
- * the left: labels that only one of the two has and that nobody needs later are summed; of the rest
+ * becomes one (its diagonal), a dimension of 1 that is larger elsewhere is dropped. Then operands are taken together
+ * from the left: labels that only one of the two has and that nobody needs later are summed; of the rest
  *
  *     batch       in both, needed later     -> the leading dimension of a product of matrices
  *     contracted  in both, not needed later -> the dimension that the product sums over

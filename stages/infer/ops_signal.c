@@ -20,16 +20,13 @@ static int64_t known_int(const struct lower *c, int i)
     return lower_const_ints(c, i, &v, 1, &n) && n == 1 ? v : -1;
 }
 
-static enum cq_err bind_doubles(struct lower *c, int rank, const int64_t *dim, const double *values)
+/* The node's result, from doubles in the type that it asks for. */
+static enum cq_err bind_doubles(struct build *b, int tensor)
 {
-    struct build b = {c};
-    struct tensor_desc d = {.type = DT_F64, .rank = rank};
-    enum dtype type = onnx_dtype((int) node_int(c->node, "output_datatype", 1));
-    memcpy(d.dim, dim, (size_t) rank * sizeof *dim);
+    enum dtype type = onnx_dtype((int) node_int(b->c->node, "output_datatype", 1));
     if (type == DT_NONE)
-        return lower_fail(c, "asks for a type that clipq does not have");
-    int t = build_constant(&b, &d, values);
-    return build_bind(&b, 0, build_cast(&b, t, type == DT_F16 ? DT_F32 : type));
+        return lower_fail(b->c, "asks for a type that clipq does not have");
+    return build_bind(b, 0, build_cast(b, tensor, type == DT_F16 ? DT_F32 : type));
 }
 
 /* a - b*cos(x) + c*cos(2x) */
@@ -51,15 +48,16 @@ static enum cq_err lower_window(struct lower *c)
         return lower_fail(c, "is too long");
     if (n < 0)
         return lower_later(c, 0, "its size");
-    double *values = pool_alloc(&c->net->pool, (size_t) n + 1, sizeof *values);
-    if (!values)
-        return CQ_NOMEM;
+    struct build b = {c};
+    void *room;
+    int t = build_room(&b, &(struct tensor_desc){.type = DT_F64, .rank = 1, .dim = {n}}, &room);
+    double *values = room;
     double period = node_int(c->node, "periodic", 1) ? (double) n : (double) n - 1;
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; values && i < n; i++) {
         double x = period > 0 ? 2 * M_PI * (double) i / period : 0;
         values[i] = w->a - w->b * cos(x) + w->c * cos(2 * x);
     }
-    return bind_doubles(c, 1, &n, values);
+    return bind_doubles(&b, t);
 }
 
 static double mel_of(double hertz)
@@ -87,28 +85,31 @@ static void add_triangle(double *column, int64_t bins, int64_t filters, int64_t 
 
 static enum cq_err lower_mel_weights(struct lower *c)
 {
-    int64_t filters = known_int(c, 0), length = known_int(c, 1), rate = known_int(c, 2), dim[2];
+    int64_t filters = known_int(c, 0), length = known_int(c, 1), rate = known_int(c, 2), bins = length / 2 + 1;
     float from, to;
     for (int i = 0; i < 5; i++)
         if (lower_in(c, i) < 0 || !lower_data(c, i))
             return lower_later(c, i, "its numbers");
     if (filters < 1 || length < 0 || rate < 1 || !lower_const_float(c, 3, &from) || !lower_const_float(c, 4, &to) ||
-        filters > MAX_MATRIX || length > MAX_MATRIX || filters * (length / 2 + 1) > MAX_MATRIX || !(from >= 0) ||
+        filters > MAX_MATRIX || length > MAX_MATRIX || filters * bins > MAX_MATRIX || !(from >= 0) ||
         !(to >= from) || !(to <= 0x1p31f))
         return lower_fail(c, "its numbers are out of range");
-    dim[0] = length / 2 + 1;
-    dim[1] = filters;
-    double *values = pool_alloc(&c->net->pool, (size_t) (dim[0] * dim[1]), sizeof *values);
-    if (!values)
-        return CQ_NOMEM;
+    struct build b = {c};
+    void *room;
+    struct tensor_desc d = {.type = DT_F64, .rank = 2, .dim = {bins, filters}};
+    int t = build_room(&b, &d, &room);
+    if (!room)
+        return b.err;
+    memset(room, 0, tensor_bytes(&d));
     double first = mel_of((double) from), step = (mel_of((double) to) - first) / (double) (filters + 2);
+    double per_hertz = (double) (length + 1) / (double) rate;
     for (int64_t f = 0; f < filters; f++) {
         int64_t edge[3];
         for (int i = 0; i < 3; i++)
-            edge[i] = (int64_t) floor((double) (length + 1) * hertz_of(first + (double) (f + i) * step) / (double) rate);
-        add_triangle(values + f, dim[0], filters, edge[0], edge[1], edge[2]);
+            edge[i] = (int64_t) floor(per_hertz * hertz_of(first + (double) (f + i) * step));
+        add_triangle((double *) room + f, bins, filters, edge[0], edge[1], edge[2]);
     }
-    return bind_doubles(c, 2, dim, values);
+    return bind_doubles(&b, t);
 }
 
 /* ---- Fourier transforms ---- */
@@ -124,16 +125,16 @@ static bool to_real(const struct dft *f)
     return f->inverse && f->onesided;
 }
 
-/* [values * parts, results * result parts] of exp(-+2 pi i t k / length); real numbers have one part, complex ones two. */
+/* [values * parts, results * result parts] of exp(-+2 pi i t k / length); complex numbers have two parts. */
 static int dft_matrix(struct build *b, const struct dft *f, int64_t values, int64_t parts, int64_t results)
 {
     int64_t result_parts = to_real(f) ? 1 : 2, row = results * result_parts;
     struct tensor_desc d = {.type = DT_F32, .rank = 2, .dim = {values * parts, row}};
-    float *m = b->err ? NULL : pool_alloc(&b->c->net->pool, (size_t) tensor_elems(&d), sizeof *m);
-    if (!m) {
-        b->err = b->err ? b->err : CQ_NOMEM;
+    void *room;
+    int matrix = build_room(b, &d, &room);
+    if (!room)
         return -1;
-    }
+    float *m = room;
     double sign = f->inverse ? 1 : -1;
     for (int64_t t = 0; t < values; t++) {
         double scale = f->inverse ? 1 / (double) f->length : 1;
@@ -148,7 +149,7 @@ static int dft_matrix(struct build *b, const struct dft *f, int64_t values, int6
                     m[(t * parts + p) * row + k * result_parts + r] = part[p == r ? 0 : r ? 1 : 2];
         }
     }
-    return build_constant(b, &d, m);
+    return matrix;
 }
 
 /* x [..., values, parts] -> [..., results, parts] */
@@ -215,7 +216,8 @@ static enum cq_err lower_dft(struct lower *c)
 /* The signal [batch, samples, parts] cut into frames [batch, frames, length, parts]. */
 static int cut_frames(struct build *b, int x, int64_t frames, int64_t length, int64_t step)
 {
-    struct tensor_desc d = build_desc(b, x), y = {.type = d.type, .rank = 4, .dim = {d.dim[0], frames, length, d.dim[2]}};
+    struct tensor_desc d = build_desc(b, x);
+    struct tensor_desc y = {.type = d.type, .rank = 4, .dim = {d.dim[0], frames, length, d.dim[2]}};
     int first = build_binary(b, BIN_MUL, build_counting(b, frames, 2, 0), build_scalar(b, DT_I64, (double) step));
     int index = build_binary(b, BIN_ADD, first, build_counting(b, length, 2, 1));
     return build_step(b, &(struct op){.kind = OP_GATHER, .u.axis.axis = 1}, (int[]){x, index}, 2, &y);
