@@ -9,10 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "kernels/base/log.h"
 #include "kernels/device_id.h"
 #include "kernels/program.h"
+
+enum { HOST_SLACK = 2 << 20 };      /* for what an implementation allocates beside a buffer */
 
 static bool is_oom(cl_int status)
 {
@@ -148,6 +151,18 @@ static enum cq_err touch(struct device_mem *mem)
     return err ? err : device_finish(dev);
 }
 
+/* Could the host give that much? PoCL allocates when a buffer is first used, and aborts where it cannot. */
+static bool host_has(const struct device *dev, size_t bytes)
+{
+    if (dev->info.kind != DEVICE_CPU || bytes > SIZE_MAX - HOST_SLACK)
+        return dev->info.kind != DEVICE_CPU;
+    void *probe = mmap(NULL, bytes + HOST_SLACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (probe == MAP_FAILED)
+        return false;
+    munmap(probe, bytes + HOST_SLACK);
+    return true;
+}
+
 enum cq_err device_alloc(struct device *dev, size_t bytes, struct device_mem **out)
 {
     *out = NULL;
@@ -159,7 +174,7 @@ enum cq_err device_alloc(struct device *dev, size_t bytes, struct device_mem **o
 
     cl_int status = CL_MEM_OBJECT_ALLOCATION_FAILURE;
     bool injected = fault_due(&dev->fail_alloc);
-    if (!injected)
+    if (!injected && host_has(dev, bytes))
         mem->mem = clCreateBuffer(dev->context, CL_MEM_READ_WRITE, bytes, NULL, &status);
     char call[80];
     snprintf(call, sizeof call, "clCreateBuffer of %zu bytes%s", bytes, injected ? " (injected fault)" : "");

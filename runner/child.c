@@ -32,6 +32,7 @@ struct child {
     bool exited, told;              /* process reaped; on_exit called */
     bool orphan;                    /* destroyed by its owner: no callbacks any more */
     bool closed;                    /* handles are being closed */
+    bool executed;                  /* by child_kill() */
     char bytes[READ_SIZE];          /* both pipes read into it, one at a time */
 };
 
@@ -124,7 +125,8 @@ static void on_pipe(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
         deliver(c, buf->base, (size_t) n);
     } else if (n < 0) {
         uv_read_stop(s);
-        child_kill(c, SIGKILL);     /* without its socket it is of no use; mostly it is ending anyway */
+        if (!c->exited)             /* without its socket it is of no use; mostly it is dead already */
+            uv_process_kill(&c->process, SIGKILL);
     }
 }
 
@@ -159,7 +161,9 @@ static void on_exit_status(uv_process_t *p, int64_t status, int signal)
     if (c->orphan)
         return;
     c->told = true;
-    struct child_exit e = {status, signal, c->words, c->max_rss};
+    struct child_exit e = {
+        .status = status, .signal = signal, .executed = c->executed, .last_words = c->words, .max_rss_bytes = c->max_rss,
+    };
     c->params.on_exit(c->params.ctx, c, &e);
 }
 
@@ -267,13 +271,15 @@ void child_shutdown(struct child *c)
 
 void child_kill(struct child *c, int signal)
 {
-    if (!c->exited)
-        uv_process_kill(&c->process, signal);
+    if (c->exited)
+        return;
+    c->executed = true;
+    uv_process_kill(&c->process, signal);
 }
 
 bool child_exit_short_of_memory(const struct child_exit *e)
 {
-    return e->signal == SIGKILL || (!e->signal && e->status == CHILD_SHORT_OF_MEMORY);
+    return (e->signal == SIGKILL && !e->executed) || (!e->signal && e->status == CHILD_SHORT_OF_MEMORY);
 }
 
 int child_pid(const struct child *c)

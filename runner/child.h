@@ -30,6 +30,7 @@ enum { CHILD_SHORT_OF_MEMORY = 12 };
 struct child_exit {
     int64_t status;              /* exit code, when not signalled */
     int signal;                  /* 0: exited by itself */
+    bool executed;               /* by child_kill() */
     const char *last_words;      /* tail of its standard error, "" if none */
     int64_t max_rss_bytes;       /* peak as of the last child_rss_bytes(); 0 when never asked */
 };

@@ -159,7 +159,7 @@ static enum cq_err infer(struct engine_child *e, struct cq_rd *body)
     const uint8_t *pixels[BATCHER_MAX];
     if (msg_get_batch(body, &e->batch))
         return CQ_PROTOCOL;
-    if (fault_at("kill", ++e->batches))
+    if (fault_at("kill", ++e->batches) || fault_over("killover", e->batch.n))
         raise(SIGKILL);
 
     struct engine_model *m = e->models[e->batch.lane];

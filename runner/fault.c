@@ -27,6 +27,12 @@ bool fault_at(const char *name, int64_t n)
     return wanted(name, text, sizeof text) && strtoll(text, NULL, 10) == n;
 }
 
+bool fault_over(const char *name, int64_t n)
+{
+    char text[256];
+    return wanted(name, text, sizeof text) && n > strtoll(text, NULL, 10);
+}
+
 bool fault_in(const char *name, const char *path)
 {
     char text[256];

@@ -1,10 +1,11 @@
 /* Faults on demand, for the tests: CLIPQ_FAULT=NAME@WHAT[,NAME@WHAT...] in the environment.
  *
  *     kill@N        an engine kills itself when its N-th batch comes
+ *     killover@N    an engine kills itself when a batch of more than N frames comes
  *     crash@TEXT    a decode worker aborts on a clip whose path contains TEXT
  *     hang@TEXT     a decode worker sleeps for ever on such a clip
  *
- * (alloc@N and enqueue@N are kernels/device.h's.)
+ * (alloc@N, enqueue@N and resources@N are kernels/device.h's.)
  */
 #ifndef CLIPQ_RUNNER_FAULT_H
 #define CLIPQ_RUNNER_FAULT_H
@@ -12,8 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Is fault `name` wanted for this number, or for this path? */
+/* Is fault `name` wanted for this number, for all above the number that it names, or for this path? */
 bool fault_at(const char *name, int64_t n);
+bool fault_over(const char *name, int64_t n);
 bool fault_in(const char *name, const char *path);
 
 #endif

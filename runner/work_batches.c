@@ -202,6 +202,8 @@ static void count_halving(struct work *w, const struct batch *b)
 static void suspect(struct engine *e, const struct batch *b, const struct child_exit *why)
 {
     if (b->n > 1) {
+        if (!why->executed)
+            e->deaths = 0;      /* they are few: each makes the next batch smaller */
         count_halving(e->w, b);
         engine_set_limit(e, b->lane, b->n / 2, true);
         return;
@@ -212,9 +214,11 @@ static void suspect(struct engine *e, const struct batch *b, const struct child_
     char text[MSG_TEXT];
     bool memory = child_exit_short_of_memory(why);
     int n = snprintf(text, sizeof text, "frame %" PRId64 " alone killed %d engines", in->frame->seq, in->kills);
-    if (memory)
+    if (memory) {
+        e->deaths = 0;          /* the device is not to blame */
         n += snprintf(text + n, sizeof text - (size_t) n, "; it needs %" PRId64 " bytes of memory, the limit is %" PRId64
                       " bytes", e->lanes[b->lane].frame_bytes, e->budget);
+    }
     snprintf(text + n, sizeof text - (size_t) n, ": %.300s", why->last_words);
     job_fail(in->frame->job, memory ? FAIL_OUT_OF_MEMORY : FAIL_DEVICE, text);
 }

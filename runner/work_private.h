@@ -312,7 +312,7 @@ struct engine {
     bool is_cpu;
     int64_t budget;             /* bytes of memory for all its models */
     enum cq_err err;            /* of OUT */
-    int deaths;                 /* in a row, without a result between */
+    int deaths;                 /* in a row, without a result or a smaller batch between */
     int64_t preparing_ns;       /* since when it starts or loads what it was last sent */
     int64_t prepare_ns;         /* starting, loading models, compiling kernels so far */
     bool was_ready;             /* with one model at least */

@@ -135,11 +135,26 @@ static void an_engine_that_always_dies_is_given_up(void **state)
 {
     (void) state;
     struct work_result r;
-    assert_int_equal(fake_run(&fx, "killall@1", &(struct work_params) {.workers = 1}, &r), CQ_DEVICE);
+    assert_int_equal(fake_run(&fx, "exitall@1", &(struct work_params) {.workers = 1}, &r), CQ_DEVICE);
     assert_int_equal(r.done, 0);
     check_rows(0);
     assert_int_equal(r.left, fixture_int(&fx, "SELECT count(*) FROM jobs WHERE state = 'pending'"));
     assert_true(r.left >= ALL - 2);
+}
+
+/* The kernel kills what takes too much memory: that is no fault of the device. */
+static void an_engine_that_is_always_killed_lacks_memory(void **state)
+{
+    (void) state;
+    struct work_result r;
+    assert_int_equal(fake_run(&fx, "killall@1", &(struct work_params) {.workers = 1}, &r), CQ_OK);
+    assert_int_equal(r.failed, ALL);
+    check_rows(0);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM v_jobs WHERE reason = 'out_of_memory' AND message LIKE "
+                                      "'%needs 1234567 bytes%limit is 7654321 bytes%'"), ALL);
+    int64_t halvings = fixture_int(&fx, "SELECT oom_halvings FROM v_runs");
+    assert_true(halvings > 0);
+    assert_int_equal(fixture_int(&fx, "SELECT max(oom_halvings) FROM v_job_summary"), halvings);
 }
 
 static void a_lying_engine_is_killed_and_given_up(void **state)
@@ -298,6 +313,7 @@ int main(int argc, char **argv)
         DAY(a_slow_engine_is_no_hang),
         DAY(an_engine_that_dies_costs_a_batch),
         DAY(an_engine_that_always_dies_is_given_up),
+        DAY(an_engine_that_is_always_killed_lacks_memory),
         DAY(a_lying_engine_is_killed_and_given_up),
         DAY(halved_batches_are_remembered),
         DAY(not_even_one_frame_fits),

@@ -118,7 +118,8 @@ static enum cq_err say_hello(struct fake *e)
     struct cq_buf b = {0};
     bool none = fault_at("nodevice", 1);
     msg_put_hello(&b, &(struct msg_hello) {.err = none ? CQ_NO_DEVICE : CQ_OK, .message = none ? "no device here" : "",
-                                           .spec = "0:0", .name = "pretended", .is_cpu = true, .compute_units = 1});
+                                           .spec = "0:0", .name = "pretended", .is_cpu = true, .compute_units = 1,
+                                           .budget = 7654321});
     return reply(e, MSG_HELLO, &b);
 }
 
@@ -131,7 +132,8 @@ static enum cq_err say_ready(struct fake *e, struct cq_rd *body)
     bool bad = fault_at("badmodel", 1);
     int most = m.max_batch < MAX_BATCH ? m.max_batch : MAX_BATCH;
     msg_put_ready(&b, &(struct msg_ready) {.lane = m.lane, .err = bad ? CQ_NOT_FOUND : CQ_OK,
-                                           .message = bad ? "no such model file" : "", .max_batch = most, .batchable = true});
+                                           .message = bad ? "no such model file" : "", .max_batch = most, .batchable = true,
+                                           .bytes = 8000000, .frame_bytes = 1234567});
     return reply(e, MSG_READY, &b);
 }
 
@@ -158,6 +160,8 @@ static enum cq_err say_result(struct fake *e, struct cq_rd *body)
         return CQ_PROTOCOL;
     if (fault_at("kill", ++e->batches) || (fault_at("killall", 1) && e->batch.n))
         raise(SIGKILL);
+    if (fault_at("exitall", 1))
+        _exit(1);
     if (fault_at("slow", 1))
         usleep(20000);
     bool nofit = fault_at("nofit", 1);
