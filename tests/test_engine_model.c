@@ -78,6 +78,7 @@ static void ignore(void *ctx, enum cq_level level, const char *text)
 static struct cq_log quiet = {.level = CQ_WARN, .sink = ignore};
 static struct device *dev;
 static char hash[33], *card_text;
+static int width, height;
 static uint8_t *pixels[FRAMES];
 static struct msg_batch batch = {.n = FRAMES};
 static struct { uint8_t *data; size_t size; } want[FRAMES];
@@ -97,6 +98,8 @@ static int set_up(void **state)
     json_t *json = card_to_json(&card);
     card_text = json_dumps(json, JSON_COMPACT);
     json_decref(json);
+    width = card.image.width;
+    height = card.image.height;
     size_t bytes = (size_t) card.image.width * (size_t) card.image.height * (size_t) card.image.channels;
     for (int i = 0; i < FRAMES; i++) {
         pixels[i] = malloc(bytes);
@@ -125,7 +128,7 @@ static int tear_down(void **state)
 static enum cq_err create(size_t left, size_t share, struct engine_model **m)
 {
     const struct engine_model_params params = {
-        .path = BUILTIN_SCENE, .hash = hash, .card = card_text, .max_batch = MAX_BATCH, .memory_left = left,
+        .path = BUILTIN_SCENE, .hash = hash, .card = card_text, .width = width, .height = height, .max_batch = MAX_BATCH, .memory_left = left,
         .memory_share = share, .folder = "", .folder_label = "",
     };
     return engine_model_create(&quiet, dev, &params, m);
