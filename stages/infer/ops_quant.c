@@ -1,6 +1,7 @@
 /* Quantised operators of ONNX itself: between floats and small integers, and the convolution and product of
  * integers with all that is added to them in one step ("Sums of integers" in kernels/op.h).
  */
+#include "stages/infer/batch.h"
 #include "stages/infer/onnx.h"
 #include "stages/infer/ops_quant.h"
 
@@ -115,6 +116,9 @@ struct quantised build_dynamic(struct build *b, int x)
 {
     struct tensor_desc d = build_desc(b, x);
     uint32_t all = (1u << d.rank) - 1;
+    struct batch_place place;
+    if (!b->err && batch_find(b->c, 0, &place))
+        b->err = lower_fail(b->c, "finds its range at run time, which in a batch would be that of all images");
     if (!b->err && (d.type != DT_F32 || tensor_elems(&d) == 0))
         b->err = lower_fail(b->c, "needs a float input with elements");
     int zero = build_scalar(b, DT_F32, 0);

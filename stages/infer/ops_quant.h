@@ -20,7 +20,7 @@ struct quantised {
 int build_quantize(struct build *b, const struct quantised *q, enum dtype type);
 int build_dequantize(struct build *b, const struct quantised *q);
 
-/* DynamicQuantizeLinear: x as uint8 over its whole range. */
+/* DynamicQuantizeLinear: x, the node's first input, as uint8 over its whole range. */
 struct quantised build_dynamic(struct build *b, int x);
 
 /* x_scale*w_scale/y_scale in float32, in this order; y_scale -1: none. */
