@@ -1,7 +1,5 @@
 /* DeformConv: a convolution whose taps stand where data says. Bilinear samples of all taps (OP_GRID_SAMPLE), weighted
  * by the mask, are the columns of one product of matrices per group. */
-#include <stdlib.h>
-
 #include "stages/infer/build.h"
 #include "stages/infer/window.h"
 
@@ -50,19 +48,21 @@ static int undeformed(struct build *b, const struct deform *d)
 {
     struct tensor_desc desc = {.type = DT_F32, .rank = 4, .dim = {1, d->taps, d->points, 2}};
     const struct conv_attrs *a = &d->window;
-    float *data = malloc(tensor_bytes(&desc) + 1), *to = data;
-    for (int64_t t = 0; data && t < d->taps; t++)
+    float *data = b->err ? NULL : net_constant_room(b->c->net, tensor_bytes(&desc)), *to = data;
+    int out = data ? net_tensor(b->c->net, b->c->node->name, &desc) : -1;
+    if (out < 0) {
+        b->err = b->err ? b->err : CQ_NOMEM;
+        return -1;
+    }
+    for (int64_t t = 0; t < d->taps; t++)
         for (int64_t p = 0; p < d->points; p++) {
             int64_t ky = t / a->kernel[1] * a->dilation[0], kx = t % a->kernel[1] * a->dilation[1];
             int64_t y = p / d->y.dim[3] * a->stride[0], x = p % d->y.dim[3] * a->stride[1];
             *to++ = on_grid(x + kx - a->pad_begin[1], d->x.dim[3]);
             *to++ = on_grid(y + ky - a->pad_begin[0], d->x.dim[2]);
         }
-    if (!data && !b->err)
-        b->err = CQ_NOMEM;
-    int t = b->err ? -1 : build_constant(b, &desc, data);
-    free(data);
-    return t;
+    b->c->net->tensors[out].data = data;
+    return out;
 }
 
 /* Offsets come as y, x in pixels: [N*groups, taps, points, x and y] on the grid. */

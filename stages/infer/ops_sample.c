@@ -1,10 +1,14 @@
 /* Operators that read an image where data says: GridSample, RoiAlign, and AffineGrid, which makes such data. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "stages/infer/lower.h"
 
 enum { MAX_RATIO = 1000 };      /* samples along a bin: more would only burn time */
+
+static bool is_image(const struct tensor_desc *x)
+{
+    return x->type == DT_F32 || x->type == DT_F64;
+}
 
 static int find(const char *const *names, const char *name)
 {
@@ -37,7 +41,7 @@ static enum cq_err lower_grid_sample(struct lower *c)
     struct op op = {.kind = OP_GRID_SAMPLE};
     int spatial = x.rank - 2;
     char tx[TENSOR_TEXT_SIZE], tg[TENSOR_TEXT_SIZE];
-    if (lower_in(c, 0) < 0 || lower_in(c, 1) < 0 || spatial < 1 || spatial > OP_SPATIAL || grid.rank != x.rank ||
+    if (!is_image(&x) || !is_image(&grid) || spatial < 1 || spatial > OP_SPATIAL || grid.rank != x.rank ||
         grid.dim[0] != x.dim[0] || grid.dim[grid.rank - 1] != spatial)
         return lower_fail(c, "grid %s does not fit input %s", tensor_text(&grid, tg), tensor_text(&x, tx));
     enum cq_err err = read_sampling(c, &op.u.sample);
@@ -76,12 +80,12 @@ static void fill_positions(float *to, const int64_t *size, int spatial, bool ali
 
 static int constant_positions(struct lower *c, const struct tensor_desc *d, const int64_t *size, int spatial)
 {
-    float *data = malloc(tensor_bytes(d) + 1);
-    if (!data)
+    float *data = net_constant_room(c->net, tensor_bytes(d));
+    int t = data ? net_tensor(c->net, c->node->name, d) : -1;
+    if (t < 0)
         return -1;
     fill_positions(data, size, spatial, node_int(c->node, "align_corners", 0));
-    int t = lower_constant(c, d, data);
-    free(data);
+    c->net->tensors[t].data = data;
     return t;
 }
 
@@ -150,8 +154,7 @@ static enum cq_err lower_roi_align(struct lower *c)
     struct op op = {.kind = OP_ROI_ALIGN};
     int64_t size[2];
     char tr[TENSOR_TEXT_SIZE], tx[TENSOR_TEXT_SIZE];
-    if (lower_in(c, 0) < 0 || lower_in(c, 1) < 0 || lower_in(c, 2) < 0 || x.rank != 4 || rois.rank != 2 ||
-        rois.dim[1] != 4 || batch.rank != 1 || batch.dim[0] != rois.dim[0])
+    if (!is_image(&x) || !is_image(&rois) || lower_in(c, 2) < 0 || x.rank != 4 || rois.rank != 2 || rois.dim[1] != 4 || batch.rank != 1 || batch.dim[0] != rois.dim[0])
         return lower_fail(c, "boxes %s do not fit input %s", tensor_text(&rois, tr), tensor_text(&x, tx));
     enum cq_err err = read_roi(c, &op.u.roi, size);
     if (err)
