@@ -168,6 +168,26 @@ static void test_expand_grows(void **state)
     check_batch(load_and_free(p), true);
 }
 
+/* boxes[i, best] with i = 0 baked in, as a detector without NonMaxSuppression picks its boxes. */
+static void test_image_index_grows(void **state)
+{
+    (void) state;
+    Onnx__ModelProto *p = image_model();
+    onnx_ints(p, "rows", 3, (int64_t[]){1, 36, 8});
+    onnx_ints(p, "first", 1, (int64_t[]){0});
+    onnx_ints(p, "five", 1, (int64_t[]){5});
+    onnx_ints(p, "zeros", 5, (int64_t[]){0, 0, 0, 0, 0});
+    onnx_ints(p, "tuple", 3, (int64_t[]){1, 5, 1});
+    onnx_node(p, "Reshape", "x,rows", "r");
+    onnx_attr_int(onnx_node(p, "Gather", "r,first", "column"), "axis", 2);
+    onnx_attr_int(onnx_node(p, "TopK", "column,five", "values,indices"), "axis", 1);
+    onnx_node(p, "Reshape", "zeros,tuple", "image");
+    onnx_attr_int(onnx_node(p, "Concat", "image,indices", "tuples"), "axis", -1);
+    onnx_node(p, "GatherND", "r,tuples", "out");
+    onnx_output(p, "out");
+    check_batch(load_and_free(p), true);
+}
+
 /* More inputs than one kernel takes: the second step reads what the first one made. */
 static void test_long_concat(void **state)
 {
@@ -204,6 +224,7 @@ int main(void)
         cmocka_unit_test(test_free_batch_is_as_written),
         cmocka_unit_test(test_free_batch_with_baked_shape),
         cmocka_unit_test(test_expand_grows),
+        cmocka_unit_test(test_image_index_grows),
         cmocka_unit_test(test_long_concat),
     };
     if (!open_device())

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "stages/infer/batch.h"
 #include "stages/infer/build.h"
 #include "stages/infer/onnx.h"
 
@@ -142,10 +143,28 @@ static enum cq_err lower_cum_sum(struct lower *c)
 
 /* ---- index tuples ---- */
 
+/* Whether the first entry of every tuple picks the image out of a batch of one, as exported: it can only be 0. */
+static bool picks_image(const struct lower *c, const struct tensor_desc *indices)
+{
+    struct batch_place data, tuples;
+    return batch_find(c, 0, &data) && batch_find(c, 1, &tuples) && data.dim == 0 && tuples.dim == 0 &&
+           data.factor == tuples.factor && batch_base(c, 0).dim[0] == 1 && batch_base(c, 1).dim[0] == 1 &&
+           indices->rank > 1 && indices->dim[indices->rank - 1] > 1;
+}
+
 static enum cq_err lower_gather_nd(struct lower *c)
 {
+    struct build b = {c};
+    int in[2] = {lower_in(c, 0), lower_in(c, 1)};
     struct tensor_desc x = lower_desc(c, 0), d = lower_desc(c, 1), y = {.type = x.type};
     int64_t batch_dims = node_int(c->node, "batch_dims", 0);
+    if (batch_dims == 0 && picks_image(c, &d)) {        /* of a larger batch, each tuple's own image */
+        in[1] = build_slice(&b, in[1], d.rank - 1, 1, 1, d.dim[d.rank - 1] - 1);
+        d = build_desc(&b, in[1]);
+        batch_dims = 1;
+    }
+    if (b.err)
+        return b.err;
     if (lower_in(c, 0) < 0 || lower_in(c, 1) < 0 || d.rank < 1 || x.rank < 1)
         return lower_fail(c, "needs an input and indices, both with dimensions");
     int64_t depth = d.dim[d.rank - 1];
@@ -162,7 +181,7 @@ static enum cq_err lower_gather_nd(struct lower *c)
     for (int i = open; i < x.rank; i++)
         y.dim[y.rank++] = x.dim[i];
     struct op op = {.kind = OP_GATHER_ND, .u.axis.axis = (int) batch_dims};
-    return lower_emit1(c, &op, (int[]){lower_in(c, 0), lower_in(c, 1)}, 2, &y);
+    return lower_emit1(c, &op, in, 2, &y);
 }
 
 static enum cq_err read_reduction(struct lower *c, struct op *op)
