@@ -15,7 +15,8 @@ extern const struct kernel_class kernel_pool_max, kernel_pool_max_index, kernel_
     kernel_pool_lp, kernel_max_unpool;
 extern const struct kernel_class kernel_resize_table;
 extern const struct kernel_class kernel_grid_sample, kernel_roi_align;
-extern const struct kernel_class kernel_gemm_packed, kernel_gemm_tile, kernel_matmul_packed, kernel_matmul_tile;
+extern const struct kernel_class kernel_gemm_packed, kernel_gemm_tile, kernel_matmul_packed, kernel_matmul_tile,
+    kernel_matmul_batches;
 extern const struct kernel_class kernel_reduce, kernel_softmax, kernel_instance_norm, kernel_layer_norm;
 extern const struct kernel_class kernel_move_concat, kernel_lanes_concat, kernel_move_split, kernel_lanes_split,
     kernel_move_slice, kernel_lanes_slice, kernel_move_transpose, kernel_move_copy, kernel_move_expand,

@@ -1,6 +1,6 @@
 /* MatMul and Gemm by register tiles over a packed B: a constant B is packed at load, another into scratch memory
- * before each product. Batches of matrices are served where both sides have the same ones, or one side has a single
- * matrix.
+ * before each product. One launch takes batches of matrices where both sides have the same ones, or one side has a
+ * single matrix; other broadcasts are several launches.
  */
 #include <string.h>
 
@@ -202,21 +202,130 @@ static enum cq_err constant_enqueue(struct device *dev, const struct op_inst *in
     return product_of(dev, inst, &p) ? multiply(dev, bufs, &p, bufs->packed) : CQ_INTERNAL;
 }
 
+static enum cq_err run_pack(struct device *dev, const struct kernel_bufs *bufs, const struct product *p)
+{
+    int panel = panel_of(dev);
+    struct kernel_arg args[] = {ARG_REF(bufs->in[1]), ARG_REF(bufs->scratch), ARG_STRUCT(p->pack)};
+    struct launch launch = {
+        .program = &program, .kernel = "gemm_pack", .dims = 2,
+        .global = {(size_t) ((p->pack.n + panel - 1) / panel), (size_t) p->pack.batches},
+        .local = {(size_t) nest_local_size(dev), 1}, .args = args, .n_args = sizeof args / sizeof *args,
+    };
+    return p->packed_bytes ? program_run(dev, &launch) : CQ_OK;
+}
+
 static enum cq_err scratch_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
 {
     struct product p;
     if (!product_of(dev, inst, &p))
         return CQ_INTERNAL;
-    int panel = panel_of(dev);
-    struct kernel_arg args[] = {ARG_REF(bufs->in[1]), ARG_REF(bufs->scratch), ARG_STRUCT(p.pack)};
-    struct launch launch = {
-        .program = &program, .kernel = "gemm_pack", .dims = 2,
-        .global = {(size_t) ((p.pack.n + panel - 1) / panel), (size_t) p.pack.batches},
-        .local = {(size_t) nest_local_size(dev), 1}, .args = args, .n_args = sizeof args / sizeof *args,
-    };
-    enum cq_err err = p.packed_bytes ? program_run(dev, &launch) : CQ_OK;
+    enum cq_err err = run_pack(dev, bufs, &p);
     return err ? err : multiply(dev, bufs, &p, bufs->scratch);
 }
+
+/* ---- batches that broadcast on both sides ------------------------------------------------------------- */
+
+enum { MAX_LAUNCHES = 4096 };
+
+/* The batch dimensions of y; how far a step in each goes in a and in b, in matrices. The last one is a launch. */
+struct mixed {
+    struct product product;
+    struct tensor_desc batch;
+    int64_t a[TENSOR_MAX_RANK], b[TENSOR_MAX_RANK];
+    int64_t launches;
+};
+
+static struct tensor_desc without_matrix(const struct tensor_desc *d)
+{
+    struct tensor_desc batch = *d;
+    batch.rank = d->rank - 2;
+    return batch;
+}
+
+static bool mixed_of(const struct device *dev, const struct op_inst *inst, struct mixed *x)
+{
+    const struct tensor_desc *a = &inst->in[0], *b = &inst->in[1], *y = &inst->out[0];
+    int64_t m, n, k, rows_b, batches_a, batches_b, panel = panel_of(dev);
+    memset(x, 0, sizeof *x);
+    if (a->rank < 3 || b->rank < 3 || y->rank < 3)
+        return false;
+    matrix_dims(a, false, &m, &k, &batches_a);
+    matrix_dims(b, true, &rows_b, &n, &batches_b);
+    int64_t matrix = (n + panel - 1) / panel * panel * k;
+    if (matrix && batches_b >= INT32_MAX / matrix)
+        return false;
+    struct tensor_desc of_a = without_matrix(a), of_b = without_matrix(b);
+    x->batch = without_matrix(y);
+    nest_broadcast_strides(&of_a, &x->batch, x->a);
+    nest_broadcast_strides(&of_b, &x->batch, x->b);
+    int last = x->batch.rank - 1;
+    x->launches = 1;
+    for (int i = 0; i < last; i++)
+        x->launches *= x->batch.dim[i];
+    x->product.gemm = (struct gemm){
+        .m = (int32_t) m, .n = (int32_t) n, .k = (int32_t) k, .batches = (int32_t) x->batch.dim[last],
+        .a_row = (int32_t) k, .a_column = 1, .a_batch = (int32_t) (x->a[last] * m * k),
+        .b_batch = (int32_t) (x->b[last] * matrix), .alpha = 1, .act = (int32_t) inst->op->act,
+        .act_a = inst->op->act_a, .act_b = inst->op->act_b,
+    };
+    x->product.pack = (struct pack){
+        .n = (int32_t) n, .k = (int32_t) k, .batches = (int32_t) batches_b, .row = (int32_t) n, .column = 1,
+        .batch = (int32_t) (n * k),
+    };
+    x->product.packed_bytes = (size_t) (matrix * batches_b) * sizeof(float);
+    return x->launches <= MAX_LAUNCHES;
+}
+
+static bool mixed_serves(const struct device *dev, const struct op_inst *inst)
+{
+    struct mixed x;
+    return serves_type(inst, DT_F32) && serves_plain(inst) && serves_int_index(inst) && mixed_of(dev, inst, &x);
+}
+
+static size_t mixed_bytes(const struct device *dev, const struct op_inst *inst)
+{
+    struct mixed x;
+    return mixed_of(dev, inst, &x) ? x.product.packed_bytes : 0;
+}
+
+/* Where the matrices of launch `n` start, in matrices. */
+static int64_t start_of(const struct tensor_desc *batch, const int64_t *strides, int64_t n)
+{
+    int64_t at = 0;
+    for (int i = batch->rank - 2; i >= 0; i--) {
+        at += n % batch->dim[i] * strides[i];
+        n /= batch->dim[i];
+    }
+    return at;
+}
+
+static struct mem_ref advanced(struct mem_ref ref, int64_t floats)
+{
+    ref.offset += (size_t) floats * sizeof(float);
+    return ref;
+}
+
+static enum cq_err mixed_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
+{
+    struct mixed x;
+    if (!mixed_of(dev, inst, &x))
+        return CQ_INTERNAL;
+    const struct gemm *g = &x.product.gemm;
+    int64_t panel = panel_of(dev), matrix = (g->n + panel - 1) / panel * panel * g->k;
+    enum cq_err err = run_pack(dev, bufs, &x.product);
+    for (int64_t i = 0; i < x.launches && !err; i++) {
+        struct kernel_bufs part = {0};
+        part.in[0] = advanced(bufs->in[0], start_of(&x.batch, x.a, i) * g->m * g->k);
+        part.out[0] = advanced(bufs->out[0], i * g->batches * g->m * g->n);
+        err = multiply(dev, &part, &x.product, advanced(bufs->scratch, start_of(&x.batch, x.b, i) * matrix));
+    }
+    return err;
+}
+
+const struct kernel_class kernel_matmul_batches = {
+    .name = "matmul_batches", .kind = OP_MATMUL, .serves = mixed_serves, .scratch_bytes = mixed_bytes,
+    .enqueue = mixed_enqueue,
+};
 
 #define CONSTANT_CLASS(suffix, kind_)                                                                   \
     const struct kernel_class kernel_##suffix##_packed = {                                              \

@@ -52,6 +52,7 @@ const struct kernel_class *const kernel_classes[] = {
     &kernel_gemm_tile,
     &kernel_matmul_packed,
     &kernel_matmul_tile,
+    &kernel_matmul_batches,
     &kernel_reduce,
     &kernel_reduce_any,
     &kernel_softmax,

@@ -65,11 +65,34 @@ static void make_matmul(struct check_rng *r, struct check_case *c)
     snprintf(c->text, sizeof c->text, "matmul form %d, %dx%dx%d, batches %dx%d", form, m, n, k, b0, b1);
 }
 
+/* Any broadcast of up to three batch dimensions. */
+static void make_batches(struct check_rng *r, struct check_case *c)
+{
+    int m = any_size(r) % 20, n = any_size(r) % 20, k = any_size(r) % 20, rank = check_int(r, 3, 5);
+    struct op_inst *inst = &c->inst;
+    c->op.kind = OP_MATMUL;
+    inst->n_in = 2;
+    inst->out[0] = (struct tensor_desc){.type = DT_F32, .rank = rank};
+    inst->in[0] = inst->in[1] = inst->out[0];
+    for (int i = 0; i < rank - 2; i++) {
+        int dim = check_int(r, check_chance(r, 3) ? 0 : 1, 4), form = check_int(r, 0, 2);
+        inst->in[0].dim[i] = form == 1 ? 1 : dim;
+        inst->in[1].dim[i] = form == 2 ? 1 : dim;
+        inst->out[0].dim[i] = dim;
+    }
+    inst->in[0].dim[rank - 2] = inst->out[0].dim[rank - 2] = m;
+    inst->in[0].dim[rank - 1] = inst->in[1].dim[rank - 2] = k;
+    inst->in[1].dim[rank - 1] = inst->out[0].dim[rank - 1] = n;
+    snprintf(c->text, sizeof c->text, "matmul %dx%dx%d of rank %d, batches broadcast", m, n, k, rank);
+}
+
 static void make(struct check_rng *r, int n, struct check_case *c)
 {
     c->inst.n_out = 1;
     if (n % 2)
         make_gemm(r, c);
+    else if (n % 6 == 4)
+        make_batches(r, c);
     else
         make_matmul(r, c);
     c->constants = check_chance(r, 50) ? 2 : 0;
@@ -95,9 +118,10 @@ static bool bench(int n, struct check_case *c)
 }
 
 static const struct check_tolerance tolerances[] = {
-    {"gemm_packed", 3e-6f}, {"gemm_tile", 3e-6f}, {"matmul_packed", 3e-6f}, {"matmul_tile", 3e-6f}, {NULL},
+    {"gemm_packed", 3e-6f}, {"gemm_tile", 3e-6f}, {"matmul_packed", 3e-6f}, {"matmul_tile", 3e-6f},
+    {"matmul_batches", 3e-6f}, {NULL},
 };
 
 const struct check_family check_gemm = {
-    .name = "gemm", .cases = 120, .make = make, .bench = bench, .tolerances = tolerances,
+    .name = "gemm", .cases = 180, .make = make, .bench = bench, .tolerances = tolerances,
 };
