@@ -132,7 +132,7 @@ static enum cq_err run_nodes(struct lower *c, const struct tail *t, const void *
 enum cq_err tail_run(struct cq_log *log, struct device *dev, const struct tail *t, const void *const *cut,
                      struct net *net, struct constant *outputs)
 {
-    net->heavy = tail_compute;
+    net->heavy = dev ? tail_compute : NULL;
     net->heavy_ctx = dev;
     const struct graph *g = t->graph;
     struct lower c = {

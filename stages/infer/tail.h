@@ -37,8 +37,8 @@ void tail_destroy(struct tail **t);
 
 /* Runs one image (as many as the model was exported for). cut[i] are the data of t->cut[i]; outputs[i] gets the model
  * outputs that the tail makes, of which `net` owns the data: it must be zeroed and is for the caller to finish,
- * on failure too. Operators of much arithmetic run on `dev`. CQ_UNSUPPORTED, CQ_INVALID (logged with the node): the
- * values of this image do not go through the graph; CQ_NOMEM, CQ_OOM, CQ_DEVICE. */
+ * on failure too. Operators of much arithmetic run on `dev`, if not NULL. CQ_UNSUPPORTED, CQ_INVALID (logged with the
+ * node): the values of this image do not go through the graph; CQ_NOMEM, CQ_OOM, CQ_DEVICE. */
 enum cq_err tail_run(struct cq_log *log, struct device *dev, const struct tail *t, const void *const *cut,
                      struct net *net, struct constant *outputs);
 
