@@ -193,6 +193,59 @@ static void fastestdet(void **state)
     card_of(&m, "raw");
 }
 
+static struct model with_op(struct model m, const char *op)
+{
+    m.ops[0] = (struct model_op_count) {op, 1};
+    return m;
+}
+
+static void graphs_that_suppress(void **state)
+{
+    (void) state;
+    struct model m = with_op(one_to_one(IO("images", 1, 3, 640, 640), IO("output0", 1, 300, 6)), "TopK");
+    struct card c = card_of(&m, "rows");
+    assert_int_equal(c.fit, FIT_LETTERBOX);
+    assert_float_equal(c.nms, 1, 0);
+    m.ops[0].op_type = "Conv";
+    card_of(&m, "raw");
+    m = with_op(one_to_one(IO("images", 1, 3, 640, 640), IO("output", -1, 7)), "NonMaxSuppression");
+    card_of(&m, "rows");
+
+    m = one_to_one(IO("image", 1, 3, -1, -1), IO("boxes", -1, 4));
+    m.n_outputs = 3;
+    m.outputs[1] = IO("labels", -1);
+    m.outputs[2] = IO("scores", -1);
+    c = card_of(&m, "lists");
+    assert_int_equal(c.boxes, BOXES_XYXY);
+    assert_false(c.normalised);
+    assert_true(card_follows_clip(&c));
+    m.outputs[0] = IO("detection_boxes", 1, 100, 4);
+    m.outputs[1] = IO("detection_classes", 1, 100);
+    m.outputs[2] = IO("detection_scores", 1, 100);
+    m.outputs[3] = IO("num_detections", 1);
+    m.n_outputs = 4;
+    c = card_of(&m, "lists");
+    assert_int_equal(c.boxes, BOXES_YXYX);
+    assert_true(c.normalised);
+    m.outputs[2].rank = 3;
+    card_of(&m, "raw");
+
+    m = one_to_one(IO("pixels", 1, 3, 640, 640), IO("pred_boxes", 1, 300, 4));
+    m.n_outputs = 2;
+    m.outputs[1] = IO("logits", 1, 300, 80);
+    c = card_of(&m, "detr");
+    assert_int_equal(c.logits, LOGITS_SOFTMAX);
+    m = with_op(m, "TopK");
+    assert_int_equal(card_of(&m, "detr").logits, LOGITS_SIGMOID);
+
+    m = with_op(one_to_one(IO("x", 1, 3, 640, 640), IO("chosen", -1, 3)), "NonMaxSuppression");
+    m.n_outputs = 3;
+    m.outputs[0].type = DT_I64;
+    m.outputs[1] = IO("scores", 1, 80, 8400);
+    m.outputs[2] = IO("boxes", 1, 8400, 4);
+    card_of(&m, "selected");
+}
+
 static void assert_size_for(const struct card *c, int display_w, int display_h, int width, int height)
 {
     int w, h;
@@ -705,6 +758,7 @@ int main(void)
         cmocka_unit_test(yunet),
         cmocka_unit_test(ultraface),
         cmocka_unit_test(fastestdet),
+        cmocka_unit_test(graphs_that_suppress),
         cmocka_unit_test(sizes_of_clips),
         cmocka_unit_test(sizes_left_open),
         cmocka_unit_test(yolov8_by_metadata),

@@ -35,6 +35,41 @@ const float *output_vector(const struct decode_frame *f, int *n)
     return v;
 }
 
+static const struct tensor_desc *plain(const struct decode_frame *f, int i)
+{
+    bool there = i >= 0 && i < f->n_outputs && f->outputs[i].desc.layout == LAYOUT_PLAIN;
+    return there && tensor_elems(&f->outputs[i].desc) >= 0 ? &f->outputs[i].desc : NULL;
+}
+
+bool output_rows(const struct decode_frame *f, int i, int width, int64_t *n)
+{
+    const struct tensor_desc *d = plain(f, i);
+    if (!d || d->type != DT_F32 || (d->rank != 2 && d->rank != 3) || d->dim[d->rank - 1] != width ||
+        (d->rank == 3 && d->dim[0] != 1))
+        return false;
+    *n = d->dim[d->rank - 2];
+    return true;
+}
+
+bool output_list(const struct decode_frame *f, int i, int64_t *n)
+{
+    const struct tensor_desc *d = plain(f, i);
+    if (!d || (d->rank != 1 && d->rank != 2) || (d->rank == 2 && d->dim[0] != 1))
+        return false;
+    *n = d->dim[d->rank - 1];
+    return true;
+}
+
+double output_number(const struct session_output *o, int64_t i)
+{
+    switch (o->desc.type) {
+    case DT_F32: return ((const float *) o->data)[i];
+    case DT_I32: return ((const int32_t *) o->data)[i];
+    case DT_I64: return (double) ((const int64_t *) o->data)[i];
+    default:     return NAN;
+    }
+}
+
 bool floats_finite(const float *v, int n)
 {
     for (int i = 0; i < n; i++)
@@ -120,6 +155,24 @@ void box_centred(struct detection *d, float cx, float cy, float w, float h)
     d->y0 = cy - h / 2;
     d->x1 = cx + w / 2;
     d->y1 = cy + h / 2;
+}
+
+void boxes_add_as_told(struct boxes *b, const float box[4], float score, int class_id)
+{
+    const struct card *c = b->frame->card;
+    float w = c->normalised ? (float) b->frame->geometry->input_w : 1;
+    float h = c->normalised ? (float) b->frame->geometry->input_h : 1;
+    struct detection d = {.class_id = class_id, .score = score};
+    if (c->boxes == BOXES_CENTRED) {
+        box_centred(&d, box[0] * w, box[1] * h, box[2] * w, box[3] * h);
+    } else {
+        int x = c->boxes == BOXES_YXYX;
+        d.x0 = box[x] * w;
+        d.y0 = box[1 - x] * h;
+        d.x1 = box[2 + x] * w;
+        d.y1 = box[3 - x] * h;
+    }
+    boxes_add(b, &d);
 }
 
 enum cq_err boxes_end(struct boxes *b)

@@ -23,6 +23,13 @@ const float *output_floats(const struct decode_frame *f, int i, int rank, const 
 /* The only output, [1,n] or [1,n,1,1], as *n floats (at most INT32_MAX); NULL when it is something else. */
 const float *output_vector(const struct decode_frame *f, int *n);
 
+/* Output `i` as *n rows of `width` float32: [n,width] or [1,n,width], where n may be 0. */
+bool output_rows(const struct decode_frame *f, int i, int width, int64_t *n);
+/* Output `i` as *n numbers of any type: [n] or [1,n], where n may be 0. */
+bool output_list(const struct decode_frame *f, int i, int64_t *n);
+/* Number `i` of an output of float32, int32 or int64; NaN of another type. */
+double output_number(const struct session_output *o, int64_t i);
+
 bool floats_finite(const float *v, int n);
 
 /* Index of the output with that name, -1 when there is none. */
@@ -46,6 +53,9 @@ struct boxes boxes_begin(const struct decode_frame *f, struct answer *out);
 /* `d` is in pixels of the model's input. Dropped: a score below the card's threshold, anything not finite, a
  * box of less than a thousandth of a pixel once it is cut to the picture. Landmarks are not cut. */
 void boxes_add(struct boxes *b, const struct detection *d);
+
+/* The same for a box as the model gives it: four numbers in the order and unit that the card says. */
+void boxes_add_as_told(struct boxes *b, const float box[4], float score, int class_id);
 
 /* Box given by centre and size. */
 void box_centred(struct detection *d, float cx, float cy, float w, float h);

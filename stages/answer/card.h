@@ -14,6 +14,8 @@
  *     "height"     0..16384, pixels; 0: the clip's       "labels"     list of strings
  *     "stride"     1..1024, of sizes from clips          "resample"   "area" | "linear"
  *     "max_size"   1..16384, of sizes from clips         "nhwc"       true | false
+ *     "boxes"      "xyxy" | "yxyx" | "cxcywh"            "logits"     "sigmoid" | "softmax"
+ *     "normalised" true | false
  *     "mean"       one number, or one per channel, in the order of "channels", in units of 0..255
  *     "scale"      the same; x = (u8 - mean)*scale
  *
@@ -36,6 +38,10 @@ struct model;
 enum { CARD_MAX_SIZE = 16384 };   /* pixels of an input, each way */
 enum { CARD_CLIP_SIZE = -1 };     /* as a size that is asked for: the clip's */
 
+/* How four numbers say a box, and how a class's logit becomes a score, where families differ. */
+enum box_form { BOXES_XYXY, BOXES_YXYX, BOXES_CENTRED /* centre, size */ };
+enum logits { LOGITS_SIGMOID, LOGITS_SOFTMAX /* the last class is "nothing" */ };
+
 enum channel_order { CHANNELS_RGB, CHANNELS_BGR, CHANNELS_GRAY };
 
 struct card {
@@ -53,6 +59,9 @@ struct card {
     int max_items;                 /* detections kept per frame */
     bool decoded;                  /* the graph ends with final values: boxes in input pixels (yolox), or scores
                                     * that need no softmax (classification) */
+    enum box_form boxes;           /* rows, lists, detr, selected */
+    bool normalised;               /* those boxes are in shares of the input, not in its pixels */
+    enum logits logits;            /* detr */
     int keypoints;                 /* yolov8: landmarks per box, three numbers each */
     char **labels;                 /* owned; n_labels strings; may be NULL */
     int n_labels;

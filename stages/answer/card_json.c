@@ -32,6 +32,11 @@ static const char *const fits[] = {
 
 static const char *const resamples[] = {[RESAMPLE_AREA] = "area", [RESAMPLE_LINEAR] = "linear", NULL};
 
+static const char *const box_forms[] = {
+    [BOXES_XYXY] = "xyxy", [BOXES_YXYX] = "yxyx", [BOXES_CENTRED] = "cxcywh", NULL,
+};
+static const char *const logit_kinds[] = {[LOGITS_SIGMOID] = "sigmoid", [LOGITS_SOFTMAX] = "softmax", NULL};
+
 #define AT(field) offsetof(struct card, field)
 
 /* "channels" stands before what is counted by it. */
@@ -54,12 +59,16 @@ static const struct key keys[] = {
     {"max_items", KIND_INT, AT(max_items), 1, 100000},
     {"decoded", KIND_BOOL, AT(decoded)},
     {"keypoints", KIND_INT, AT(keypoints), 0, ANSWER_MAX_POINTS},
+    {"boxes", KIND_CHOICE, AT(boxes), .choices = box_forms, .quiet = true},
+    {"normalised", KIND_BOOL, AT(normalised), .quiet = true},
+    {"logits", KIND_CHOICE, AT(logits), .choices = logit_kinds, .quiet = true},
     {"labels", KIND_LABELS, 0},
 };
 enum { N_KEYS = sizeof keys / sizeof *keys };
 
 _Static_assert(sizeof(enum fit) == sizeof(int) && sizeof(enum resample) == sizeof(int) &&
-               sizeof(enum channel_order) == sizeof(int), "choices are read as int");
+               sizeof(enum channel_order) == sizeof(int) &&
+               sizeof(enum box_form) == sizeof(int) && sizeof(enum logits) == sizeof(int), "choices are read as int");
 
 static void *field(struct card *c, const struct key *k)
 {
@@ -123,6 +132,8 @@ static json_t *key_to_json(const struct card *c, const struct key *k)
 static bool is_quiet(const struct card *c, const struct key *k)
 {
     struct card neutral = card_neutral();
+    if (k->quiet && k->kind == KIND_BOOL)
+        return *(const bool *) const_field(c, k) == *(const bool *) const_field(&neutral, k);
     return k->quiet && *(const int *) const_field(c, k) == *(const int *) const_field(&neutral, k);
 }
 
