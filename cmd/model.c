@@ -40,6 +40,7 @@ struct plan {
     double flops;                 /* of the whole batch */
     int host_ops;
     bool batchable;
+    int group;                    /* images at once, where the file fixes it; else 1 */
     size_t budget;                /* bytes for models */
     int max_batch;                /* that fits it, up to MAX_BATCH; 0: not even one image */
 };
@@ -66,6 +67,7 @@ static enum cq_err plan_on(struct model_args *a, const struct model *m, const st
         out->flops = session_flops(s, a->batch);
         out->host_ops = session_host_ops(s, a->batch);
         out->batchable = session_batchable(s);
+        out->group = session_group(s);
         session_set_memory_limit(s, out->budget);
         out->max_batch = session_max_batch(s, MAX_BATCH);
         out->made = true;
@@ -171,6 +173,8 @@ static void print_plan(const struct model_args *a, const struct plan *p)
         printf("%-12s %s: batches of up to %d images\n", "budget", text_bytes((double) p->budget, total), p->max_batch);
     else
         printf("%-12s %s: not even one image fits\n", "budget", text_bytes((double) p->budget, total));
+    if (p->group > 1)
+        printf("%-12s made for %d at once: runs in groups of that many, the last one filled up\n", "batching", p->group);
     if (!p->batchable)
         printf("%-12s batch 1 only: at batch 2 it answers differently\n", "batching");
     if (p->host_ops)

@@ -62,6 +62,20 @@ check_code 0 "$clipq" work --db many.db -q --workers 4
 check "every clip is done" "75 150 75" "$(sql many.db "SELECT (SELECT count(*) FROM v_jobs WHERE state = 'done'),
     (SELECT count(*) FROM v_artifacts), (SELECT count(DISTINCT shape) FROM v_artifacts)")"
 
+# ---- a model for four pictures at once: the last group is filled up, and its answers dropped ----
+"$make" four four.onnx
+check_code 0 "$clipq" model four.onnx
+check_says "4 at once"
+check_code 0 "$clipq" submit --db four.db --model four.onnx --decoder embedding a.y4m b.y4m
+check_code 0 "$clipq" work --db four.db -q --batch 32
+check "an answer for each frame" "9 9,5 5" "$(sql four.db "SELECT count(*), count(DISTINCT frame) FROM v_embeddings
+    GROUP BY path ORDER BY 1 DESC" | paste -sd,)"
+"$make" one one.onnx
+check_code 0 "$clipq" submit --db one.db --model one.onnx --decoder embedding a.y4m b.y4m
+check_code 0 "$clipq" work --db one.db -q --batch 1
+check "the same as one by one" 0 "$(sql four.db "ATTACH 'one.db' AS o; SELECT count(*) FROM (
+    SELECT path, frame, hex(embedding) FROM v_embeddings EXCEPT SELECT path, frame, hex(embedding) FROM o.v_embeddings)")"
+
 # ---- a size that cannot run is its clips' trouble only ----
 echo '{"stride": 1}' > halves.card.json
 make_sized_clip odd.y4m 33 24 3

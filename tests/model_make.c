@@ -3,6 +3,7 @@
  *     model_make KIND FILE
  *
  * "halves": pictures of any size, halved, doubled and added to themselves; its shapes fit for even sizes only.
+ * "four": four pictures of 16x8 at once, no more and no fewer; gives the mean of each channel. "one": the same for one.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -39,11 +40,26 @@ static Onnx__ModelProto *halves(void)
     return m;
 }
 
+static Onnx__ModelProto *means(int64_t batch)
+{
+    const int64_t in[] = {batch, 3, 8, 16}, out[] = {batch, 3, 1, 1};
+    Onnx__ModelProto *m = onnx_model(OPSET);
+    onnx_input(m, "x", 4, in);
+    onnx_node(m, "GlobalAveragePool", "x", "y");
+    add_output(m, "y", 4, out);
+    return m;
+}
+
+static Onnx__ModelProto *four(void) { return means(4); }
+static Onnx__ModelProto *one(void) { return means(1); }
+
 static const struct {
     const char *name;
     Onnx__ModelProto *(*make)(void);
 } kinds[] = {
     {"halves", halves},
+    {"four", four},
+    {"one", one},
 };
 
 static int write_model(Onnx__ModelProto *m, const char *path)

@@ -21,6 +21,13 @@ void session_exported_inputs(const struct session *s, const struct tensor_desc *
     }
 }
 
+int session_group(const struct session *s)
+{
+    const struct graph *g = model_graph(s->model);
+    bool fixed = s->has_image && g->n_inputs > 0 && g->inputs[0].rank > 0 && g->inputs[0].dim[0] > 1;
+    return fixed ? (int) g->inputs[0].dim[0] : 1;
+}
+
 /* The model's input for one frame of the given size, checked against what the model says. */
 enum cq_err session_check_image(const struct session *s)
 {
@@ -31,7 +38,7 @@ enum cq_err session_check_image(const struct session *s)
         cq_log_error(s->log, "the model does not take images: it needs exactly one input of 4 float dimensions");
         return CQ_UNSUPPORTED;
     }
-    if (io->dim[0] > 1) {
+    if (io->dim[0] > SESSION_MAX_GROUP) {
         cq_log_error(s->log, "the model was exported for %lld images at once: export it with batch 1 or a free batch",
                      (long long) io->dim[0]);
         return CQ_UNSUPPORTED;
@@ -67,6 +74,8 @@ enum cq_err session_image_inputs(const struct session *s, int batch, struct tens
                 d[i].dim[0] *= batch;
         return CQ_OK;
     }
+    if (session_group(s) > 1)
+        batch = session_group(s);
     inputs[0] = im->nhwc ? (struct tensor_desc){DT_F32, .rank = 4, .dim = {batch, im->height, im->width, im->channels}}
                          : (struct tensor_desc){DT_F32, .rank = 4, .dim = {batch, im->channels, im->height, im->width}};
     return CQ_OK;
@@ -231,8 +240,10 @@ enum cq_err session_create(struct cq_log *log, struct device *dev, const struct 
         s->image = *params->image;
         err = session_check_image(s);
     }
+    if (!err && session_group(s) > 1)
+        s->checked = true;          /* there is but one batch */
     if (!err)
-        err = prepare(s, !params->skip_batch_check);
+        err = prepare(s, !s->checked);
     if (err)
         session_destroy(&s);
     else
@@ -295,6 +306,8 @@ int session_max_batch(struct session *s, int max)
     size_t least, most, bytes;
     if (max < 1 || !fits(s, 1, &least))
         return 0;
+    if (session_group(s) > 1)
+        return max < session_group(s) ? max : session_group(s);
     if (max == 1 || fits(s, max, &most))
         return max;
     /* low fits, high does not. Memory grows nearly evenly with the batch, so a straight line is a good guess. */
@@ -350,7 +363,8 @@ double session_flops(struct session *s, int batch)
     struct session_plan *sp;
     if (plan_for_batch(s, batch, &sp))
         return 0;
-    return sp->plan->flops * (s->batchable ? 1 : batch);
+    int group = session_group(s);
+    return group > 1 ? sp->plan->flops / group * batch : sp->plan->flops * (s->batchable ? 1 : batch);
 }
 
 int session_host_ops(struct session *s, int batch)

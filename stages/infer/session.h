@@ -5,6 +5,9 @@
  * is rewritten for the batch, and session_create proves that by running two different images together and
  * alone; where the answers differ the session runs images one by one and session_batchable() is false.
  *
+ * A model exported for a fixed number of images above 1 (session_group) runs in groups of exactly that many; what is
+ * missing in the last one is filled with its last image again, whose answers are dropped.
+ *
  * On CQ_OOM the device may be used again after session_trim(): the caller halves its batch and submits the
  * same images again.
  *
@@ -61,6 +64,9 @@ enum cq_err session_resize(struct session *s, int width, int height);
 /* Works out every shape of the model for images of that size, with no device: CQ_OK means that it will run, short of
  * kernels and memory. CQ_UNSUPPORTED and CQ_INVALID name the node, logged. */
 enum cq_err session_check_shapes(struct cq_log *log, const struct model *model, const struct session_image *image);
+
+/* How many images the model takes at once, when its file fixes that; else 1. No run may be larger. */
+int session_group(const struct session *s);
 
 bool session_batchable(const struct session *s);
 

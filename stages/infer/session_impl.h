@@ -8,7 +8,7 @@
 #include "stages/infer/session.h"
 #include "stages/infer/weights.h"
 
-enum { SESSION_MAX_PLANS = 32 };
+enum { SESSION_MAX_PLANS = 32, SESSION_MAX_GROUP = 256 };
 
 struct session_plan {
     struct plan *plan;

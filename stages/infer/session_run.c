@@ -290,15 +290,38 @@ static enum cq_err run(struct session *s, const struct tensor_desc *inputs, cons
     return CQ_OK;
 }
 
+/* A group of fixed size, filled up with the last image; only the first `batch` answers are shown. */
+static enum cq_err run_group(struct session *s, const uint8_t *const *images, int batch,
+                             const struct session_output **out, int *n_out)
+{
+    struct tensor_desc inputs[1];
+    const uint8_t *group[SESSION_MAX_GROUP];
+    int n = session_group(s);
+    for (int i = 0; i < n; i++)
+        group[i] = images[i < batch ? i : batch - 1];
+    struct session_feed feed = {.images = group, .count = n};
+    enum cq_err err = session_image_inputs(s, n, inputs);
+    if (!err)
+        err = run(s, inputs, &feed, out, n_out);
+    for (int i = 0; i < *n_out && !err; i++)
+        if (!s->outputs[i].each && s->outputs[i].desc.rank > 0 && s->outputs[i].desc.dim[0] == n)
+            s->outputs[i].desc.dim[0] = batch;
+    return err;
+}
+
 enum cq_err session_run_images(struct session *s, const uint8_t *const *images, int batch,
                                const struct session_output **out, int *n_out)
 {
     struct tensor_desc inputs[1];
     struct session_feed feed = {.images = images, .count = batch};
-    if (batch < 1 || !s->has_image) {
-        cq_log_error(s->log, "this session was not made for images");
+    int group = session_group(s);
+    if (batch < 1 || !s->has_image || (group > 1 && batch > group)) {
+        cq_log_error(s->log, s->has_image ? "the model takes 1 to %d images, not %d" : "this session was not made for images",
+                     group, batch);
         return CQ_INVALID;
     }
+    if (group > 1)
+        return run_group(s, images, batch, out, n_out);
     enum cq_err err = session_image_inputs(s, batch, inputs);
     return err ? err : run(s, inputs, &feed, out, n_out);
 }
