@@ -164,6 +164,15 @@ const char *node_string(const struct node *n, const char *name, const char *othe
     return a && a->kind == ATTR_STRING ? a->s : otherwise;
 }
 
+int node_choice(const struct node *n, const char *name, const char *otherwise, const char *const *names)
+{
+    const char *text = node_string(n, name, otherwise);
+    for (int i = 0; names[i]; i++)
+        if (!strcmp(names[i], text))
+            return i;
+    return -1;
+}
+
 const int64_t *node_ints(const struct node *n, const char *name, int *count)
 {
     const struct attr *a = node_attr(n, name);

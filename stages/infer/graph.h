@@ -104,6 +104,8 @@ const struct attr *node_attr(const struct node *n, const char *name);
 int64_t node_int(const struct node *n, const char *name, int64_t otherwise);
 float node_float(const struct node *n, const char *name, float otherwise);
 const char *node_string(const struct node *n, const char *name, const char *otherwise);
+/* Which of `names` (ends with NULL) the string attribute is, `otherwise` standing for an absent one; -1: none. */
+int node_choice(const struct node *n, const char *name, const char *otherwise, const char *const *names);
 /* NULL and *count 0 when absent. */
 const int64_t *node_ints(const struct node *n, const char *name, int *count);
 

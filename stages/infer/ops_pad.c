@@ -35,13 +35,11 @@ static enum cq_err read_pads(struct lower *c, int rank, int64_t *begin, int64_t 
 static enum cq_err read_mode(const struct lower *c, enum pad_mode *out)
 {
     static const char *const modes[] = {"constant", "reflect", "edge", "wrap", NULL};
-    const char *mode = node_string(c->node, "mode", "constant");
-    for (int m = 0; modes[m]; m++)
-        if (!strcmp(mode, modes[m])) {
-            *out = (enum pad_mode) m;
-            return CQ_OK;
-        }
-    return lower_fail(c, "mode '%s' is not supported", mode);
+    int mode = node_choice(c->node, "mode", "constant", modes);
+    if (mode < 0)
+        return lower_fail(c, "mode '%s' is not supported", node_string(c->node, "mode", ""));
+    *out = (enum pad_mode) mode;
+    return CQ_OK;
 }
 
 /* The value to pad with, -1 for zero: an input, or an attribute before opset 11. */

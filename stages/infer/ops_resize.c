@@ -22,31 +22,24 @@ static enum cq_err read_floats(const struct lower *c, int i, float *out, int max
     return CQ_OK;
 }
 
-static int find(const char *const *names, const char *name)
-{
-    for (int i = 0; names[i]; i++)
-        if (!strcmp(names[i], name))
-            return i;
-    return -1;
-}
-
 static enum cq_err read_modes(const struct lower *c, struct resize_attrs *r)
 {
-    static const char *const modes[] = {"nearest", "linear", "cubic", NULL};
+    static const char *const modes[] = {"nearest", "linear", "cubic", "bilinear", NULL};
     static const char *const coords[] = {"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric",
                                          "tf_crop_and_resize", "half_pixel_symmetric", "tf_half_pixel_for_nn", NULL};
-    static const char *const rounds[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", "simple", NULL};
+    static const char *const rounds[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL};
     bool old = c->opset < 11 || c->variant;    /* Upsample, and Resize as it began */
-    const char *mode_name = node_string(c->node, "mode", "nearest");
-    int mode = find(modes, strcmp(mode_name, "bilinear") ? mode_name : "linear");
-    int coord = find(coords, node_string(c->node, "coordinate_transformation_mode", old ? "asymmetric" : "half_pixel"));
-    int round = find(rounds, node_string(c->node, "nearest_mode", old ? "simple" : "round_prefer_floor"));
+    int mode = node_choice(c->node, "mode", "nearest", modes);
+    int coord = old ? COORD_ASYMMETRIC : node_choice(c->node, "coordinate_transformation_mode", "half_pixel", coords);
+    int round = old ? NEAREST_SIMPLE : node_choice(c->node, "nearest_mode", "round_prefer_floor", rounds);
     if (mode < 0 || coord < 0 || round < 0)
-        return lower_fail(c, "its mode '%s' is not supported", mode_name);
+        return lower_fail(c, "mode '%s' (%s, %s) is not supported", node_string(c->node, "mode", "nearest"),
+                          node_string(c->node, "coordinate_transformation_mode", ""),
+                          node_string(c->node, "nearest_mode", ""));
     r->antialias = node_int(c->node, "antialias", 0);
     if (r->antialias && mode == RESIZE_NEAREST)
         return lower_fail(c, "antialias does not go with mode 'nearest'");
-    r->mode = (enum resize_mode) mode;
+    r->mode = mode > RESIZE_CUBIC ? RESIZE_LINEAR : (enum resize_mode) mode;
     r->coord = (enum resize_coord) coord;
     r->round = (enum resize_round) round;
     r->cubic_a = node_float(c->node, "cubic_coeff_a", -0.75f);

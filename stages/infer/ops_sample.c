@@ -1,6 +1,4 @@
 /* Operators that read an image where data says: GridSample, RoiAlign, and AffineGrid, which makes such data. */
-#include <string.h>
-
 #include "stages/infer/lower.h"
 
 enum { MAX_RATIO = 1000 };      /* samples along a bin: more would only burn time */
@@ -10,26 +8,19 @@ static bool is_image(const struct tensor_desc *x)
     return x->type == DT_F32 || x->type == DT_F64;
 }
 
-static int find(const char *const *names, const char *name)
-{
-    for (int i = 0; names[i]; i++)
-        if (!strcmp(names[i], name))
-            return i;
-    return -1;
-}
-
 /* ---- GridSample ---- */
 
 static enum cq_err read_sampling(const struct lower *c, struct sample_attrs *a)
 {
+    /* as enum resize_mode has them, then linear and cubic as opset 16 called them */
     static const char *const modes[] = {"nearest", "linear", "cubic", "bilinear", "bicubic", NULL};
     static const char *const pads[] = {"zeros", "border", "reflection", NULL};
-    int mode = find(modes, node_string(c->node, "mode", "linear")), names = (int) RESIZE_CUBIC;
-    int pad = find(pads, node_string(c->node, "padding_mode", "zeros"));
+    int mode = node_choice(c->node, "mode", "linear", modes);
+    int pad = node_choice(c->node, "padding_mode", "zeros", pads);
     if (mode < 0 || pad < 0)
         return lower_fail(c, "mode '%s' with padding_mode '%s' is not supported", node_string(c->node, "mode", ""),
                           node_string(c->node, "padding_mode", ""));
-    a->mode = (enum resize_mode) (mode > names ? mode - names : mode);
+    a->mode = (enum resize_mode) (mode > RESIZE_CUBIC ? mode - RESIZE_CUBIC : mode);
     a->pad = (enum sample_pad) pad;
     a->align_corners = node_int(c->node, "align_corners", 0);
     return CQ_OK;
@@ -134,8 +125,8 @@ static enum cq_err read_roi(const struct lower *c, struct roi_attrs *a, int64_t 
     static const char *const coords[] = {"output_half_pixel", "half_pixel", NULL};
     /* before opset 16 there was no choice */
     const char *coord_default = c->opset < 16 ? "output_half_pixel" : "half_pixel";
-    int mode = find(modes, node_string(c->node, "mode", "avg"));
-    int coord = find(coords, node_string(c->node, "coordinate_transformation_mode", coord_default));
+    int mode = node_choice(c->node, "mode", "avg", modes);
+    int coord = node_choice(c->node, "coordinate_transformation_mode", coord_default, coords);
     int64_t ratio = node_int(c->node, "sampling_ratio", 0);
     size[0] = node_int(c->node, "output_height", 1);
     size[1] = node_int(c->node, "output_width", 1);
@@ -154,7 +145,8 @@ static enum cq_err lower_roi_align(struct lower *c)
     struct op op = {.kind = OP_ROI_ALIGN};
     int64_t size[2];
     char tr[TENSOR_TEXT_SIZE], tx[TENSOR_TEXT_SIZE];
-    if (!is_image(&x) || !is_image(&rois) || lower_in(c, 2) < 0 || x.rank != 4 || rois.rank != 2 || rois.dim[1] != 4 || batch.rank != 1 || batch.dim[0] != rois.dim[0])
+    if (!is_image(&x) || !is_image(&rois) || lower_in(c, 2) < 0 || x.rank != 4 || rois.rank != 2 ||
+        rois.dim[1] != 4 || batch.rank != 1 || batch.dim[0] != rois.dim[0])
         return lower_fail(c, "boxes %s do not fit input %s", tensor_text(&rois, tr), tensor_text(&x, tx));
     enum cq_err err = read_roi(c, &op.u.roi, size);
     if (err)
