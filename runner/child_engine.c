@@ -13,6 +13,7 @@
 
 #include "kernels/base/log.h"
 #include "kernels/device.h"
+#include "kernels/pocl_cache.h"
 #include "runner/arena.h"
 #include "runner/budget.h"
 #include "runner/child.h"
@@ -46,6 +47,7 @@ static enum cq_err open_device(struct engine_child *e, const struct msg_setup *m
 {
     struct device_info info;
     device_setup_environment(m->threads);
+    pocl_cache_check(e->log, m->afresh);
     enum cq_err err = device_find(e->log, m->device, &info);
     if (!err)
         err = device_open(e->log, &info, &e->dev);
@@ -151,7 +153,9 @@ static enum cq_err load(struct engine_child *e, struct cq_rd *body)
         ready.flops = engine_model_flops(model);
     }
     msg_put_ready(&e->out, &ready);
-    return tell(e, MSG_READY);
+    enum cq_err err = tell(e, MSG_READY);
+    pocl_cache_note(e->log);        /* nobody waits for it */
+    return err;
 }
 
 static enum cq_err infer(struct engine_child *e, struct cq_rd *body)

@@ -241,6 +241,7 @@ void msg_put_setup(struct cq_buf *b, const struct msg_setup *m)
     cq_put_str(b, m->device);
     cq_put_i32(b, m->threads);
     cq_put_i64(b, m->memory_limit);
+    cq_put_u8(b, m->afresh);
     cq_put_str(b, m->folder);
     cq_put_str(b, m->folder_label);
 }
@@ -250,6 +251,7 @@ enum cq_err msg_get_setup(struct cq_rd *r, struct msg_setup *m)
     m->device = cq_get_str(r);
     m->threads = get_range(r, 0, 1 << 16);
     m->memory_limit = get_natural(r);
+    m->afresh = get_bool(r);
     m->folder = cq_get_str(r);
     m->folder_label = cq_get_str(r);
     return r->err;

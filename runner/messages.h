@@ -89,6 +89,7 @@ struct msg_setup {
     const char *device;         /* "auto", "cpu", "gpu" or "P:D" */
     int threads;                /* for a CPU device; 0: all */
     int64_t memory_limit;       /* bytes for all models; 0: what budget_of() finds */
+    bool afresh;                /* compiled kernels are not to be trusted */
     const char *folder;         /* for artifacts; "" : nowhere */
     const char *folder_label;   /* as rows name it */
 };

@@ -361,6 +361,16 @@ static void forget_models(struct engine *e, const struct child_exit *why)
     fail_lane(e, lane, child_exit_short_of_memory(why) ? CQ_OOM : CQ_DEVICE, text);
 }
 
+/* While it prepares, its kernels are loaded; later, damaged code shows in these ways. Not to be confused with a lack of
+ * memory: compiling takes seconds. */
+static bool kernels_are_suspect(const struct engine *e, const struct child_exit *why)
+{
+    if (why->executed || child_exit_short_of_memory(why))
+        return false;
+    return e->state == ENGINE_STARTING || is_loading(e) || why->signal == SIGSEGV || why->signal == SIGBUS ||
+           why->signal == SIGILL || why->status == 127;
+}
+
 static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e_)
 {
     struct engine *e = ctx;
@@ -371,6 +381,7 @@ static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e_
     cq_log_warn(e->w->log, "the engine of %s ended (%s %d), %d batches go to the next one: %s", e->name,
                 e_->signal ? "signal" : "code", e_->signal ? e_->signal : (int) e_->status, e->n_flight, e_->last_words);
     e->w->tally.engine_restarts++;
+    e->afresh = kernels_are_suspect(e, e_);
     engine_return_batches(e, e_);
     forget_models(e, e_);
     start_later(e);
@@ -380,7 +391,7 @@ static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e_
 static void send_setup(struct engine *e)
 {
     struct msg_setup m = {
-        .device = e->spec, .memory_limit = e->w->p.memory_limit, .folder = e->w->engines->folder,
+        .device = e->spec, .memory_limit = e->w->p.memory_limit, .afresh = e->afresh, .folder = e->w->engines->folder,
         .folder_label = e->w->engines->folder_label,
     };
     struct cq_buf body = {0};

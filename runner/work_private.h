@@ -316,6 +316,7 @@ struct engine {
     int64_t preparing_ns;       /* since when it starts or loads what it was last sent */
     int64_t prepare_ns;         /* starting, loading models, compiling kernels so far */
     bool was_ready;             /* with one model at least */
+    bool afresh;                /* compiled kernels may have been what killed it */
     uv_timer_t restart;
     struct engine_lane lanes[BATCHER_LANES];
     int64_t loads;              /* asked for so far */
