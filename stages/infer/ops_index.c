@@ -17,6 +17,8 @@
 static int compare_diagonal(struct build *b, enum binary fn, int x, int k)
 {
     struct tensor_desc d = build_desc(b, x);
+    if (b->err)
+        return -1;
     int row = build_counting(b, d.dim[d.rank - 2], 2, 0), column = build_counting(b, d.dim[d.rank - 1], 2, 1);
     return build_binary(b, fn, column, build_binary(b, BIN_ADD, row, k));
 }
