@@ -374,6 +374,67 @@ static void attention_refuses_masks(void **state)
     expect_refused(p, DIMS(1, 2, 2), "mask");
 }
 
+/* One operator on constants of many shapes and types, which the model may never read. */
+static Onnx__ModelProto *odd_model(const char *type, bool runtime, const char *inputs, bool has_first_output)
+{
+    static const float zeros[16];
+    Onnx__ModelProto *p = model_of(13, DIMS(1, 2, 4));
+    floats(p, "s", SCALAR, FLOATS(1));
+    floats(p, "f", DIMS(1), FLOATS(0.5f));
+    floats(p, "e", DIMS(0, 2), zeros);
+    floats(p, "m", DIMS(4, 4), zeros);
+    bytes(p, "q", DIMS(1, 2, 4), (const uint8_t *) zeros);
+    signed_bytes(p, "w", DIMS(3, 2, 2), (const int8_t *) zeros);
+    bytes(p, "z", DIMS(1), BYTES(7));
+    Onnx__NodeProto *n = onnx_node(p, type, inputs, has_first_output ? "r" : ",r");
+    if (runtime)
+        of_runtime(n);
+    attr_text(n, "activation", "Relu");
+    onnx_attr_int(n, "num_heads", 2);
+    onnx_attr_ints(n, "kernel_shape", 1, (int64_t[]){2});
+    onnx_node(p, "Identity", has_first_output ? "r" : "x", "y");
+    return p;
+}
+
+static int run_odd_models(const char *const *types, size_t n, bool runtime)
+{
+    static const char *const inputs[] = {
+        "x", "s,s,s,s,s,s,s,s,s", "q,f,z,q,f,z,f,z", "x,s", "q,s,s,q,s,s,s,s", "x,x,x,x,x,x", "q,q,z,z", "e,e,e,e,e,e,e",
+        ",,,,", "x,f,f", "s,x,x,x", "f,z,q,f,z", "q,w,z,z", "m,m,m,m,m",
+    };
+    static const float zeros[8];
+    int ran = 0;
+    for (size_t t = 0; t < n; t++)
+        for (size_t i = 0; i < 2 * sizeof inputs / sizeof *inputs; i++) {
+            struct session *s = NULL;
+            struct model *m = NULL;
+            struct session_output got;
+            Onnx__ModelProto *p = odd_model(types[t], runtime, inputs[i / 2], i % 2);
+            ran += run(p, DIMS(1, 2, 4), zeros, &s, &m, &got) == CQ_OK;
+            session_destroy(&s);
+            model_destroy(&m);
+        }
+    return ran;
+}
+
+/* An error or an answer, and no access outside of anything (for the sanitizers). */
+static void odd_inputs_do_no_harm(void **state)
+{
+    (void) state;
+    static const char *const own[] = {
+        "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QLinearConv",
+        "QLinearMatMul", "SimplifiedLayerNormalization",
+    };
+    static const char *const runtime[] = {
+        "FusedConv", "FusedGemm", "FusedMatMul", "BiasGelu", "QuickGelu", "BiasSplitGelu", "BiasAdd",
+        "SkipLayerNormalization", "SkipSimplifiedLayerNormalization", "MultiHeadAttention", "Attention", "QLinearAdd",
+        "QLinearLeakyRelu", "QLinearWhere", "QLinearSoftmax", "QLinearAveragePool", "QLinearGlobalAveragePool",
+        "QLinearConcat", "MatMulIntegerToFloat", "DynamicQuantizeMatMul",
+    };
+    assert_true(run_odd_models(own, sizeof own / sizeof *own, false) > 5);
+    assert_true(run_odd_models(runtime, sizeof runtime / sizeof *runtime, true) > 10);
+}
+
 /* ---- narrow types ---- */
 
 static void four_bits_are_unpacked(void **state)
@@ -499,6 +560,7 @@ int main(void)
         cmocka_unit_test(split_gelu_and_bias_add),
         cmocka_unit_test(attention_with_equal_keys_is_a_mean),
         cmocka_unit_test(attention_refuses_masks),
+        cmocka_unit_test(odd_inputs_do_no_harm),
         cmocka_unit_test(four_bits_are_unpacked),
         cmocka_unit_test(four_bits_are_no_result),
         cmocka_unit_test(float8_is_named),

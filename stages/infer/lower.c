@@ -35,6 +35,7 @@ static const char *advice_on(const struct node *n)
 {
     static const struct { const char *word, *advice; } known[] = {
         {"nchwc", "it was optimised for one processor: take the model as exported, or optimise it at level 'extended'"},
+        {"com.microsoft", "take the model as it was before ONNX Runtime optimised it"},
         {"NMS", "export the model without it, clipq drops overlapping boxes itself"},
         {"Random", "it makes random numbers, which is no part of inference: export the model for inference"},
         {"Bernoulli", "it makes random numbers, which is no part of inference: export the model for inference"},

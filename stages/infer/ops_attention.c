@@ -86,10 +86,10 @@ static enum cq_err lower_attention(struct lower *c)
     const int64_t *sizes = node_ints(c->node, "qkv_hidden_sizes", &count);
     if (b.err)
         return b.err;
-    int64_t third = d.dim[d.rank - 1] / 3, from = 0;
+    int64_t from = 0;
     for (int i = 0; i < 3; i++) {
-        int64_t size = count == 3 ? sizes[i] : third;
-        if (d.rank != 3 || size < 0 || size > d.dim[2] - from)
+        int64_t size = d.rank != 3 ? -1 : count == 3 ? sizes[i] : d.dim[2] / 3;
+        if (size < 0 || size > d.dim[2] - from)
             return lower_fail(c, "its weights do not divide into query, key and value");
         part[i] = build_slice(&b, all, 2, from, 1, size);
         from += size;

@@ -54,10 +54,12 @@ static int activated(struct build *b, int x)
 
 /* ---- convolution and products ---- */
 
-/* What the operator without an activation bound to the node's output, replaced by what follows it. */
-static int bound(const struct build *b)
+/* What the operator without an activation bound to the node's output, to be replaced by what follows it. */
+static int bound(struct build *b)
 {
-    return b->err || !lower_has_output(b->c, 0) ? -1 : b->c->tensor_of[b->c->node->out[0]];
+    if (!b->err && !lower_has_output(b->c, 0))
+        b->err = lower_fail(b->c, "has no output");
+    return b->err ? -1 : b->c->tensor_of[b->c->node->out[0]];
 }
 
 /* A fourth input is added before the activation. */
