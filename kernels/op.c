@@ -47,6 +47,13 @@ static double matmul_flops(const struct op_inst *inst)
     return depth < 0 ? 0 : 2 * (double) a->dim[depth] * elems(&inst->out[0]);
 }
 
+/* In both directions; 4 stands for as many as the size of a box asks for. */
+static double samples_per_bin(const struct op_inst *inst)
+{
+    double n = inst->op->u.roi.sampling_ratio;
+    return n > 0 ? n * n : 4;
+}
+
 double op_flops(const struct op_inst *inst)
 {
     switch (inst->op->kind) {
@@ -88,6 +95,10 @@ double op_flops(const struct op_inst *inst)
         return (2.0 * inst->op->u.norm.size + 3) * elems(&inst->out[0]);
     case OP_RESIZE:
         return inst->op->u.resize.mode == RESIZE_NEAREST ? 0 : 8 * elems(&inst->out[0]);
+    case OP_GRID_SAMPLE:
+        return 8 * elems(&inst->out[0]);
+    case OP_ROI_ALIGN:
+        return 8 * samples_per_bin(inst) * elems(&inst->out[0]);
     case OP_IMAGE:
         return 2 * elems(&inst->out[0]);
     default:
