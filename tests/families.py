@@ -52,7 +52,8 @@ def export(name, variant, path):
         return False
     script = Path(__file__).with_name("families_models.py")
     with open(said, "w") as log:
-        code = subprocess.run([sys.executable, script, name, *map(str, variant), path], stdout=log, stderr=log).returncode
+        code = subprocess.run([sys.executable, script, name, *map(str, variant), path], stdout=log,
+                              stderr=log).returncode
     if code == 0:
         said.unlink()
     return code == 0
@@ -151,7 +152,9 @@ def compare(folder, peer, outputs, batch, ranked):
             parts = [r[i] for r in peer]
             want = np.concatenate(parts) if len(parts) > 1 and parts[0].ndim else parts[0]
             got = np.load(whole)
-            worst = max(worst, relative_error(pair_rows(got, want) if ranked and got.shape == want.shape else got, want))
+            if ranked and got.shape == want.shape:
+                got = pair_rows(got, want)
+            worst = max(worst, relative_error(got, want))
             continue
         for k in range(batch):
             part = np.load(f"{folder}/out.{i}.{k}.npy")
@@ -193,8 +196,8 @@ def row(args, label, path, pixels):
 def main():
     args = arguments()
     args.work.mkdir(parents=True, exist_ok=True)
-    print(f"{'model':36} op- exp.  output | batch 1: error, ms, peer ms  | batch {BATCH}: error, ms, peer ms  | as   host\n"
-          f"{'':36} set batch spread |                             |                             | one  ops")
+    print(f"{'model':36} op- exp.  output | batch 1: error, ms, peer ms | batch {BATCH}: error, ms, peer ms | as   host\n"
+          f"{'':36} set batch spread |                            |                            | one  ops")
     good = bad = 0
     for source, pixels in (data_files(args), True), (exported_files(args), False):
         for label, path in source:

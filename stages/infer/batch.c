@@ -10,7 +10,8 @@ bool batch_rewrites(const struct lower *c)
 
 static const struct constant *base_of(const struct lower *c, int value)
 {
-    return batch_rewrites(c) && value >= 0 && c->base->value[value].desc.type != DT_NONE ? &c->base->value[value] : NULL;
+    const struct constant *base = batch_rewrites(c) && value >= 0 ? &c->base->value[value] : NULL;
+    return base && base->desc.type != DT_NONE ? base : NULL;
 }
 
 static const struct constant *base_in(const struct lower *c, int i)
@@ -137,9 +138,10 @@ void batch_inherit(const struct lower *c)
 {
     for (int i = 0; batch_rewrites(c) && i < c->node->n_out; i++) {
         struct batch_place place;
-        int t = c->node->out[i] >= 0 ? c->tensor_of[c->node->out[i]] : -1;
         const struct constant *base = base_of(c, c->node->out[i]);
-        if (t >= 0 && base && !c->net->tensors[t].batch_inner && find_grown(&base->desc, &c->net->tensors[t].desc, &place))
-            c->net->tensors[t].batch_inner = inherited(c, place.inner);
+        struct tensor *y = base && c->tensor_of[c->node->out[i]] >= 0
+                               ? &c->net->tensors[c->tensor_of[c->node->out[i]]] : NULL;
+        if (y && !y->batch_inner && find_grown(&base->desc, &y->desc, &place))
+            y->batch_inner = inherited(c, place.inner);
     }
 }
