@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 #include "kernels/device.h"
+#include "kernels/device_env.h"
 
-enum { PATH_SIZE = 1024 };
+enum { PATH_SIZE = DEVICE_PATH_SIZE };
 
 static int allowed_cpus(void)
 {
@@ -42,14 +43,14 @@ static bool make_dirs(const char *path)
     return access(path, W_OK | X_OK) == 0;
 }
 
-static bool home_cache(char out[PATH_SIZE])
+bool device_cache_folder(const char *name, char out[DEVICE_PATH_SIZE])
 {
     const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     int n;
     if (xdg && *xdg == '/')
-        n = snprintf(out, PATH_SIZE, "%s/clipq/pocl", xdg);
+        n = snprintf(out, PATH_SIZE, "%s/clipq/%s", xdg, name);
     else if (home && *home == '/')
-        n = snprintf(out, PATH_SIZE, "%s/.cache/clipq/pocl", home);
+        n = snprintf(out, PATH_SIZE, "%s/.cache/clipq/%s", home, name);
     else
         return false;
     return n < PATH_SIZE && make_dirs(out);
@@ -77,6 +78,6 @@ void device_setup_environment(int threads)
         setenv("POCL_CPU_MAX_CU_COUNT", text, 0);   /* the name from PoCL 4 on */
     }
     setenv("POCL_SIGFPE_HANDLER", "0", 0);
-    if (!getenv("POCL_CACHE_DIR") && (home_cache(text) || private_cache(text)))
+    if (!getenv("POCL_CACHE_DIR") && (device_cache_folder("pocl", text) || private_cache(text)))
         setenv("POCL_CACHE_DIR", text, 0);
 }

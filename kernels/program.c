@@ -11,6 +11,7 @@
 
 #include "kernels/base/log.h"
 #include "kernels/device_cl.h"
+#include "kernels/program_store.h"
 
 enum { OPTIONS_SIZE = 512 };
 
@@ -79,6 +80,22 @@ static void log_build(const struct device *dev, const struct program_class *clas
     free(text);
 }
 
+/* From what an earlier process compiled; false when there is nothing of use. */
+static bool build_stored(struct device *dev, const struct program_key *key, const char *options, struct built_program *p)
+{
+    p->program = program_store_load(dev, key);
+    if (!p->program)
+        return false;
+    if (clBuildProgram(p->program, 1, &dev->id, options, NULL, NULL) == CL_SUCCESS) {
+        cq_log_debug(dev->log, "program %s was compiled by an earlier run", p->class->name);
+        return true;
+    }
+    clReleaseProgram(p->program);
+    p->program = NULL;
+    program_store_forget(dev, key);
+    return false;
+}
+
 static enum cq_err build(struct device *dev, struct built_program *p)
 {
     char options[OPTIONS_SIZE];
@@ -93,6 +110,9 @@ static enum cq_err build(struct device *dev, struct built_program *p)
         text[count] = (const char *) p->class->source[count];
         count++;
     }
+    struct program_key key = program_store_key(dev, text, (int) count, options);
+    if (build_stored(dev, &key, options, p))
+        return CQ_OK;
     cl_int status;
     p->program = clCreateProgramWithSource(dev->context, count, text, NULL, &status);
     enum cq_err err = device_check(dev, status, "clCreateProgramWithSource");
@@ -101,7 +121,10 @@ static enum cq_err build(struct device *dev, struct built_program *p)
     status = clBuildProgram(p->program, 1, &dev->id, options, NULL, NULL);
     if (status == CL_BUILD_PROGRAM_FAILURE)
         log_build(dev, p->class, p->program);
-    return device_check(dev, status, "clBuildProgram");
+    err = device_check(dev, status, "clBuildProgram");
+    if (!err)
+        program_store_save(dev, &key, p->program);
+    return err;
 }
 
 static enum cq_err get_program(struct device *dev, const struct launch *l, struct built_program **out)

@@ -14,6 +14,7 @@ target_sources(check_kernels PRIVATE
   check_shapes.c)
 target_link_libraries(check_kernels PRIVATE m)
 clipq_test(test_device clipq_kernels)
+clipq_test(test_program_store clipq_kernels)
 clipq_test(test_no_device clipq_kernels)
 # The other two widths of vectors, which no device here may have natively.
 foreach(width 4 16)
