@@ -72,6 +72,11 @@ enum cq_err lower_node(struct lower *c, const struct node *n);
 /* Every operator must be known: CQ_UNSUPPORTED names the first that is not, with its node. */
 enum cq_err lower_check_ops(struct cq_log *log, const struct graph *g);
 
+/* The entry of the node's operator, NULL where there is none; then lower_check_op is CQ_UNSUPPORTED (logged, with what
+ * to do about it). */
+const struct lower_op *lower_find_op(const struct node *n);
+enum cq_err lower_check_op(struct cq_log *log, const struct node *n);
+
 /* ---- for the ops_*.c files ---- */
 
 /* Logs "node 'x' (Conv): ..." and returns CQ_UNSUPPORTED. */
