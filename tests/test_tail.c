@@ -349,6 +349,44 @@ static void expect_refused(Onnx__ModelProto *p, enum cq_err want, const char *wo
     onnx_free(p);
 }
 
+/* A graph in a graph in a graph... */
+static void add_nested(Onnx__ModelProto *p, int depth)
+{
+    Onnx__NodeProto *n = onnx_node(p, "If", "cond", "y");
+    Onnx__GraphProto *outer = onnx_branch(p);
+    if (depth > 1)
+        add_nested(p, depth - 1);
+    else
+        onnx_node(p, "Neg", "x", "y");
+    onnx_output(p, "y");
+    onnx_attr_branch(p, n, "then_branch", outer);
+    outer = onnx_branch(p);
+    onnx_node(p, "Identity", "x", "else_y");
+    onnx_output(p, "else_y");
+    onnx_attr_branch(p, n, "else_branch", outer);
+}
+
+static void test_depth(void **state)
+{
+    (void) state;
+    static const float x[] = {1, 2, 3, 4}, want[] = {-1, -2, -3, -4};
+    for (int depth = 5; depth <= 500; depth *= 100) {
+        Onnx__ModelProto *p = vector_model();
+        add_condition(p, "x");
+        add_nested(p, depth);
+        onnx_output(p, "y");
+        if (depth > 5) {
+            expect_refused(p, CQ_CORRUPT, "damaged");
+            continue;
+        }
+        struct model *m = load_and_free(p);
+        struct session *s = open_session(m);
+        expect_vector(s, x, 1, want);
+        session_destroy(&s);
+        model_destroy(&m);
+    }
+}
+
 static void test_bad_branches(void **state)
 {
     (void) state;
@@ -480,6 +518,7 @@ int main(void)
         cmocka_unit_test(test_if_folds),
         cmocka_unit_test(test_if_nested_and_unsorted),
         cmocka_unit_test(test_bad_branches),
+        cmocka_unit_test(test_depth),
         cmocka_unit_test(test_heavy_operators),
         cmocka_unit_test(test_one_bad_image),
     };
