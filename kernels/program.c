@@ -81,7 +81,8 @@ static void log_build(const struct device *dev, const struct program_class *clas
 }
 
 /* From what an earlier process compiled; false when there is nothing of use. */
-static bool build_stored(struct device *dev, const struct program_key *key, const char *options, struct built_program *p)
+static bool build_stored(struct device *dev, const struct program_key *key, const char *options,
+                         struct built_program *p)
 {
     p->program = program_store_load(dev, key);
     if (!p->program)

@@ -84,8 +84,8 @@ cl_program program_store_load(struct device *dev, const struct program_key *key)
     cl_int status = CL_INVALID_BINARY, of_device;
     cl_program program = NULL;
     if (data)
-        program = clCreateProgramWithBinary(dev->context, 1, &dev->id, &size, (const unsigned char **) &data, &of_device,
-                                            &status);
+        program = clCreateProgramWithBinary(dev->context, 1, &dev->id, &size, (const unsigned char **) &data,
+                                            &of_device, &status);
     free(data);
     if (status == CL_SUCCESS)
         return program;

@@ -157,7 +157,8 @@ static enum cq_err plan_bytes(struct engine_model *m, int batch, size_t *bytes)
     return err;
 }
 
-/* The largest batch within its share, beside what other sizes have taken already; one frame may take more than that, if it must. */
+/* The largest batch within its share, beside what other sizes have taken already; one frame may take more than that,
+ * if it must. */
 static enum cq_err choose_batch(struct engine_model *m, const struct engine_model_params *p)
 {
     size_t had = m->shared->bytes, share = p->memory_share + had;

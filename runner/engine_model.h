@@ -47,7 +47,8 @@ bool engine_model_shares(const struct engine_model *a, const struct engine_model
 int engine_model_max_batch(const struct engine_model *m);
 bool engine_model_batchable(const struct engine_model *m);
 double engine_model_flops(const struct engine_model *m);   /* of one frame */
-size_t engine_model_bytes(const struct engine_model *m);   /* of device memory, at the largest batch, with all that it shares */
+/* Bytes of device memory, at the largest batch, with all that it shares. */
+size_t engine_model_bytes(const struct engine_model *m);
 size_t engine_model_frame_bytes_needed(const struct engine_model *m);   /* of device memory, for one frame */
 int64_t engine_model_frame_bytes(const struct engine_model *m);  /* pixels of one frame */
 

@@ -128,8 +128,8 @@ static int tear_down(void **state)
 static enum cq_err create(size_t left, size_t share, struct engine_model **m)
 {
     const struct engine_model_params params = {
-        .path = BUILTIN_SCENE, .hash = hash, .card = card_text, .width = width, .height = height, .max_batch = MAX_BATCH, .memory_left = left,
-        .memory_share = share, .folder = "", .folder_label = "",
+        .path = BUILTIN_SCENE, .hash = hash, .card = card_text, .width = width, .height = height,
+        .max_batch = MAX_BATCH, .memory_left = left, .memory_share = share, .folder = "", .folder_label = "",
     };
     return engine_model_create(&quiet, dev, &params, m);
 }
