@@ -23,7 +23,7 @@ try:
     import onnx
     import onnxruntime as ort
 
-    from families_models import FAMILIES, RANKED, VARIANTS
+    from families_models import FAMILIES, RANKED, SINGLE, VARIANTS
 except ImportError as missing:
     print(f"skipped: {missing}; install torch torchvision timm ultralytics onnx onnxscript onnxruntime with pip")
     sys.exit(77)
@@ -67,7 +67,7 @@ def exported_files(args):
         for variant in VARIANTS:
             label = f"{name}-{'-'.join(map(str, variant))}"
             path = args.work / f"{label}.onnx"
-            if args.variant and args.variant not in label:
+            if args.variant and args.variant not in label or variant[2] == "N" and name in SINGLE:
                 continue
             yield label, path if path.exists() or export(name, variant, path) else None
 
