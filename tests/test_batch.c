@@ -188,6 +188,26 @@ static void test_image_index_grows(void **state)
     check_batch(load_and_free(p), true);
 }
 
+/* A flattened image read through constant indices, as an exporter writes as_strided. */
+static void test_indices_into_flat_image_grow(void **state)
+{
+    (void) state;
+    Onnx__ModelProto *p = image_model();
+    int64_t *at;
+    onnx_ints(p, "flat", 1, (int64_t[]){-1});
+    onnx_ints(p, "indices", 4, (int64_t[]){0, 287, 5, 100});
+    Onnx__TensorProto *t = p->graph->initializer[p->graph->n_initializer - 1];
+    at = realloc(t->dims, 2 * sizeof *at);
+    assert_non_null(at);
+    at[0] = 1, at[1] = 4;
+    t->dims = at;
+    t->n_dims = 2;
+    onnx_node(p, "Reshape", "x,flat", "f");
+    onnx_attr_int(onnx_node(p, "Gather", "f,indices", "out"), "axis", 0);
+    onnx_output(p, "out");
+    check_batch(load_and_free(p), true);
+}
+
 /* More inputs than one kernel takes: the second step reads what the first one made. */
 static void test_long_concat(void **state)
 {
@@ -225,6 +245,7 @@ int main(void)
         cmocka_unit_test(test_free_batch_with_baked_shape),
         cmocka_unit_test(test_expand_grows),
         cmocka_unit_test(test_image_index_grows),
+        cmocka_unit_test(test_indices_into_flat_image_grow),
         cmocka_unit_test(test_long_concat),
     };
     if (!open_device())

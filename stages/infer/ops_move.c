@@ -300,26 +300,46 @@ static enum cq_err lower_tile(struct lower *c)
 
 /* ---- Gather, DepthToSpace ---- */
 
+/* Constant indices, as exported, into a dimension that holds the images of a batch one after another (a flattened
+ * tensor seen in strides): each image reads its own part. */
+static int indices_per_image(struct build *b, int axis, int indices)
+{
+    struct batch_place place;
+    struct tensor_desc d = build_desc(b, indices);
+    if (!batch_find(b->c, 0, &place) || place.dim != axis || place.before != 1 || !batch_baked(b->c, 1) ||
+        d.rank < 1 || d.dim[0] != 1)
+        return indices;
+    int part = build_scalar(b, DT_I64, (double) batch_base(b->c, 0).dim[axis]);
+    int offset = build_binary(b, BIN_MUL, build_counting(b, place.factor, d.rank, 0), part);
+    return build_binary(b, BIN_ADD, offset, build_cast(b, indices, DT_I64));
+}
+
 static enum cq_err lower_gather(struct lower *c)
 {
-    struct tensor_desc x = lower_desc(c, 0), index = lower_desc(c, 1), y = {.type = x.type};
+    struct build b = {c};
+    int in[2] = {lower_in(c, 0), lower_in(c, 1)};
+    struct tensor_desc x = lower_desc(c, 0), index, y = {.type = x.type};
     struct op op = {.kind = OP_GATHER};
     enum cq_err err = need_input(c);
     if (!err && lower_in(c, 1) < 0)
         err = lower_fail(c, "has no indices");
     if (!err)
         err = lower_axis(c, node_int(c->node, "axis", 0), x.rank, &op.u.axis.axis);
-    if (!err && (x.rank < 1 || x.rank - 1 + index.rank > TENSOR_MAX_RANK))
-        err = lower_fail(c, "its result would have too many dimensions");
     if (err)
         return err;
+    in[1] = indices_per_image(&b, op.u.axis.axis, in[1]);
+    if (b.err)
+        return b.err;
+    index = build_desc(&b, in[1]);
+    if (x.rank < 1 || x.rank - 1 + index.rank > TENSOR_MAX_RANK)
+        return lower_fail(c, "its result would have too many dimensions");
     for (int i = 0; i < op.u.axis.axis; i++)
         y.dim[y.rank++] = x.dim[i];
     for (int i = 0; i < index.rank; i++)
         y.dim[y.rank++] = index.dim[i];
     for (int i = op.u.axis.axis + 1; i < x.rank; i++)
         y.dim[y.rank++] = x.dim[i];
-    return lower_emit1(c, &op, (int[]){lower_in(c, 0), lower_in(c, 1)}, 2, &y);
+    return lower_emit1(c, &op, in, 2, &y);
 }
 
 static enum cq_err lower_gather_elements(struct lower *c)
