@@ -278,7 +278,7 @@ static void say_farewell(struct work *w, struct farewell *f)
         .batches = t->batches, .oom_halvings = t->oom_halvings, .worker_restarts = t->worker_restarts,
         .engine_restarts = t->engine_restarts, .media_s = t->media_s, .end_reason = reason_of(w),
         .engines = work_engines_alive(w), .prepare_s = work_engines_prepare_s(w),
-        .devices = w->engines ? work_engines_text(w) : "",
+        .devices = w->engines ? work_engines_account(w) : "",
     };
     memcpy(f->end.stages, t->stages, sizeof f->end.stages);
     f->log = log_relay_log(w->store_log);

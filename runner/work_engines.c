@@ -22,7 +22,7 @@ struct work_engines {
     struct engine list[ENGINES_MAX];
     int n;
     char folder[STORE_PATH], folder_label[MSG_TEXT];
-    char text[512];
+    char text[512], account[1024];
 };
 
 struct engine *work_engine(const struct work *w, int i)
@@ -492,6 +492,33 @@ double work_engines_prepare_s(const struct work *w)
             least = e->prepare_ns;
     }
     return (double) least / 1e9;
+}
+
+/* "NAME (5804 MiB for models; yolox_nano.onnx: batches of 8)" */
+static void describe(const struct engine *e, char *out, size_t size)
+{
+    int n = snprintf(out, size, "%s (%" PRId64 " MiB for models", e->name, e->budget >> 20);
+    for (int lane = 0; lane < work_lanes(e->w) && n > 0 && (size_t) n < size; lane++)
+        if (e->lanes[lane].limit > 0)
+            n += snprintf(out + n, size - (size_t) n, "; %s: batches of %d", work_lane(e->w, lane)->name,
+                          e->lanes[lane].limit);
+    if (n > 0 && (size_t) n + 1 < size)
+        snprintf(out + n, size - (size_t) n, ")");
+}
+
+const char *work_engines_account(const struct work *w)
+{
+    struct work_engines *es = w->engines;
+    size_t at = 0;
+    es->account[0] = '\0';
+    for (int i = 0; i < es->n; i++) {
+        char one[400];
+        if (es->list[i].state == ENGINE_OUT || at >= sizeof es->account)
+            continue;
+        describe(&es->list[i], one, sizeof one);
+        at += (size_t) snprintf(es->account + at, sizeof es->account - at, "%s%s", at ? ", " : "", one);
+    }
+    return es->account;
 }
 
 const char *work_engines_text(const struct work *w)

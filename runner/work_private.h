@@ -336,7 +336,8 @@ void work_engines_forget_lane(struct work *w, int lane);       /* its number wil
 /* State of a lane over all engines; `*why` is an engine's lane that failed. */
 enum model_state work_engines_lane_state(const struct work *w, int lane, const struct engine_lane **why);
 double work_engines_prepare_s(const struct work *w);   /* of the one that had least; before that nothing can be done */
-const char *work_engines_text(const struct work *w);   /* names, for progress and the run's row */
+const char *work_engines_text(const struct work *w);   /* names, for progress */
+const char *work_engines_account(const struct work *w);   /* names, budgets and batches, for the run's row */
 const char *work_engines_folder(const struct work *w); /* of the files that they write */
 void engine_set_limit(struct engine *e, int lane, int limit, bool remember);
 

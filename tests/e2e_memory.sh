@@ -49,6 +49,8 @@ check "each device has a budget" 1 "$("$clipq" devices --json | sqlite3 :memory:
 queue
 run_ok "a budget for 16 frames" --batch 64 --memory-limit "$sixteen"
 check_says "up to 16 frames a batch"
+check_code 0 "$clipq" report --db f.db
+check_says "builtin:scene: batches of 16)"
 check "no batch was halved, for none was too large" 0 "$(of_run oom_halvings)"
 
 queue --model builtin:scene --threshold 0.5
