@@ -95,10 +95,14 @@ static bool clip_of(const struct op *op, struct clip *c)
         return true;
     if (isnan(a) || isnan(b) || a >= 0x1p53f || b <= -0x1p53f)
         return false;
-    if (a > -0x1p53f)
-        c->low = (int64_t) ceilf(a), c->low_value = (int64_t) a;
-    if (b < 0x1p53f)
-        c->high = (int64_t) floorf(b), c->high_value = (int64_t) b;
+    if (a > -0x1p53f) {
+        c->low = (int64_t) ceilf(a);
+        c->low_value = (int64_t) a;
+    }
+    if (b < 0x1p53f) {
+        c->high = (int64_t) floorf(b);
+        c->high_value = (int64_t) b;
+    }
     return (a > -0x1p53f || a <= -0x1p63f) && (b < 0x1p53f || b >= 0x1p63f);
 }
 
