@@ -15,6 +15,7 @@
 #include "stages/answer/answer.h"
 #include "stages/answer/card.h"
 #include "stages/answer/decoder.h"
+#include "stages/answer/known_inputs.h"
 #include "stages/answer/scene.h"
 #include "stages/infer/model.h"
 #include "stages/infer/session.h"
@@ -109,6 +110,8 @@ static enum cq_err make_shared(struct cq_log *log, struct device *dev, const str
     enum cq_err err = s->path && s->text ? load_model(log, s, p->path) : CQ_NOMEM;
     if (!err)
         err = check_hash(log, s, p);
+    if (!err)
+        err = known_inputs_fix(log, s->model);
     if (!err)
         err = read_card(log, s, p->card);
     if (!err) {

@@ -12,6 +12,7 @@
 #include "runner/pipeline.h"
 #include "stages/answer/card.h"
 #include "stages/answer/decoder.h"
+#include "stages/answer/known_inputs.h"
 #include "stages/answer/scene.h"
 #include "stages/infer/model.h"
 #include "stages/infer/session.h"
@@ -107,10 +108,16 @@ enum cq_err pipeline_load_model(struct cq_log *log, const char *spec, const stru
         err = load(log, spec, &m);
     if (err)
         return err;
-    err = make_card(log, m, spec, flags, card);
-    if (!err && (err = check_shapes(log, m, card)))
-        card_finish(card);
+    err = known_inputs_fix(log, m);
+    if (!err)
+        err = make_card(log, m, spec, flags, card);
     if (err) {
+        model_destroy(&m);
+        return err;
+    }
+    err = check_shapes(log, m, card);
+    if (err) {
+        card_finish(card);
         model_destroy(&m);
         return err;
     }

@@ -76,6 +76,13 @@ check_code 0 "$clipq" work --db one.db -q --batch 1
 check "the same as one by one" 0 "$(sql four.db "ATTACH 'one.db' AS o; SELECT count(*) FROM (
     SELECT path, frame, hex(embedding) FROM v_embeddings EXCEPT SELECT path, frame, hex(embedding) FROM o.v_embeddings)")"
 
+# ---- a detector that asks for the size of its picture ----
+"$make" sized sized.onnx
+check_code 0 "$clipq" submit --db sized.db --model sized.onnx a.y4m b.y4m
+check_code 0 "$clipq" work --db sized.db -q
+check "boxes in display pixels" "9 7 16.0 12.0 32.0 36.0,5 7 12.0 16.0 24.0 48.0" "$(sql sized.db "SELECT count(*), class_id,
+    x0, y0, x1, y1 FROM v_detections GROUP BY path, class_id, x0, y0, x1, y1 ORDER BY path" | paste -sd,)"
+
 # ---- a size that cannot run is its clips' trouble only ----
 echo '{"stride": 1}' > halves.card.json
 make_sized_clip odd.y4m 33 24 3

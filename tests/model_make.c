@@ -4,6 +4,7 @@
  *
  * "halves": pictures of any size, halved, doubled and added to themselves; its shapes fit for even sizes only.
  * "four": four pictures of 16x8 at once, no more and no fewer; gives the mean of each channel. "one": the same for one.
+ * "sized": a detector that asks for the size of its picture; every picture holds one box.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -53,6 +54,42 @@ static Onnx__ModelProto *means(int64_t batch)
 static Onnx__ModelProto *four(void) { return means(4); }
 static Onnx__ModelProto *one(void) { return means(1); }
 
+/* As RT-DETR is deployed: a box in shares of the picture, times orig_target_sizes twice over. */
+static Onnx__ModelProto *sized(void)
+{
+    static const int64_t in[] = {1, 3, 8, 16}, two[] = {-1, 2}, row[] = {-1, 1}, box[] = {-1, 1, 4};
+    static const float shares[] = {0.25f, 0.25f, 0.5f, 0.75f}, score[] = {0.9f};
+    static const int64_t label[] = {7};
+    Onnx__ModelProto *m = onnx_model(OPSET);
+    onnx_input(m, "images", 4, in);
+    onnx_input(m, "orig_target_sizes", 2, two);
+    m->graph->input[1]->type->tensor_type->elem_type = ONNX__TENSOR_PROTO__DATA_TYPE__INT64;
+    onnx_raw(onnx_tensor_of(m, "shares", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 3, (int64_t[]) {1, 1, 4}), shares,
+             sizeof shares);
+    onnx_raw(onnx_tensor_of(m, "score", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 2, (int64_t[]) {1, 1}), score, sizeof score);
+    onnx_raw(onnx_tensor_of(m, "label", ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 2, (int64_t[]) {1, 1}), label, sizeof label);
+    onnx_float(m, "none", 0);
+    onnx_ints(m, "middle", 1, (const int64_t[]) {1});
+    onnx_ints(m, "all", 3, (const int64_t[]) {1, 2, 3});
+    onnx_attr_int(onnx_node(m, "Cast", "orig_target_sizes", "size"), "to", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT);
+    onnx_attr_int(onnx_node(m, "Concat", "size,size", "twice"), "axis", 1);
+    onnx_node(m, "Unsqueeze", "twice,middle", "corners");
+    onnx_node(m, "Mul", "images,none", "nothing");
+    onnx_attr_int(onnx_node(m, "ReduceSum", "nothing,all", "zero"), "keepdims", 1);
+    onnx_node(m, "Reshape", "zero,flat", "zeros");
+    onnx_ints(m, "flat", 2, (const int64_t[]) {-1, 1});
+    onnx_node(m, "Add", "score,zeros", "scores");
+    onnx_attr_int(onnx_node(m, "Cast", "zeros", "whole"), "to", ONNX__TENSOR_PROTO__DATA_TYPE__INT64);
+    onnx_node(m, "Add", "label,whole", "labels");
+    onnx_node(m, "Unsqueeze", "zeros,middle", "deep");
+    onnx_node(m, "Mul", "shares,corners", "scaled");
+    onnx_node(m, "Add", "scaled,deep", "boxes");
+    add_output(m, "labels", 2, row);
+    add_output(m, "boxes", 3, box);
+    add_output(m, "scores", 2, row);
+    return m;
+}
+
 static const struct {
     const char *name;
     Onnx__ModelProto *(*make)(void);
@@ -60,6 +97,7 @@ static const struct {
     {"halves", halves},
     {"four", four},
     {"one", one},
+    {"sized", sized},
 };
 
 static int write_model(Onnx__ModelProto *m, const char *path)

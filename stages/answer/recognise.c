@@ -10,7 +10,7 @@ static bool is_colours(int64_t channels)
     return channels == 1 || channels == 3;
 }
 
-static bool takes_picture(const struct model_io *io, struct image_input *out)
+bool recognise_picture(const struct model_io *io, struct image_input *out)
 {
     if (io->rank != 4 || (io->type != DT_F32 && io->type != DT_F16))
         return false;
@@ -31,7 +31,7 @@ static bool takes_picture(const struct model_io *io, struct image_input *out)
 
 bool recognise_image(const struct model *m, struct image_input *out)
 {
-    return model_input_count(m) == 1 && takes_picture(model_input(m, 0), out);
+    return model_input_count(m) == 1 && recognise_picture(model_input(m, 0), out);
 }
 
 bool recognise_op(const struct model *m, const char *op_type)

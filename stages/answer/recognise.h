@@ -15,6 +15,8 @@ struct image_input {
     int width, height;       /* 0 where the model leaves it open */
 };
 
+bool recognise_picture(const struct model_io *io, struct image_input *out);
+
 /* The model's only input, when it takes a picture. False when it does not, or others stand beside it. */
 bool recognise_image(const struct model *m, struct image_input *out);
 

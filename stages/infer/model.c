@@ -230,6 +230,47 @@ const struct model_io *model_input(const struct model *m, int i)
     return &m->graph.inputs[i];
 }
 
+static bool put_number(enum dtype type, void *data, int64_t i, double v)
+{
+    switch (type) {
+    case DT_F32: ((float *) data)[i] = (float) v; return true;
+    case DT_I32: ((int32_t *) data)[i] = (int32_t) v; return true;
+    case DT_I64: ((int64_t *) data)[i] = (int64_t) v; return true;
+    default:     return false;
+    }
+}
+
+enum cq_err model_fix_input(struct cq_log *log, struct model *m, int i, const double *values, int n)
+{
+    struct graph *g = &m->graph;
+    const struct model_io *io = &g->inputs[i];
+    struct tensor_desc d = {.type = io->type, .rank = io->rank};
+    for (int k = 0; k < io->rank; k++)
+        d.dim[k] = io->dim[k] > 0 ? io->dim[k] : 1;
+    if (io->rank > 0 && io->dim[io->rank - 1] < 0)
+        d.dim[io->rank - 1] = n;
+    int64_t elems = tensor_elems(&d);
+    bool fits = elems > 0 && elems <= 4096 && (n == 1 || elems == n);
+    void *data = fits ? pool_alloc(&g->pool, (size_t) elems, sizeof(int64_t)) : NULL;
+    if (fits && !data)
+        return CQ_NOMEM;
+    for (int64_t k = 0; k < elems && fits; k++)
+        fits = put_number(d.type, data, k, values[n == 1 ? 0 : k]);
+    if (!fits) {
+        char text[TENSOR_TEXT_SIZE];
+        cq_log_error(log, "input '%s' is %s, which does not take %d numbers: export the model without it", io->name,
+                     tensor_text(&d, text), n);
+        return CQ_UNSUPPORTED;
+    }
+    g->values[g->input_value[i]].constant = (struct constant) {.desc = d, .data = data};
+    g->n_inputs--;
+    for (int k = i; k < g->n_inputs; k++) {
+        g->inputs[k] = g->inputs[k + 1];
+        g->input_value[k] = g->input_value[k + 1];
+    }
+    return CQ_OK;
+}
+
 int model_output_count(const struct model *m)
 {
     return m->graph.n_outputs;

@@ -39,6 +39,9 @@ void model_destroy(struct model **m);
 /* Inputs that a caller feeds (initialisers listed as inputs are not among them); model order. */
 int model_input_count(const struct model *m);
 const struct model_io *model_input(const struct model *m, int i);
+/* Input `i` is not fed any more but a constant: `n` numbers, or one for all elements, in its declared type and shape,
+ * free dimensions being 1. To be called before others have the model. CQ_UNSUPPORTED (another type, size), logged. */
+enum cq_err model_fix_input(struct cq_log *log, struct model *m, int i, const double *values, int n);
 int model_output_count(const struct model *m);
 const struct model_io *model_output(const struct model *m, int i);
 
