@@ -8,6 +8,7 @@ extern const unsigned char cl_nest[];     /* loops over strided tensors */
 extern const unsigned char cl_binary[];   /* functions of two floats */
 extern const unsigned char cl_conv[];     /* geometry of convolutions, tile size */
 extern const unsigned char cl_conv_tile[];
+extern const unsigned char cl_conv_winograd[];
 extern const unsigned char cl_conv_pointwise[];
 extern const unsigned char cl_conv_depthwise[];
 extern const unsigned char cl_conv_rows[];

@@ -21,7 +21,7 @@
 
 struct device;
 
-enum { PROGRAM_MAX_SOURCES = 8 };
+enum { PROGRAM_MAX_SOURCES = 12 };
 
 struct program_class {
     const char *name;                                   /* for messages; unique */

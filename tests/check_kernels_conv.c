@@ -285,7 +285,7 @@ static bool bench(int n, struct check_case *c)
 }
 
 static const struct check_tolerance tolerances[] = {
-    {"conv_pointwise", 2e-6f}, {"conv_tile", 4e-6f},      {"conv_plain_in", 2e-6f}, {"conv_depthwise", 2e-6f},
+    {"conv_pointwise", 2e-6f}, {"conv_tile", 4e-6f}, {"conv_winograd", 2e-5f},      {"conv_plain_in", 2e-6f}, {"conv_depthwise", 2e-6f},
     {"conv_rows", 4e-6f},      {"conv_generic", 4e-6f},   {"conv_transpose", 2e-6f},
     {"reorder", 0},            {"image", 1e-6f},
     {"host", 1e-6f},           {NULL, 0},

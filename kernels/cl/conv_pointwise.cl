@@ -19,28 +19,34 @@ INLINE void pointwise_tile(const tile_out *o, global const float *x, long plane,
     tile_finish(o, a, from, fresh, px, nv, g);
 }
 
-/* global: (work-items over pixels, pairs of output blocks, images); local (1,1,1). */
-kernel void conv_pointwise(global const float *xb, ulong xo, global const float *rb, ulong ro, global float *yb,
-                           ulong yo, global const float *wb, ulong wo, conv_geom g)
+/* Pixels first..end-1 of one image and one pair of output blocks. */
+INLINE void pointwise_run(const tile_out *o, global const float *x, int first, int end, const conv_geom *g)
 {
-    int area = g.oh * g.ow;
+    int area = g->oh * g->ow;
     long plane = (long) area * V;
-    tile_out o = tile_out_of(rb, ro, yb, yo, wb, wo, &g);
-    global const float *x = AT(const float, xb, xo) + get_global_id(2) * blocks_of(g.c) * plane;
-    int first = get_global_id(0) * g.per_item * TILE_PX, end = min(first + g.per_item * TILE_PX, area);
     while (first < end) {
         int from = min(first, area - TILE_PX), next = first + TILE_PX;
         if (from < 0) {
             next = first + 1;
-            pointwise_tile(&o, x, plane, first, first, 1, 2, &g);
-        } else if (o.blocks == 2) {
-            pointwise_tile(&o, x, plane, from, first, TILE_PX, 2, &g);
+            pointwise_tile(o, x, plane, first, first, 1, 2, g);
+        } else if (o->blocks == 2) {
+            pointwise_tile(o, x, plane, from, first, TILE_PX, 2, g);
         } else if (end - first >= 2 * TILE_PX) {
             next += TILE_PX;
-            pointwise_tile(&o, x, plane, first, first, 2 * TILE_PX, 1, &g);
+            pointwise_tile(o, x, plane, first, first, 2 * TILE_PX, 1, g);
         } else {
-            pointwise_tile(&o, x, plane, from, first, TILE_PX, 1, &g);
+            pointwise_tile(o, x, plane, from, first, TILE_PX, 1, g);
         }
         first = next;
     }
+}
+
+/* global: (work-items over pixels, pairs of output blocks, images); local (1,1,1). */
+kernel void conv_pointwise(global const float *xb, ulong xo, global const float *rb, ulong ro, global float *yb,
+                           ulong yo, global const float *wb, ulong wo, conv_geom g)
+{
+    int area = g.oh * g.ow, first = get_global_id(0) * g.per_item * TILE_PX;
+    tile_out o = tile_out_of(rb, ro, yb, yo, wb, wo, &g);
+    global const float *x = AT(const float, xb, xo) + get_global_id(2) * blocks_of(g.c) * ((long) area * V);
+    pointwise_run(&o, x, first, min(first + g.per_item * TILE_PX, area), &g);
 }
