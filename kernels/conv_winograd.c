@@ -11,7 +11,7 @@
 #include "kernels/conv.h"
 #include "kernels/device.h"
 
-enum { TILE_OUT = 4, PLANES = 36, CHUNK_BYTES = 6 << 20, CHUNK_LEAST = 24 };
+enum { TILE_OUT = 4, PLANES = 36, CHUNK_BYTES = 1 << 20, CHUNK_LEAST = 24 };
 
 /* As in kernels/cl/conv_winograd.cl. */
 struct winograd {
