@@ -25,13 +25,13 @@ static int64_t up(int64_t n, int64_t unit)
 }
 
 /* Multiply-adds by the definition against what this way takes, transforms included (their loads and stores weigh
- * about 45 per channel and output pixel, measured). */
+ * about 110 per channel and output pixel, measured). */
 static bool pays(const struct conv_geom *g)
 {
     double tiles = (double) (up(g->oh, TILE_OUT) * up(g->ow, TILE_OUT));
     double direct = 9.0 * g->c * g->m * g->oh * g->ow;
-    double here = tiles * (PLANES * (double) g->c * g->m + 45.0 * TILE_OUT * TILE_OUT * (g->c + g->m));
-    return here < 0.8 * direct;
+    double here = tiles * (PLANES * (double) g->c * g->m + 110.0 * TILE_OUT * TILE_OUT * (g->c + g->m));
+    return here < 0.9 * direct;
 }
 
 static bool winograd_serves(const struct device *dev, const struct op_inst *inst)

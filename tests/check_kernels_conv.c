@@ -152,6 +152,23 @@ static void make_conv(struct check_rng *r, int n, struct check_case *c)
         c->constants = 0;
 }
 
+/* The window that minimal filtering is for: channels enough to pay, images of several chunks of tiles, odd edges. */
+static void make_three_by_three(struct check_rng *r, struct check_case *c)
+{
+    struct conv_attrs *a = &c->op.u.conv;
+    c->op.kind = OP_CONV;
+    random_act(r, &c->op);
+    *a = (struct conv_attrs) {.spatial = 2, .group = 1, .kernel = {3, 3}, .stride = {1, 1}, .dilation = {1, 1}};
+    for (int i = 0; i < 2; i++) {
+        a->pad_begin[i] = check_int(r, 0, 2);
+        a->pad_end[i] = check_int(r, 0, 2);
+    }
+    int most = check_chance(r, 20) ? 60 : 21;
+    c->inst.in[0] = check_tensor(DT_F32, 4, check_int(r, 1, 3), check_int(r, 20, 80), check_int(r, 3, most),
+                                 check_int(r, 3, most));
+    complete(c, check_int(r, 20, 80), check_chance(r, 70), check_chance(r, 30), 0);
+}
+
 static void make_transpose(struct check_rng *r, int n, struct check_case *c)
 {
     struct conv_attrs *a = &c->op.u.conv;
@@ -212,15 +229,17 @@ static void make_image(struct check_rng *r, int n, struct check_case *c)
 
 static void make(struct check_rng *r, int n, struct check_case *c)
 {
-    int which = n % 8;
-    if (which == 5)
+    int which = n % 9;
+    if (which == 8)
+        make_three_by_three(r, c);
+    else if (which == 5)
         make_reorder(r, n, c);
     else if (which == 6)
         make_image(r, n, c);
     else if (which == 7)
         make_transpose(r, n, c);
     else
-        make_conv(r, n / 8 * 5 + which, c);
+        make_conv(r, n / 9 * 5 + which, c);
 }
 
 /* Layers of real models: yolox_nano, yunet, FastestDet, squeezenet, super_resolution, builtin:scene. */
@@ -285,15 +304,15 @@ static bool bench(int n, struct check_case *c)
 }
 
 static const struct check_tolerance tolerances[] = {
-    {"conv_pointwise", 2e-6f}, {"conv_tile", 4e-6f}, {"conv_winograd", 2e-5f},      {"conv_plain_in", 2e-6f}, {"conv_depthwise", 2e-6f},
-    {"conv_rows", 4e-6f},      {"conv_generic", 4e-6f},   {"conv_transpose", 2e-6f},
+    {"conv_pointwise", 2e-6f}, {"conv_tile", 4e-6f},    {"conv_plain_in", 2e-6f},  {"conv_depthwise", 2e-6f},
+    {"conv_rows", 4e-6f},      {"conv_generic", 4e-6f}, {"conv_transpose", 2e-6f}, {"conv_winograd", 2e-5f},
     {"reorder", 0},            {"image", 1e-6f},
     {"host", 1e-6f},           {NULL, 0},
 };
 
 const struct check_family check_conv = {
     .name = "conv",
-    .cases = 480,
+    .cases = 540,
     .make = make,
     .bench = bench,
     .tolerances = tolerances,
