@@ -33,6 +33,7 @@ struct check_case {
     /* Size of what is rounded on the way, where outputs are smaller (a sum that an activation then bounds):
      * errors are relative to the larger of both. */
     float scale;
+    bool small;                     /* for --small, whatever its size: some variants serve nothing smaller */
     char text[240];                 /* what it is, for messages and --bench */
 };
 

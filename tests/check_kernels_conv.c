@@ -152,21 +152,23 @@ static void make_conv(struct check_rng *r, int n, struct check_case *c)
         c->constants = 0;
 }
 
-/* The window that minimal filtering is for: channels enough to pay, images of several chunks of tiles, odd edges. */
+/* The window that minimal filtering is for: channels enough to pay, images of one tile and of several chunks of
+ * tiles, odd edges. */
 static void make_three_by_three(struct check_rng *r, struct check_case *c)
 {
     struct conv_attrs *a = &c->op.u.conv;
+    bool tiny = c->small = check_chance(r, 30);
     c->op.kind = OP_CONV;
     random_act(r, &c->op);
     *a = (struct conv_attrs) {.spatial = 2, .group = 1, .kernel = {3, 3}, .stride = {1, 1}, .dilation = {1, 1}};
     for (int i = 0; i < 2; i++) {
-        a->pad_begin[i] = check_int(r, 0, 2);
-        a->pad_end[i] = check_int(r, 0, 2);
+        a->pad_begin[i] = tiny ? 1 : check_int(r, 0, 2);
+        a->pad_end[i] = tiny ? 1 : check_int(r, 0, 2);
     }
-    int most = check_chance(r, 20) ? 60 : 21;
-    c->inst.in[0] = check_tensor(DT_F32, 4, check_int(r, 1, 3), check_int(r, 20, 80), check_int(r, 3, most),
-                                 check_int(r, 3, most));
-    complete(c, check_int(r, 20, 80), check_chance(r, 70), check_chance(r, 30), 0);
+    int most = tiny ? 4 : check_chance(r, 20) ? 60 : 21, least = tiny ? 4 : 3, channels = tiny ? 42 : 80;
+    c->inst.in[0] = check_tensor(DT_F32, 4, tiny ? 1 : check_int(r, 1, 3), check_int(r, channels / 2, channels),
+                                 check_int(r, least, most), check_int(r, least, most));
+    complete(c, check_int(r, channels - 2, channels), check_chance(r, 70), check_chance(r, 30), 0);
 }
 
 static void make_transpose(struct check_rng *r, int n, struct check_case *c)

@@ -62,6 +62,7 @@ static void make_pool(struct check_rng *r, int n, struct check_case *c)
     c->inst.n_in = c->inst.n_out = 1;
     c->inst.in[0] = x;
     c->inst.out[0] = y;
+    c->scale = c->op.kind == OP_POOL_AVG;      /* a mean may cancel: what is rounded is as large as the pixels */
     if (c->op.kind == OP_POOL_MAX && check_chance(r, 40)) {
         c->inst.n_out = 2;
         c->inst.out[1] = y;
