@@ -11,7 +11,7 @@
 #include "runner/child.h"
 
 static const struct command *const commands[] = {
-    &cmd_submit, &cmd_work, &cmd_status, &cmd_report, &cmd_devices, &cmd_model, NULL,
+    &cmd_submit, &cmd_work, &cmd_status, &cmd_report, &cmd_devices, &cmd_model, &cmd_bench, NULL,
 };
 
 static const struct {
@@ -79,8 +79,10 @@ static int help(int argc, char **argv)
         return EXIT_FINE;
     }
     const struct command *c = find_command(argv[0]);
-    char flag[] = "--help", *args[] = {flag, NULL};
-    return c ? c->run(c, 1, args) : unknown_command(argv[0]);
+    if (!c)
+        return unknown_command(argv[0]);
+    char flag[] = "--help", *args[] = {argc > 1 ? argv[1] : flag, flag, NULL};
+    return c->run(c, 2, args);
 }
 
 static int run_child(const char *role)

@@ -28,7 +28,8 @@ extern const unsigned char cl_integer[];  /* sums of integers */
 extern const unsigned char cl_numbers[];  /* numbers of any type */
 extern const unsigned char cl_elementwise[];  /* functions of them */
 extern const unsigned char cl_reduce_any[];   /* reductions of them, over any axes */
-extern const unsigned char cl_lrn[];      /* local response normalisation */
+extern const unsigned char cl_lrn[];       /* local response normalisation */
+extern const unsigned char cl_peak[];      /* multiply-adds alone */
 extern const unsigned char cl_topk[];     /* the k largest of them */
 
 #endif

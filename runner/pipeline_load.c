@@ -98,6 +98,32 @@ static enum cq_err check_shapes(struct cq_log *log, const struct model *m, struc
     return session_check_shapes(log, m, &image);
 }
 
+enum cq_err pipeline_load_file(struct cq_log *log, const char *spec, struct model **out)
+{
+    struct model *m = NULL;
+    *out = NULL;
+    enum cq_err err = load(log, spec, &m);
+    if (!err)
+        err = known_inputs_fix(log, m);
+    if (err)
+        model_destroy(&m);
+    else
+        *out = m;
+    return err;
+}
+
+enum cq_err pipeline_make_card(struct cq_log *log, const struct model *m, const char *spec,
+                               const struct pipeline_flags *flags, struct card *card)
+{
+    enum cq_err err = make_card(log, m, spec, flags, card);
+    if (err)
+        return err;
+    err = check_shapes(log, m, card);
+    if (err)
+        card_finish(card);
+    return err;
+}
+
 enum cq_err pipeline_load_model(struct cq_log *log, const char *spec, const struct pipeline_flags *flags,
                                 struct model **out, struct card *card)
 {
@@ -105,24 +131,15 @@ enum cq_err pipeline_load_model(struct cq_log *log, const char *spec, const stru
     *out = NULL;
     enum cq_err err = check_decoder(log, flags->decoder);
     if (!err)
-        err = load(log, spec, &m);
+        err = pipeline_load_file(log, spec, &m);
     if (err)
         return err;
-    err = known_inputs_fix(log, m);
-    if (!err)
-        err = make_card(log, m, spec, flags, card);
-    if (err) {
+    err = pipeline_make_card(log, m, spec, flags, card);
+    if (err)
         model_destroy(&m);
-        return err;
-    }
-    err = check_shapes(log, m, card);
-    if (err) {
-        card_finish(card);
-        model_destroy(&m);
-        return err;
-    }
-    *out = m;
-    return CQ_OK;
+    else
+        *out = m;
+    return err;
 }
 
 /* Names are shown and stored as text, so they must be text. */

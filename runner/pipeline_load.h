@@ -23,6 +23,12 @@ struct pipeline_flags {
 enum cq_err pipeline_load_model(struct cq_log *log, const char *spec, const struct pipeline_flags *flags,
                                 struct model **model, struct card *card);
 
+/* Its two halves, for models that need not take pictures: the model with its known inputs fixed, and its card.
+ * CQ_UNSUPPORTED of the second: it does not take exactly one picture. */
+enum cq_err pipeline_load_file(struct cq_log *log, const char *spec, struct model **model);
+enum cq_err pipeline_make_card(struct cq_log *log, const struct model *m, const char *spec,
+                               const struct pipeline_flags *flags, struct card *card);
+
 /* Loads it and appends it to `p`. CQ_INVALID when it is there already. */
 enum cq_err pipeline_add_model(struct cq_log *log, struct pipeline *p, const char *spec,
                                const struct pipeline_flags *flags);

@@ -12,11 +12,14 @@ check_code 2 "$clipq" sumbit
 check_says "did you mean 'submit'"
 check_code 2 "$clipq" help wrok
 check_says "did you mean 'work'"
-for command in submit work status report devices model; do
-    check_code 0 "$clipq" help "$command"
+for command in submit work status report devices model bench "bench infer"; do
+    # shellcheck disable=SC2086
+    check_code 0 "$clipq" help $command
     check_says "Exit codes"
-    check_code 0 "$clipq" "$command" --help
-    check_code 2 "$clipq" "$command" --no-such-option
+    # shellcheck disable=SC2086
+    check_code 0 "$clipq" $command --help
+    # shellcheck disable=SC2086
+    check_code 2 "$clipq" $command --no-such-option
     check_says "unknown option --no-such-option"
 done
 check_code 2 "$clipq" --child=nothing

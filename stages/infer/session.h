@@ -115,6 +115,14 @@ struct session_input {
 enum cq_err session_run_tensors(struct session *s, const struct session_input *in, int n_in,
                                 const struct session_output **out, int *n_out);
 
+/* Random inputs for a batch, to check and to measure with: pictures for a session that takes them, else a tensor for
+ * every input. create: CQ_INVALID, logged, where the model leaves an input's size open. */
+struct session_noise;
+enum cq_err session_noise_create(const struct session *s, int batch, struct session_noise **out);
+void session_noise_destroy(struct session_noise **n);
+enum cq_err session_run_noise(struct session *s, const struct session_noise *n, const struct session_output **out,
+                              int *n_out);
+
 /* Nanoseconds of the newest run: upload; kernels (with waiting) and what runs on the host for each image; read-back. */
 struct session_times { int64_t upload_ns, infer_ns, read_ns; };
 struct session_times session_last_times(const struct session *s);

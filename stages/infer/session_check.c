@@ -14,80 +14,6 @@
 /* Largest difference, over the largest magnitude, that rounding may make. */
 static const float TOLERANCE = 1e-3f;
 
-struct noise {
-    uint8_t *images[2];
-    struct session_input *in;       /* buffers for two */
-    int n_in;
-};
-
-/* xorshift32 (Marsaglia 2003); any seed but 0. */
-static uint32_t next_random(uint32_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 17;
-    *state ^= *state << 5;
-    return *state;
-}
-
-static void noise_finish(struct noise *n)
-{
-    free(n->images[0]);
-    free(n->images[1]);
-    for (int i = 0; i < n->n_in; i++)
-        free((void *) n->in[i].data);
-    free(n->in);
-}
-
-static enum cq_err noise_images(const struct session *s, struct noise *n)
-{
-    uint32_t state = 20261121;
-    size_t bytes = (size_t) s->image.width * (size_t) s->image.height * (size_t) s->image.channels;
-    for (int i = 0; i < 2; i++) {
-        n->images[i] = malloc(bytes);
-        if (!n->images[i])
-            return CQ_NOMEM;
-        for (size_t b = 0; b < bytes; b++)
-            n->images[i][b] = (uint8_t) (next_random(&state) >> 24);
-    }
-    return CQ_OK;
-}
-
-/* Floats in -1..1; integers 0 or 1, which are valid indices nearly everywhere. */
-static void *noise_tensor(const struct tensor_desc *d, uint32_t *state)
-{
-    size_t bytes = tensor_bytes(d), n = (size_t) tensor_elems(d);
-    uint8_t *data = bytes < SIZE_MAX ? calloc(bytes + 1, 1) : NULL;
-    for (size_t i = 0; i < n && data; i++) {
-        uint32_t r = next_random(state);
-        if (d->type == DT_F32)
-            ((float *) data)[i] = (float) (int32_t) r * 0x1p-31f;
-        else if (d->type == DT_F64)
-            ((double *) data)[i] = (double) (int32_t) r * 0x1p-31;
-        else if (d->type == DT_F16)
-            ((uint16_t *) data)[i] = (uint16_t) (0x3000 | (r & 0xfff));     /* 0.125..0.5 */
-        else
-            data[i * dtype_size(d->type)] = r & 1;
-    }
-    return data;
-}
-
-static enum cq_err noise_tensors(const struct session *s, const struct tensor_desc *two, struct noise *n)
-{
-    uint32_t state = 20261121;
-    const struct graph *g = model_graph(s->model);
-    n->in = calloc((size_t) g->n_inputs + 1, sizeof *n->in);
-    if (!n->in)
-        return CQ_NOMEM;
-    for (int i = 0; i < g->n_inputs; i++, n->n_in++) {
-        n->in[i].desc = two[i];
-        n->in[i].desc.type = g->inputs[i].type;
-        n->in[i].data = noise_tensor(&n->in[i].desc, &state);
-        if (!n->in[i].data)
-            return CQ_NOMEM;
-    }
-    return CQ_OK;
-}
-
 static bool same_floats(const float *a, const float *b, size_t n)
 {
     float largest = 0, difference = 0;
@@ -165,7 +91,7 @@ static enum cq_err compare(struct session *s, const struct tensor_desc *two, con
 enum cq_err session_check_batch(struct session *s, const struct tensor_desc *inputs)
 {
     const struct graph *g = model_graph(s->model);
-    struct noise noise = {0};
+    struct session_noise *noise = NULL;
     struct tensor_desc *two = malloc(((size_t) g->n_inputs + 1) * sizeof *two);
     enum cq_err err = two ? CQ_OK : CQ_NOMEM;
     if (!err) {
@@ -173,21 +99,21 @@ enum cq_err session_check_batch(struct session *s, const struct tensor_desc *inp
         for (int i = 0; i < g->n_inputs; i++)
             if (two[i].rank > 0)
                 two[i].dim[0] *= 2;
-        err = s->has_image ? noise_images(s, &noise) : noise_tensors(s, two, &noise);
+        err = session_noise_like(s, two, 2, &noise);
     }
-    struct session_feed feed = {
-        .images = s->has_image ? (const uint8_t *const *) noise.images : NULL, .in = noise.in, .count = 2,
-    };
-    if (!err && session_inputs_fit(s, two))
-        err = compare(s, two, &feed);
-    if (!err && !s->batchable && !s->rewrite) {
-        s->rewrite = true;          /* the batch is said to be free, but something in the file is not */
-        session_trim(s);
-        err = compare(s, two, &feed);
+    if (!err) {
+        struct session_feed feed = session_noise_feed(noise);
+        if (session_inputs_fit(s, two))
+            err = compare(s, two, &feed);
+        if (!err && !s->batchable && !s->rewrite) {
+            s->rewrite = true;          /* the batch is said to be free, but something in the file is not */
+            session_trim(s);
+            err = compare(s, two, &feed);
+        }
     }
     if (!err && !s->batchable)
         cq_log_info(s->log, "two images together give other answers than alone: this model runs them one by one");
-    noise_finish(&noise);
+    session_noise_destroy(&noise);
     free(two);
     return err;
 }

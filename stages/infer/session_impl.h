@@ -103,6 +103,11 @@ enum cq_err session_make_outputs(struct session *s, const struct plan *p, int co
 /* Does what running at these shapes takes fit the memory limit? */
 bool session_inputs_fit(struct session *s, const struct tensor_desc *inputs);
 
+/* As session_noise_create, for these shapes of the inputs, which hold `batch` images. */
+enum cq_err session_noise_like(const struct session *s, const struct tensor_desc *inputs, int batch,
+                               struct session_noise **out);
+struct session_feed session_noise_feed(const struct session_noise *n);   /* borrows from it */
+
 /* Decides s->batchable for these shapes (of any batch size), and sets s->checked; not where two images do not fit
  * the memory. */
 enum cq_err session_check_batch(struct session *s, const struct tensor_desc *inputs);

@@ -1,0 +1,9 @@
+/* The kinds of `clipq bench`, each a command of its own behind that word. */
+#ifndef CLIPQ_CMD_BENCH_H
+#define CLIPQ_CMD_BENCH_H
+
+#include "cmd/common.h"
+
+extern const struct command cmd_bench_infer;
+
+#endif

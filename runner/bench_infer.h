@@ -1,0 +1,47 @@
+/* A model alone, as an engine runs it: uploads, kernels, read-backs, with the decoding of its answers left out.
+ *
+ * A model that takes one picture gets 8-bit frames of noise at its card's size, any other random tensors.
+ *
+ * Thread-safety: as the device, one thread at a time.
+ */
+#ifndef CLIPQ_RUNNER_BENCH_INFER_H
+#define CLIPQ_RUNNER_BENCH_INFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "kernels/base/err.h"
+#include "runner/bench_spread.h"
+#include "stages/infer/session.h"
+
+struct bench_infer;
+struct cq_log;
+struct device;
+
+enum { BENCH_WARM_UPS = 2 };        /* runs before those that count: the first one compiles kernels */
+
+struct bench_effort {
+    int runs;                       /* at least as many, >= 1 */
+    double seconds;                 /* and for at least as long */
+};
+
+struct bench_infer_figures {
+    struct bench_spread ms;         /* per image */
+    double flops;                   /* per image, counted for direct algorithms */
+    struct session_memory memory;
+    bool batchable;                 /* false: images run one by one */
+    int host_ops;
+};
+
+/* `model`: a file, or builtin:scene; width, height: for a model that leaves its size open, 0: as for a clip of
+ * 1280x720. memory_limit: bytes of device memory. Errors: the model's and the session's, logged. */
+enum cq_err bench_infer_create(struct cq_log *log, struct device *dev, const char *model, int width, int height,
+                               size_t memory_limit, struct bench_infer **out);
+void bench_infer_destroy(struct bench_infer **b);
+bool bench_infer_has_image(const struct bench_infer *b);
+
+/* CQ_OOM when the batch does not fit the limit. Logged. */
+enum cq_err bench_infer_run(struct bench_infer *b, int batch, const struct bench_effort *effort,
+                            struct bench_infer_figures *out);
+
+#endif
