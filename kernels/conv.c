@@ -14,8 +14,8 @@ enum { GROUPS_PER_UNIT = 16 };
 
 const struct program_class conv_program = {
     .name = "conv",
-    .source = {cl_common, cl_act, cl_conv, cl_conv_tile, cl_conv_pointwise, cl_conv_winograd, cl_conv_depthwise, cl_conv_rows,
-               cl_conv_generic},
+    .source = {cl_common, cl_act, cl_conv, cl_conv_tile, cl_conv_pointwise, cl_conv_winograd, cl_conv_depthwise,
+               cl_conv_rows, cl_conv_generic},
 };
 
 /* Every index of a plane must fit an int in the kernels. */

@@ -38,8 +38,8 @@ static bool winograd_serves(const struct device *dev, const struct op_inst *inst
 {
     struct conv_geom g;
     (void) dev;
-    return conv_geom_of(inst, &g) && inst->op->u.conv.group == 1 && conv_layouts(inst, LAYOUT_BLOCKED, LAYOUT_BLOCKED) &&
-           g.kh == 3 && g.kw == 3 && g.sh == 1 && g.sw == 1 && g.dh == 1 && g.dw == 1 && pays(&g);
+    return conv_geom_of(inst, &g) && inst->op->u.conv.group == 1 &&
+           conv_layouts(inst, LAYOUT_BLOCKED, LAYOUT_BLOCKED) && g.kh == 3 && g.kw == 3 && g.sh == 1 && g.sw == 1 && g.dh == 1 && g.dw == 1 && pays(&g);
 }
 
 /* ---- weights ---- */
@@ -155,15 +155,17 @@ static enum cq_err run_chunk(struct device *dev, struct winograd *t, const struc
     out.offset += (size_t) (PLANES * blocks_in * width * t->count) * sizeof(float);
     t->g.per_item = conv_per_item(dev, t->count, blocks_in, 400.0 * width);
     const struct kernel_arg gather[] = {ARG_REF(bufs->in[0]), ARG_REF(in), ARG_STRUCT(*t)};
-    enum cq_err err = launch(dev, "winograd_gather", (size_t) up(t->count, t->g.per_item), (size_t) blocks_in, 1, gather, 3);
+    size_t items = (size_t) up(t->count, t->g.per_item);
+    enum cq_err err = launch(dev, "winograd_gather", items, (size_t) blocks_in, 1, gather, 3);
     if (!err)
         err = multiply(dev, t, in, out, bufs->packed);
     t->g.per_item = conv_per_item(dev, t->count, blocks_out, 400.0 * width);
+    items = (size_t) up(t->count, t->g.per_item);
     const struct kernel_arg scatter[] = {
         ARG_REF(out), ARG_REF(bufs->in[3]), ARG_REF(bufs->out[0]), ARG_REF(bufs->packed), ARG_STRUCT(*t),
     };
     if (!err)
-        err = launch(dev, "winograd_scatter", (size_t) up(t->count, t->g.per_item), (size_t) blocks_out, 1, scatter, 5);
+        err = launch(dev, "winograd_scatter", items, (size_t) blocks_out, 1, scatter, 5);
     return err;
 }
 

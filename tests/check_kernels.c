@@ -4,8 +4,9 @@
  *                   [--width 4|8|16] [--small] [--list] [--verbose] [--bench]
  *
  * Each case has a generator state made of (seed, family, index), so that the line printed for a failure is
- * enough to run it alone. --small runs every variant on a few small cases, for a simulator. A run fails also when a variant of the registry met no case that it serves, unless
- * the run was narrowed. See check_kernels.h for what a case is.
+ * enough to run it alone. --small runs every variant on a few small cases, for a simulator. A run fails also when
+ * a variant of the registry met no case that it serves, unless the run was narrowed. See check_kernels.h for what a
+ * case is.
  */
 #include "tests/check_run.h"
 

@@ -81,7 +81,8 @@ static int peep(struct rnn *r, const struct direction *d, int x, int k, int cell
 {
     if (d->peephole < 0)
         return x;
-    return build_binary(&r->b, BIN_ADD, x, build_binary(&r->b, BIN_MUL, build_slice(&r->b, d->peephole, 0, k * r->hidden, 1, r->hidden), cell));
+    int weights = build_slice(&r->b, d->peephole, 0, k * r->hidden, 1, r->hidden);
+    return build_binary(&r->b, BIN_ADD, x, build_binary(&r->b, BIN_MUL, weights, cell));
 }
 
 /* ---- cells ---- */
@@ -98,7 +99,8 @@ static void lstm_step(struct rnn *r, const struct direction *d, int x, int *h, i
     int i = activate(r, &d->act[0], peep(r, d, gate(r, all, 0), 0, *cell));
     int f = r->input_forget ? one_minus(r, i) : activate(r, &d->act[0], peep(r, d, gate(r, all, 2), 2, *cell));
     int candidate = activate(r, &d->act[1], gate(r, all, 3));
-    *cell = build_binary(&r->b, BIN_ADD, build_binary(&r->b, BIN_MUL, f, *cell), build_binary(&r->b, BIN_MUL, i, candidate));
+    int kept = build_binary(&r->b, BIN_MUL, f, *cell);
+    *cell = build_binary(&r->b, BIN_ADD, kept, build_binary(&r->b, BIN_MUL, i, candidate));
     int o = activate(r, &d->act[0], peep(r, d, gate(r, all, 1), 1, *cell));
     struct rnn unclipped = *r;
     unclipped.clip = 0;
@@ -125,7 +127,8 @@ static void gru_step(struct rnn *r, const struct direction *d, int x, int *h, in
     int reset = activate(r, &d->act[0], build_binary(&r->b, BIN_ADD, gate(r, x, 1), gate(r, all, 1)));
     int memory = gru_memory(r, d, reset, *h, all);
     int candidate = activate(r, &d->act[1], build_binary(&r->b, BIN_ADD, gate(r, x, 2), memory));
-    *h = build_binary(&r->b, BIN_ADD, build_binary(&r->b, BIN_MUL, one_minus(r, z), candidate), build_binary(&r->b, BIN_MUL, z, *h));
+    int fresh = build_binary(&r->b, BIN_MUL, one_minus(r, z), candidate);
+    *h = build_binary(&r->b, BIN_ADD, fresh, build_binary(&r->b, BIN_MUL, z, *h));
 }
 
 static const struct rnn_kind kinds[] = {
@@ -345,7 +348,8 @@ static int join_directions(struct rnn *r, const int *t, int axis)
 static void bind_states(struct rnn *r, int output, int a, int b)
 {
     int64_t dim[] = {1, r->batch, r->hidden};
-    int both = join_directions(r, (int[]){build_view(&r->b, a, 3, dim), r->directions == 2 ? build_view(&r->b, b, 3, dim) : -1}, 0);
+    int last[2] = {build_view(&r->b, a, 3, dim), r->directions == 2 ? build_view(&r->b, b, 3, dim) : -1};
+    int both = join_directions(r, last, 0);
     if (r->batch_first)
         both = build_transpose(&r->b, both, (int[]){1, 0, 2});
     build_bind(&r->b, output, both);
