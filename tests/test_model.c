@@ -120,6 +120,34 @@ static void test_wrong_weights(void **state)
     expect_failure(p, CQ_UNSUPPORTED, "Conv", "'y'");
 }
 
+/* Both were found by fuzzing. */
+static void test_resize_of_a_scalar(void **state)
+{
+    (void) state;
+    Onnx__ModelProto *p = onnx_model(13);
+    onnx_input(p, "x", 0, (int64_t[]){0});
+    onnx_node(p, "Resize", "x", "y");
+    onnx_output(p, "y");
+    expect_failure(p, CQ_UNSUPPORTED, "Resize", "0 axes");
+}
+
+/* Folded by the C reference, this window over constants would take hours; it is left to the device. */
+static void test_dear_constants(void **state)
+{
+    (void) state;
+    struct model *m;
+    Onnx__ModelProto *p = onnx_model(13);
+    onnx_input(p, "x", 1, (int64_t[]){1});
+    onnx_ints(p, "shape", 4, (int64_t[]){1, 1, 3000, 3000});
+    onnx_node(p, "ConstantOfShape", "shape", "zeros");
+    onnx_attr_ints(onnx_node(p, "AveragePool", "zeros", "means"), "kernel_shape", 2, (int64_t[]){1500, 1500});
+    onnx_node(p, "Add", "means,x", "y");
+    onnx_output(p, "y");
+    assert_int_equal(load(p, &m), CQ_OK);
+    model_destroy(&m);
+    onnx_free(p);
+}
+
 static void test_cycle(void **state)
 {
     (void) state;
@@ -372,6 +400,7 @@ int main(void)
         cmocka_unit_test(test_deep_nesting),     cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_bit_flips),        cmocka_unit_test(test_missing_file),
         cmocka_unit_test(test_external_data),    cmocka_unit_test(test_half_weights),
+        cmocka_unit_test(test_resize_of_a_scalar), cmocka_unit_test(test_dear_constants),
         cmocka_unit_test(test_text_file),        cmocka_unit_test(test_values_in_the_wrong_field),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
