@@ -16,6 +16,7 @@ struct infer_args {
     struct cq_opt_bytes memory_limit;
     int threads, runs;
     double seconds;
+    bool layers;
     struct common common;
 
     int batch[MAX_BATCHES], n_batches;
@@ -34,6 +35,7 @@ static const struct cq_opt opts[] = {
            .help = "measure so many runs, after two that warm up,"),
     CQ_OPT(struct infer_args, seconds, .name = "seconds", .value = "S", .def = 0, .min = 0, .max = 3600,
            .help = "and go on for at least so long"),
+    CQ_OPT(struct infer_args, layers, .name = "layers", .help = "then time every operator by itself"),
     CQ_OPT(struct infer_args, size, .name = "size", .value = "WxH", .min = 1, .max = 8192,
            .help = "input size where a model leaves it open"),
     CQ_OPT(struct infer_args, memory_limit, MEMORY_LIMIT_OPT),
@@ -106,6 +108,67 @@ static void print_text(const struct infer_args *a, const char *model, int batch,
     fflush(stdout);
 }
 
+/* ---- layers ---- */
+
+struct layers {
+    const struct infer_args *args;
+    const char *model;
+    int batch, n;                 /* n: told so far */
+    int64_t ns;                   /* of all those */
+};
+
+static void layer_json(struct layers *l, const struct session_step *step, const char *in, const char *out)
+{
+    double flops_per_s = step->flops / ((double) step->best_ns / 1e9);
+    json_t *j = json_object();
+    field_text(j, "model", l->model);
+    field_int(j, "batch", l->batch);
+    field_int(j, "index", l->n);
+    field_text(j, "operator", step->op);
+    field_text(j, "variant", step->variant);
+    field_text(j, "node", step->node);
+    field_text(j, "input", in);
+    field_text(j, "output", out);
+    field_figure(j, "ms", (double) step->best_ns / 1e6);
+    field_figure(j, "gflops", flops_per_s / 1e9);
+    field_figure(j, "share_of_peak", flops_per_s / l->args->peak);
+    field_int(j, "bytes", (int64_t) step->bytes);
+    json_emit("bench_layer", j);
+}
+
+static void layer_text(struct layers *l, const struct session_step *step, const char *in, const char *out)
+{
+    char ms[FIGURE_SIZE], bytes[FIGURE_SIZE], node[256];
+    double flops_per_s = step->flops / ((double) step->best_ns / 1e9);
+    printf("%4d %-16s %-20s %9s %8.1f %6.1f%% %10s  %s -> %s  %s\n", l->n, step->op, step->variant,
+           text_ms((double) step->best_ns / 1e6, ms), flops_per_s / 1e9, 100 * flops_per_s / l->args->peak,
+           text_bytes((double) step->bytes, bytes), in, out, text_safe(step->node ? step->node : "", node, sizeof node));
+}
+
+static void tell_layer(void *ctx, const struct session_step *step)
+{
+    struct layers *l = ctx;
+    char in[TENSOR_TEXT_SIZE] = "", out[TENSOR_TEXT_SIZE];
+    if (step->in.type != DT_NONE)
+        tensor_text(&step->in, in);
+    tensor_text(&step->out, out);
+    (l->args->common.json ? layer_json : layer_text)(l, step, in, out);
+    l->n++;
+    l->ns += step->best_ns;
+}
+
+static enum cq_err tell_layers(const struct infer_args *a, struct bench_infer *b, const char *model, int batch)
+{
+    struct layers l = {.args = a, .model = model, .batch = batch};
+    if (!a->common.json)
+        printf("%4s %-16s %-20s %9s %8s %7s %10s  %s\n", "", "operator", "variant", "ms", "GFLOPS", "peak", "bytes",
+               "shapes, node");
+    enum cq_err err = bench_infer_layers(b, a->runs, tell_layer, &l);
+    if (!err && !a->common.json)
+        printf("%4d steps, %.3f ms in all\n\n", l.n, (double) l.ns / 1e6);
+    return err;
+}
+
 /* ---- measuring ---- */
 
 static enum cq_err measure_batch(struct infer_args *a, struct bench_infer *b, const char *model, int batch)
@@ -113,10 +176,12 @@ static enum cq_err measure_batch(struct infer_args *a, struct bench_infer *b, co
     const struct bench_effort effort = {.runs = a->runs, .seconds = a->seconds};
     struct bench_infer_figures f;
     enum cq_err err = bench_infer_run(b, batch, &effort, &f);
+    if (!err)
+        (a->common.json ? print_json : print_text)(a, model, batch, &f);
+    if (!err && a->layers)
+        err = tell_layers(a, b, model, batch);
     if (err)
         cq_log_error(&a->common.log, "%s: batch %d cannot be measured: %s", model, batch, cq_err_text(err));
-    else
-        (a->common.json ? print_json : print_text)(a, model, batch, &f);
     return err;
 }
 
@@ -184,7 +249,9 @@ const struct command cmd_bench_infer = {
         "picture, random tensors else. A run is what an engine does: inputs up, kernels, outputs down. Printed are\n"
         "the least and the middle of the runs' milliseconds per image; the spread is the middle half of the runs in\n"
         "percent of the median. Operations are counted for direct convolutions, so that an algorithm with fewer\n"
-        "of them can pass the peak, which is the measured rate of float32 multiply-adds in registers.\n\n"
+        "of them can pass the peak, which is the measured rate of float32 multiply-adds in registers.\n"
+        "--layers adds a line for every operator of the plan; their sum is more than a run takes, as the device is\n"
+        "waited for after each.\n\n"
         "Exit codes: 0, 1 something could not be measured (the rest was), 2 usage, 11 no usable device.",
     .run = run,
 };

@@ -11,7 +11,8 @@
 
 struct device;
 
-/* Floating-point operations a second, a multiply-add counting 2: the best of several runs, about 0.2 s in all.
+/* Floating-point operations a second, a multiply-add counting 2: the best of many runs, which take half a
+ * second or more in all.
  * Errors: the device's. Thread-safety: as the device. */
 enum cq_err peak_flops(struct device *dev, double *out);
 

@@ -16,7 +16,6 @@ struct bench_infer {
     struct cq_log *log;             /* borrowed */
     struct model *model;            /* owned, as is the session */
     struct session *session;
-    bool has_image;
 };
 
 /* The card's picture. A model that does not take one is no error: *has_image is false. */
@@ -42,6 +41,7 @@ enum cq_err bench_infer_create(struct cq_log *log, struct device *dev, const cha
                                size_t memory_limit, struct bench_infer **out)
 {
     struct session_image image;
+    bool has_image;
     struct bench_infer *b = calloc(1, sizeof *b);
     *out = NULL;
     if (!b)
@@ -49,9 +49,9 @@ enum cq_err bench_infer_create(struct cq_log *log, struct device *dev, const cha
     b->log = log;
     enum cq_err err = pipeline_load_file(log, model, &b->model);
     if (!err)
-        err = find_image(log, b->model, model, width, height, &image, &b->has_image);
+        err = find_image(log, b->model, model, width, height, &image, &has_image);
     if (!err) {
-        const struct session_params params = {.image = b->has_image ? &image : NULL, .memory_limit = memory_limit};
+        const struct session_params params = {.image = has_image ? &image : NULL, .memory_limit = memory_limit};
         err = session_create(log, dev, b->model, &params, &b->session);
     }
     if (err)
@@ -70,11 +70,6 @@ void bench_infer_destroy(struct bench_infer **pb)
     model_destroy(&b->model);
     free(b);
     *pb = NULL;
-}
-
-bool bench_infer_has_image(const struct bench_infer *b)
-{
-    return b->has_image;
 }
 
 static enum cq_err time_run(struct bench_infer *b, const struct session_noise *noise, double *ms)
@@ -144,4 +139,10 @@ enum cq_err bench_infer_run(struct bench_infer *b, int batch, const struct bench
     f.host_ops = session_host_ops(b->session, batch);
     *out = f;
     return CQ_OK;
+}
+
+enum cq_err bench_infer_layers(struct bench_infer *b, int runs,
+                               void (*step)(void *ctx, const struct session_step *step), void *ctx)
+{
+    return session_profile(b->session, runs, step, ctx);
 }

@@ -38,10 +38,13 @@ struct bench_infer_figures {
 enum cq_err bench_infer_create(struct cq_log *log, struct device *dev, const char *model, int width, int height,
                                size_t memory_limit, struct bench_infer **out);
 void bench_infer_destroy(struct bench_infer **b);
-bool bench_infer_has_image(const struct bench_infer *b);
 
 /* CQ_OOM when the batch does not fit the limit. Logged. */
 enum cq_err bench_infer_run(struct bench_infer *b, int batch, const struct bench_effort *effort,
                             struct bench_infer_figures *out);
+
+/* Where the time of the newest bench_infer_run goes: see session_profile. */
+enum cq_err bench_infer_layers(struct bench_infer *b, int runs,
+                               void (*step)(void *ctx, const struct session_step *step), void *ctx);
 
 #endif

@@ -19,7 +19,6 @@
 #include "stages/infer/model.h"
 #include "stages/infer/session.h"
 #include "tests/npy.h"
-#include "tests/profile.h"
 
 static const char *const models[] = {
     "FastestDet", "person-reid-0288", "squeezenet_fp32_from_fp16", "super_resolution",
@@ -138,6 +137,23 @@ static double best_ms(struct session *s, const struct session_input *in)
     return best;
 }
 
+static void print_step(void *ctx, const struct session_step *step)
+{
+    char x[TENSOR_TEXT_SIZE] = "", y[TENSOR_TEXT_SIZE];
+    if (step->in.type != DT_NONE)
+        tensor_text(&step->in, x);
+    *(int64_t *) ctx += step->best_ns;
+    printf("  %8.1f us %6.1f GFLOPS  %-16s %-20s %s -> %s\n", (double) step->best_ns / 1e3,
+           step->flops / (double) step->best_ns, step->op, step->variant, x, tensor_text(&step->out, y));
+}
+
+static void print_profile(struct session *s)
+{
+    int64_t total = 0;
+    assert_int_equal(session_profile(s, 3, print_step, &total), CQ_OK);
+    printf("  sum %.2f ms\n", (double) total / 1e6);
+}
+
 static void check_model(void **state)
 {
     const char *name = *state;
@@ -163,7 +179,7 @@ static void check_model(void **state)
     printf("%-28s golden %.1e  batch of 4 %.1e%s  %.1f ms per image\n", name, golden, batch,
            session_batchable(s) ? "" : " (one by one)", ms);
     if (getenv("CLIPQ_PROFILE"))
-        profile_print(s, dev, &desc);
+        print_profile(s);
 
     assert_true(session_batchable(s));
     assert_true(golden <= (double) TOLERANCE);

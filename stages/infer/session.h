@@ -127,6 +127,20 @@ enum cq_err session_run_noise(struct session *s, const struct session_noise *n, 
 struct session_times { int64_t upload_ns, infer_ns, read_ns; };
 struct session_times session_last_times(const struct session *s);
 
+/* One operator of a plan, run alone. Texts are owned by the session and valid until its next call. */
+struct session_step {
+    const char *op, *variant, *node;     /* "Conv", the kernel's name, the ONNX node's */
+    struct tensor_desc in, out;          /* the first of each; in.type may be DT_NONE */
+    double flops;                        /* as session_flops counts */
+    size_t bytes;                        /* of all inputs and outputs, packed constants included, each once */
+    int64_t best_ns;                     /* the least of the runs */
+};
+
+/* Times every step of the newest run's plan `runs` times, waiting for the device after each, and hands them out in
+ * their order. The sum is more than a run takes, where steps are short. CQ_INVALID before the first run. */
+enum cq_err session_profile(struct session *s, int runs, void (*step)(void *ctx, const struct session_step *step),
+                            void *ctx);
+
 /* Gives back all plans and the arena; the next run makes them anew. */
 void session_trim(struct session *s);
 
