@@ -2,10 +2,11 @@
 add_library(clipq_test_media STATIC media_make.c)
 target_link_libraries(clipq_test_media PUBLIC clipq_media PkgConfig::AV PkgConfig::CMOCKA)
 
-foreach(name clip clip_data fingerprint probe sample scale)
+foreach(name clip clip_data fingerprint probe sample scale skip)
   clipq_test(test_${name} clipq_test_media)
 endforeach()
 clipq_test(test_png clipq_test_media clipq_png)
 clipq_test(test_geometry clipq_geometry)
 target_link_libraries(test_geometry PRIVATE m)
 clipq_test(test_bilinear clipq_media)
+target_link_libraries(test_skip PRIVATE PkgConfig::XXHASH)

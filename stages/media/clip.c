@@ -7,6 +7,11 @@
  * A clip entered at `from` is decoded from the key frame before it. Its first frame is decoded all the same, for
  * times are counted from that one. Indexes hold decoding times, and the frames shown before a key frame may be
  * stored after it, so the seek aims earlier than `from` and tries again, further back, when it lands too late.
+ *
+ * With SAMPLE_FPS, packets whose time the sampler passes whatever comes are left out where nothing wanted refers to
+ * them: one by one when no packet refers to them at all, otherwise all up to the next fresh start, before which the
+ * decoder is emptied. It begins when enough frames have come at their packets' times, and ends for good at the first
+ * sign of damage or disorder.
  */
 #include "stages/media/clip.h"
 
@@ -21,10 +26,13 @@
 
 #include "kernels/base/clock.h"
 #include "kernels/base/log.h"
+#include "stages/media/ahead.h"
 #include "stages/media/extent.h"
+#include "stages/media/packet_look.h"
 #include "stages/media/source.h"
 
 enum { MAX_ERRORS = 1000 };               /* in a row, before the rest is given up */
+enum { ENOUGH_IN_ORDER = 16 };            /* frames; as many as a decoder may hold back */
 static const double seek_pays_s = 5;      /* nearer than this decoding is as fast */
 static const double seek_margin_s = 1;    /* first aim before `from`, four times as far with each try */
 
@@ -41,6 +49,11 @@ struct clip {
     int64_t ordinal;              /* of the next frame; -1 unknowable */
     int64_t last_pts;
     int64_t decode_ns;
+    struct ahead ahead;           /* where all packets pass through */
+    uint64_t decoder_params;      /* parameter sets that the decoder was given last */
+    int in_order;                 /* frames at their packets' times so far; -1 after one that was not */
+    bool restarts;                /* packets were dropped: the decoder is to be emptied before the next */
+    bool draining;                /* it is being emptied */
     int read_errors;              /* in a row */
     double seek_margin;           /* of a seek from which no frame came yet; else 0 */
     bool only_key_packets;        /* others are not shown to the decoder */
@@ -168,6 +181,7 @@ void clip_close(struct clip **c)
 {
     if (!*c)
         return;
+    ahead_finish(&(*c)->ahead);
     av_frame_free(&(*c)->frame);
     av_packet_free(&(*c)->packet);
     avcodec_free_context(&(*c)->decoder);
@@ -218,9 +232,70 @@ static void stop_skipping(struct clip *c)
     c->only_key_packets = false;
 }
 
+static double seconds(const struct clip *c, int64_t pts)
+{
+    return (double) pts * av_q2d(c->stream->time_base);
+}
+
+static bool may_leave_out(const struct clip *c)
+{
+    return c->params.sample.mode == SAMPLE_FPS && c->in_order >= ENOUGH_IN_ORDER && !c->end.errors &&
+           !c->awaits_key;
+}
+
+static bool is_idle(const struct clip *c, const struct packet_look *look)
+{
+    return may_leave_out(c) && !look->opaque && (!look->params || look->params == c->decoder_params) &&
+           c->packet->pts != AV_NOPTS_VALUE && sampler_passes(&c->sampler, seconds(c, c->packet->pts));
+}
+
+/* Leaves c->packet out, holds it or releases it with those on hold; true when some are released. */
+static bool judge_packet(struct clip *c)
+{
+    const struct packet_look look = packet_look(c->stream->codecpar, c->packet);
+    bool idle = is_idle(c, &look);
+    if (idle && c->params.skipped)
+        c->params.skipped(c->params.ctx, c->end.decoded);
+    if (idle && look.disposable) {
+        ahead_pass(&c->ahead, c->packet->pts);
+        av_packet_unref(c->packet);
+        return false;
+    }
+    if (look.fresh && may_leave_out(c) && ahead_holds_any(&c->ahead)) {
+        ahead_drop(&c->ahead);
+        c->restarts = true;
+    }
+    if (look.params)
+        c->decoder_params = look.params;
+    if (!ahead_hold(&c->ahead, c->packet)) {
+        c->end.errors++;
+        av_packet_unref(c->packet);
+    }
+    if (idle && !ahead_is_full(&c->ahead))
+        return false;
+    ahead_release(&c->ahead);
+    return true;
+}
+
+/* The next packet for the decoder in c->packet; false at the end. What is on hold there is decoded, for it is the
+ * end of a file that tells whether it was cut. */
+static bool next_packet(struct clip *c)
+{
+    while (!ahead_has_released(&c->ahead) && read_packet(c))
+        if (judge_packet(c))
+            break;
+    if (!ahead_has_released(&c->ahead))
+        ahead_release(&c->ahead);
+    return !c->restarts && ahead_take(&c->ahead, c->packet);
+}
+
 static void feed_decoder(struct clip *c)
 {
-    bool have = read_packet(c);
+    bool have = next_packet(c);
+    if (c->restarts) {
+        c->restarts = false;
+        c->draining = true;
+    }
     if (have && c->packet->pts == AV_NOPTS_VALUE)
         stop_skipping(c);
     if (have && c->packet->flags & AV_PKT_FLAG_KEY) {
@@ -235,12 +310,26 @@ static void feed_decoder(struct clip *c)
     av_packet_unref(c->packet);
 }
 
+/* True when the decoder was only emptied and goes on. */
+static bool goes_on(struct clip *c)
+{
+    if (!c->draining)
+        return false;
+    avcodec_flush_buffers(c->decoder);
+    c->draining = false;
+    return true;
+}
+
 /* The next decoded frame in c->frame, damaged packets passed over; false at the end. */
 static bool decode_frame(struct clip *c)
 {
     int64_t start = cq_now_ns();
     int av = 0, refused = 0;
-    while (refused < MAX_ERRORS && (av = avcodec_receive_frame(c->decoder, c->frame)) < 0 && av != AVERROR_EOF) {
+    while (refused < MAX_ERRORS && (av = avcodec_receive_frame(c->decoder, c->frame)) < 0) {
+        if (av == AVERROR_EOF && !goes_on(c))
+            break;
+        if (av == AVERROR_EOF)
+            continue;
         if (av == AVERROR(EAGAIN)) {
             feed_decoder(c);
             refused = 0;
@@ -266,9 +355,23 @@ static int64_t frame_pts(const struct clip *c)
     return c->last_pts + (step > 0 ? step : 1);
 }
 
-static double seconds(const struct clip *c, int64_t pts)
+/* Whether packets tell the times and the order of frames; two fields may come in two packets. */
+static void watch_order(struct clip *c, int64_t pts)
 {
-    return (double) pts * av_q2d(c->stream->time_base);
+    bool told = pts == c->frame->pts && (c->last_pts == AV_NOPTS_VALUE || pts > c->last_pts);
+    if (!told || c->frame->interlaced_frame)
+        c->in_order = -1;
+    else if (c->in_order >= 0 && c->in_order < ENOUGH_IN_ORDER)
+        c->in_order++;
+}
+
+static int64_t take_ordinal(struct clip *c, int64_t pts)
+{
+    int64_t passed = ahead_passed_before(&c->ahead, pts);
+    if (c->ordinal < 0 || c->ahead.lost_count)
+        return -1;
+    c->ordinal += passed;
+    return c->ordinal++;
 }
 
 /* False when the demuxer cannot; decoding then goes on from where it is. */
@@ -279,6 +382,8 @@ static bool seek_to(struct clip *c, double time_s)
     int av = avformat_seek_file(c->source.format, c->stream->index, INT64_MIN, ts, ts, 0);
     if (av >= 0) {
         avcodec_flush_buffers(c->decoder);
+        ahead_clear(&c->ahead);
+        c->restarts = c->draining = false;
         c->joined = false;
         c->read_errors = 0;
         c->last_pts = AV_NOPTS_VALUE;
@@ -318,6 +423,7 @@ static enum sample_answer take_frame(struct clip *c, struct clip_frame *out)
 {
     int64_t pts = frame_pts(c);
     bool keyframe = c->frame->key_frame;
+    watch_order(c, pts);
     c->last_pts = pts;
     c->end.decoded++;
     c->end.last_s = seconds(c, pts);
@@ -330,7 +436,7 @@ static enum sample_answer take_frame(struct clip *c, struct clip_frame *out)
         .tb_num = c->stream->time_base.num,
         .tb_den = c->stream->time_base.den,
         .time_s = c->end.last_s,
-        .ordinal = c->ordinal < 0 ? -1 : c->ordinal++,
+        .ordinal = take_ordinal(c, pts),
         .keyframe = keyframe,
     };
     if (landed_late(c, out->time_s)) {

@@ -20,9 +20,19 @@ void sampler_init(struct sampler *s, const struct sample_spec *spec)
         s->next_tick = (int64_t) ceil((s->spec.from_s - epsilon_s) * s->spec.fps);
 }
 
+static double ticks_at(const struct sampler *s, double offset_s)
+{
+    return floor((offset_s + epsilon_s) * s->spec.fps);
+}
+
+static bool is_past_end(const struct sampler *s, double offset_s)
+{
+    return s->spec.to_s > 0 && offset_s > s->spec.to_s - epsilon_s;
+}
+
 static bool on_tick(struct sampler *s, double offset_s)
 {
-    double ticks = floor((offset_s + epsilon_s) * s->spec.fps);
+    double ticks = ticks_at(s, offset_s);
     if (ticks < (double) s->next_tick)
         return false;
     s->next_tick = (int64_t) ticks + 1;
@@ -36,7 +46,7 @@ enum sample_answer sampler_show(struct sampler *s, double time_s, bool keyframe)
         s->first_s = time_s;
     }
     double offset_s = time_s - s->first_s;
-    if (s->spec.to_s > 0 && offset_s > s->spec.to_s - epsilon_s)
+    if (is_past_end(s, offset_s))
         return SAMPLE_DONE;
     if (offset_s < s->spec.from_s - epsilon_s)
         return SAMPLE_SKIP;
@@ -48,4 +58,13 @@ enum sample_answer sampler_show(struct sampler *s, double time_s, bool keyframe)
     else if (s->spec.mode == SAMPLE_FPS)
         take = s->spec.fps > 0 && on_tick(s, offset_s);
     return take ? SAMPLE_TAKE : SAMPLE_SKIP;
+}
+
+/* next_tick only grows. */
+bool sampler_passes(const struct sampler *s, double time_s)
+{
+    if (!s->started || s->spec.mode != SAMPLE_FPS || !(s->spec.fps > 0))
+        return false;
+    double offset_s = time_s - s->first_s;
+    return !is_past_end(s, offset_s) && ticks_at(s, offset_s) < (double) s->next_tick;
 }

@@ -29,4 +29,8 @@ enum sample_answer { SAMPLE_TAKE, SAMPLE_SKIP, SAMPLE_DONE /* nothing later can 
 /* Shown the clip's first frame, then decoded frames in presentation order; those before `from_s` may be left out. */
 enum sample_answer sampler_show(struct sampler *s, double time_s, bool keyframe);
 
+/* Whether a frame at this time is skipped by SAMPLE_FPS whatever other frames are shown before it or left out, and
+ * leaving it out changes no later answer. */
+bool sampler_passes(const struct sampler *s, double time_s);
+
 #endif
