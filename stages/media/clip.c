@@ -249,11 +249,21 @@ static bool is_idle(const struct clip *c, const struct packet_look *look)
            c->packet->pts != AV_NOPTS_VALUE && sampler_passes(&c->sampler, seconds(c, c->packet->pts));
 }
 
+/* H.264's key frames of open groups refer to one order of output, of which the frames between them are left out: then
+ * some come late and some never. So each is decoded alone. */
+static bool is_decoded_alone(const struct clip *c)
+{
+    return c->params.sample.mode == SAMPLE_KEYFRAMES && c->decoder->codec_id == AV_CODEC_ID_H264 &&
+           c->decoder->skip_frame == AVDISCARD_NONKEY && c->packet->flags & AV_PKT_FLAG_KEY;
+}
+
 /* Leaves c->packet out, holds it or releases it with those on hold; true when some are released. */
 static bool judge_packet(struct clip *c)
 {
     const struct packet_look look = packet_look(c->stream->codecpar, c->packet);
     bool idle = is_idle(c, &look);
+    if (is_decoded_alone(c))
+        c->restarts = true;
     if (idle && c->params.skipped)
         c->params.skipped(c->params.ctx, c->end.decoded);
     if (idle && look.disposable) {

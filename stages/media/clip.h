@@ -5,7 +5,8 @@
  * elementary streams, which carry no time at all, get the durations of their frames added up.
  *
  * A range that begins more than a few seconds into the clip is entered by seeking, and SAMPLE_KEYFRAMES leaves other
- * frames undecoded; both give the frames that decoding everything would give, with ordinal -1.
+ * frames undecoded; both give the frames that decoding everything would give, with ordinal -1. SAMPLE_FPS leaves out
+ * packets that no frame it takes refers to; ordinals stay. Damage in what is left out is not seen.
  *
  * Thread-safety: one thread at a time per object. Decodes on `threads` threads of its own.
  */
