@@ -51,7 +51,7 @@ cp -r good/. pocl
 mkdir -p pocl/AB/short pocl/mine/ABCDEFGHIJKLMNOPQRSTUVWXYZ
 echo keep | tee pocl/AB/short/x.so pocl/mine/ABCDEFGHIJKLMNOPQRSTUVWXYZ/x.so pocl/x.so > /dev/null
 echo '0000000000000000 9 mine/ABCDEFGHIJKLMNOPQRSTUVWXYZ/x.so' >> pocl/clipq-manifest
-echo '0000000000000000 9 AB/../../work/x.so' >> pocl/clipq-manifest
+echo '0000000000000000 9 AB/../../elsewhere/x.so' >> pocl/clipq-manifest
 echo 'nonsense' >> pocl/clipq-manifest
 find pocl -name program.bc -exec truncate -s 1000 {} +
 submit
