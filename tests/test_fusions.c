@@ -1,5 +1,5 @@
-/* What exporters spell out in single steps: GELU and layer normalisation in the forms that occur become one step, with
- * the results of the formulas, and forms that only look alike stay what they are. */
+/* What exporters spell out in single steps: GELU, HardSwish and layer normalisation in the forms that occur become one
+ * step, with the results of the formulas, and forms that only look alike stay what they are. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -97,6 +97,30 @@ static void test_gelu(void **state)
         assert_float_equal(y[i], 0.5f * input[i] * (1.01f + erff(input[i] * 0.707106781f)), 1e-6f);
 }
 
+/* ---- HardSwish ---- */
+
+/* x*clip(x + 3, 0, 6)/6, the division or multiplication first or last. */
+static void test_hard_swish(void **state)
+{
+    (void) state;
+    float y[ALL];
+    for (int form = 0; form < 4; form++) {
+        bool divide = form & 1, first = form & 2;
+        Onnx__ModelProto *m = begin();
+        onnx_float(m, "three", 3);
+        onnx_float(m, "zero", 0);
+        onnx_float(m, "six", 6);
+        onnx_float(m, "by", divide ? 6 : 1.0f / 6);
+        onnx_node(m, "Add", "three,x", "sum");
+        onnx_node(m, "Clip", "sum,zero,six", "gate");
+        onnx_node(m, first ? (divide ? "Div" : "Mul") : "Mul", first ? "gate,by" : "x,gate", "half_way");
+        onnx_node(m, first ? "Mul" : (divide ? "Div" : "Mul"), first ? "half_way,x" : "half_way,by", "y");
+        assert_int_equal(run(m, y), 1);
+        for (int i = 0; i < ALL; i++)
+            assert_float_equal(y[i], input[i] * fmaxf(0, fminf(input[i] + 3, 6)) / 6, 1e-6f);
+    }
+}
+
 /* ---- layer normalisation ---- */
 
 struct norm { bool power, scale, bias, shared; };
@@ -174,7 +198,9 @@ int main(void)
     device_setup_environment(0);
     if (device_find(&logger, "auto", &info) || device_open(&logger, &info, &dev))
         return 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_gelu), cmocka_unit_test(test_layer_norm)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gelu), cmocka_unit_test(test_hard_swish), cmocka_unit_test(test_layer_norm),
+    };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     device_close(&dev);
     return failed;

@@ -1,6 +1,7 @@
 /* The table of passes, and what they have in common. */
 #include "stages/infer/pass.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "kernels/base/log.h"
@@ -64,6 +65,25 @@ bool rewrite_scalar(const struct rewrite *r, int t, float *out)
         return false;
     *out = *v;
     return true;
+}
+
+bool rewrite_near(float a, float b)
+{
+    return fabsf(a - b) < 1e-4f;
+}
+
+struct step *rewrite_by_scalar(const struct rewrite *r, int t, enum binary fn, float value, int *other)
+{
+    struct step *s = rewrite_only_source(r, t, OP_BINARY);
+    float v;
+    if (!s || s->op.u.binary != fn || s->op.act)
+        return NULL;
+    for (int i = fn == BIN_DIV ? 1 : 0; i < 2; i++)
+        if (rewrite_scalar(r, s->in[i], &v) && rewrite_near(v, value)) {
+            *other = s->in[1 - i];
+            return s;
+        }
+    return NULL;
 }
 
 int rewrite_constant(struct rewrite *r, const struct tensor_desc *desc, float **data)

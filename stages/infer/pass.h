@@ -38,6 +38,12 @@ const float *rewrite_floats(const struct rewrite *r, int t);
 /* The one value of a scalar float32 constant. */
 bool rewrite_scalar(const struct rewrite *r, int t, float *out);
 
+/* As near as constants in files come to what exporters mean by them. */
+bool rewrite_near(float a, float b);
+/* The step `fn`, without an activation, that only makes t and has the scalar `value` as one operand (of a division: as
+ * the divisor); *other is the other operand. */
+struct step *rewrite_by_scalar(const struct rewrite *r, int t, enum binary fn, float value, int *other);
+
 /* A new float32 constant of that shape, to be filled through *data; -1 when memory is short. */
 int rewrite_constant(struct rewrite *r, const struct tensor_desc *desc, float **data);
 

@@ -4,37 +4,17 @@
 
 #include "stages/infer/pass.h"
 
-static bool near(float a, float b)
-{
-    return fabsf(a - b) < 1e-4f;
-}
-
-/* The step `fn` that only makes t, with the scalar `value` as one operand; *other is the other one. */
-static struct step *by_scalar(const struct rewrite *r, int t, enum binary fn, float value, int *other)
-{
-    struct step *s = rewrite_only_source(r, t, OP_BINARY);
-    float v;
-    if (!s || s->op.u.binary != fn || s->op.act)
-        return NULL;
-    for (int i = fn == BIN_DIV ? 1 : 0; i < 2; i++)
-        if (rewrite_scalar(r, s->in[i], &v) && near(v, value)) {
-            *other = s->in[1 - i];
-            return s;
-        }
-    return NULL;
-}
-
 /* 1 + erf(x / sqrt(2)): the three steps, or false. */
 static bool is_gate(const struct rewrite *r, int t, int x, struct step *gate[3])
 {
     int sum, scaled = -1;
-    gate[0] = by_scalar(r, t, BIN_ADD, 1, &sum);
+    gate[0] = rewrite_by_scalar(r, t, BIN_ADD, 1, &sum);
     gate[1] = gate[0] ? rewrite_only_source(r, sum, OP_UNARY) : NULL;
     if (!gate[1] || gate[1]->op.u.unary != UN_ERF)
         return false;
-    gate[2] = by_scalar(r, gate[1]->in[0], BIN_DIV, sqrtf(2), &scaled);
+    gate[2] = rewrite_by_scalar(r, gate[1]->in[0], BIN_DIV, sqrtf(2), &scaled);
     if (!gate[2])
-        gate[2] = by_scalar(r, gate[1]->in[0], BIN_MUL, sqrtf(0.5f), &scaled);
+        gate[2] = rewrite_by_scalar(r, gate[1]->in[0], BIN_MUL, sqrtf(0.5f), &scaled);
     return gate[2] && scaled == x;
 }
 
@@ -61,12 +41,12 @@ static void try_fuse(struct rewrite *r, struct step *s)
     float half;
     for (int i = 0; i < 2; i++) {
         int u;
-        struct step *inner = by_scalar(r, s->in[i], BIN_MUL, 0.5f, &u);
+        struct step *inner = rewrite_by_scalar(r, s->in[i], BIN_MUL, 0.5f, &u);
         if (inner && fuse(r, s, inner, u, s->in[1 - i]))
             return;
         inner = rewrite_only_source(r, s->in[i], OP_BINARY);
         if (inner && inner->op.u.binary == BIN_MUL && !inner->op.act && rewrite_scalar(r, s->in[1 - i], &half) &&
-            near(half, 0.5f) && fuse(r, s, inner, inner->in[0], inner->in[1]))
+            rewrite_near(half, 0.5f) && fuse(r, s, inner, inner->in[0], inner->in[1]))
             return;
     }
 }

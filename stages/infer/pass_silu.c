@@ -1,13 +1,6 @@
 /* x*sigmoid(x) is SiLU, x*hardsigmoid(x) with slope 1/6 is HardSwish, and so is x*clip(x + 3, 0, 6)/6 in any
  * order of the last two. */
-#include <math.h>
-
 #include "stages/infer/pass.h"
-
-static bool near(float a, float b)
-{
-    return fabsf(a - b) < 1e-4f;
-}
 
 /* s computes x*g with g made by a unary step from the same x: then it is the unary step `whole` of x. */
 static void become_unary(struct step *s, struct step *gate, int x, enum unary whole)
@@ -25,7 +18,7 @@ static bool fuse_gate(struct rewrite *r, struct step *s)
         int x = s->in[1 - i];
         if (!gate || gate->in[0] != x)
             continue;
-        bool sixth = near(gate->op.act_a, 1.0f / 6) && near(gate->op.act_b, 0.5f);
+        bool sixth = rewrite_near(gate->op.act_a, 1.0f / 6) && rewrite_near(gate->op.act_b, 0.5f);
         if (gate->op.u.unary != UN_SIGMOID && !(gate->op.u.unary == UN_HARD_SIGMOID && sixth))
             continue;
         r->uses[x]--;
@@ -35,36 +28,22 @@ static bool fuse_gate(struct rewrite *r, struct step *s)
     return false;
 }
 
-static bool is_binary_by(const struct rewrite *r, const struct step *s, enum binary fn, int i, float value)
-{
-    float v;
-    return s && s->op.kind == OP_BINARY && s->op.u.binary == fn && !s->op.act && rewrite_scalar(r, s->in[i], &v) &&
-           near(v, value);
-}
-
 /* `t` divided by six, as division or multiplication; returns the step and what it divides. */
 static struct step *sixth_of(const struct rewrite *r, int t, int *from)
 {
-    struct step *s = rewrite_only_source(r, t, OP_BINARY);
-    for (int i = 0; i < 2 && s; i++)
-        if ((i == 1 && is_binary_by(r, s, BIN_DIV, i, 6)) || is_binary_by(r, s, BIN_MUL, i, 1.0f / 6)) {
-            *from = s->in[1 - i];
-            return s;
-        }
-    return NULL;
+    struct step *s = rewrite_by_scalar(r, t, BIN_DIV, 6, from);
+    return s ? s : rewrite_by_scalar(r, t, BIN_MUL, 1.0f / 6, from);
 }
 
 /* clip(x + 3, 0, 6) */
 static struct step *clip_of(const struct rewrite *r, int t, int x, struct step **add)
 {
     struct step *clip = rewrite_only_source(r, t, OP_UNARY);
-    if (!clip || clip->op.u.unary != UN_CLIP || !near(clip->op.act_a, 0) || !near(clip->op.act_b, 6))
+    if (!clip || clip->op.u.unary != UN_CLIP || !rewrite_near(clip->op.act_a, 0) || !rewrite_near(clip->op.act_b, 6))
         return NULL;
-    *add = rewrite_only_source(r, clip->in[0], OP_BINARY);
-    for (int i = 0; i < 2; i++)
-        if (is_binary_by(r, *add, BIN_ADD, i, 3) && (*add)->in[1 - i] == x)
-            return clip;
-    return NULL;
+    int from;
+    *add = rewrite_by_scalar(r, clip->in[0], BIN_ADD, 3, &from);
+    return *add && from == x ? clip : NULL;
 }
 
 /* x * (clip/6) */
@@ -88,9 +67,9 @@ static bool fuse_scaled_product(struct rewrite *r, struct step *s)
 {
     int product;
     float v;
-    if (s->op.u.binary == BIN_DIV && rewrite_scalar(r, s->in[1], &v) && near(v, 6))
+    if (s->op.u.binary == BIN_DIV && rewrite_scalar(r, s->in[1], &v) && rewrite_near(v, 6))
         product = s->in[0];
-    else if (s->op.u.binary == BIN_MUL && rewrite_scalar(r, s->in[1], &v) && near(v, 1.0f / 6))
+    else if (s->op.u.binary == BIN_MUL && rewrite_scalar(r, s->in[1], &v) && rewrite_near(v, 1.0f / 6))
         product = s->in[0];
     else
         return false;
