@@ -26,11 +26,14 @@ static int64_t up(int64_t n, int64_t unit)
 
 /* Multiply-adds by the definition against what this way takes, transforms included (their loads and stores weigh
  * about 110 per channel and output pixel, measured). */
-static bool pays(const struct conv_geom *g)
+static bool winograd_pays(const struct device *dev, const struct op_inst *inst)
 {
-    double tiles = (double) (up(g->oh, TILE_OUT) * up(g->ow, TILE_OUT));
-    double direct = 9.0 * g->c * g->m * g->oh * g->ow;
-    double here = tiles * (PLANES * (double) g->c * g->m + 110.0 * TILE_OUT * TILE_OUT * (g->c + g->m));
+    struct conv_geom g;
+    (void) dev;
+    conv_geom_of(inst, &g);
+    double tiles = (double) (up(g.oh, TILE_OUT) * up(g.ow, TILE_OUT));
+    double direct = 9.0 * g.c * g.m * g.oh * g.ow;
+    double here = tiles * (PLANES * (double) g.c * g.m + 110.0 * TILE_OUT * TILE_OUT * (g.c + g.m));
     return here < 0.9 * direct;
 }
 
@@ -39,7 +42,8 @@ static bool winograd_serves(const struct device *dev, const struct op_inst *inst
     struct conv_geom g;
     (void) dev;
     return conv_geom_of(inst, &g) && inst->op->u.conv.group == 1 &&
-           conv_layouts(inst, LAYOUT_BLOCKED, LAYOUT_BLOCKED) && g.kh == 3 && g.kw == 3 && g.sh == 1 && g.sw == 1 && g.dh == 1 && g.dw == 1 && pays(&g);
+           conv_layouts(inst, LAYOUT_BLOCKED, LAYOUT_BLOCKED) && g.kh == 3 && g.kw == 3 && g.sh == 1 && g.sw == 1 &&
+           g.dh == 1 && g.dw == 1;
 }
 
 /* ---- weights ---- */
@@ -189,6 +193,7 @@ const struct kernel_class kernel_conv_winograd = {
     .name = "conv_winograd",
     .kind = OP_CONV,
     .serves = winograd_serves,
+    .pays = winograd_pays,
     .packed_bytes = winograd_packed_bytes,
     .packs = 1u << 1 | 1u << 2,
     .in_place = CONV_IN_PLACE,

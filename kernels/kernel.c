@@ -78,7 +78,8 @@ const struct kernel_class *kernel_find(const struct device *dev, const struct op
 {
     for (int i = 0; kernel_classes[i]; i++) {
         const struct kernel_class *k = kernel_classes[i];
-        if ((k->kind == inst->op->kind || kernel_is_host(k)) && k->serves(dev, inst))
+        if ((k->kind == inst->op->kind || kernel_is_host(k)) && k->serves(dev, inst) &&
+            (!k->pays || k->pays(dev, inst)))
             return k;
     }
     return NULL;

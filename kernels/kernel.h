@@ -1,7 +1,7 @@
 /* The registry of OpenCL kernels: several variants for one operator, fastest first.
  *
- * A variant says which instances it serves on which device; the engine takes the first that does, or a
- * measured choice of its own. Life of an instance of an operator:
+ * A variant says which instances it serves on which device; the engine takes the first that does and
+ * that pays, or what was measured to be the fastest (stages/infer/tune.h). Life of an instance of an operator:
  *
  *     kernel_find -> pack once per model (weights) -> enqueue once per run and batch
  *
@@ -41,6 +41,8 @@ struct kernel_class {
     /* Pure. Looks at kinds, types, layouts, shapes; inputs that must be constant are checked through
      * inst->constant. */
     bool (*serves)(const struct device *dev, const struct op_inst *inst);
+    /* Of what it serves: is it expected to be faster than the variants behind it? Pure. NULL: always. */
+    bool (*pays)(const struct device *dev, const struct op_inst *inst);
 
     /* Bytes of packed constants, 0 for none; NULL means always 0. A variant that packs an input does not
      * read that input from bufs->in (the engine need not upload it). */
@@ -63,9 +65,13 @@ struct kernel_class {
 /* All variants, in the order of preference within a kind; ends with NULL. */
 extern const struct kernel_class *const kernel_classes[];
 
-/* The first that serves, or NULL. */
+/* The first that serves and is expected to pay, or NULL. */
 const struct kernel_class *kernel_find(const struct device *dev, const struct op_inst *inst);
 const struct kernel_class *kernel_by_name(const char *name);
+
+/* Names this state of the kernels: 32 hex digits, a hash of their sources and of the host code beside them. What was
+ * measured with one need not hold for another. */
+extern const char kernel_sources_hash[];
 
 /* Is this the slow fallback on the host? */
 bool kernel_is_host(const struct kernel_class *k);

@@ -6,6 +6,7 @@
 
 #include "kernels/base/log.h"
 #include "kernels/device.h"
+#include "stages/infer/choice.h"
 #include "stages/infer/graph.h"
 #include "stages/infer/layout.h"
 #include "stages/infer/lower.h"
@@ -146,7 +147,8 @@ static enum cq_err need_constants(struct plan *p, const struct device *dev, stru
 
 /* ---- kernels ---- */
 
-static enum cq_err choose_kernel(struct cq_log *log, struct plan *p, const struct device *dev, const struct step *s)
+static enum cq_err choose_kernel(struct cq_log *log, struct plan *p, const struct device *dev,
+                                 const struct choices *choices, const struct step *s)
 {
     struct plan_step *ps = &p->steps[p->n_steps];
     ps->step = s;
@@ -155,7 +157,8 @@ static enum cq_err choose_kernel(struct cq_log *log, struct plan *p, const struc
     if (!ps->inst || !ps->bufs)
         return CQ_NOMEM;
     net_inst(&p->net, s, ps->inst);
-    ps->kernel = kernel_find(dev, ps->inst);
+    ps->kernel = choices_find(choices, dev, ps->inst);
+    ps->kernel = ps->kernel ? ps->kernel : kernel_find(dev, ps->inst);
     if (!ps->kernel) {
         cq_log_error(log, "node '%s' (%s): no kernel serves %s", s->name, s->type, op_kind_name(s->op.kind));
         return CQ_UNSUPPORTED;
@@ -178,7 +181,8 @@ static bool makes_something(const struct net *net, const struct step *s)
     return false;
 }
 
-static enum cq_err choose_kernels(struct cq_log *log, struct plan *p, const struct device *dev)
+static enum cq_err choose_kernels(struct cq_log *log, struct plan *p, const struct device *dev,
+                                  const struct choices *choices)
 {
     const struct net *net = &p->net;
     p->steps = pool_alloc(&p->net.pool, (size_t) net->n_steps, sizeof *p->steps);
@@ -189,7 +193,7 @@ static enum cq_err choose_kernels(struct cq_log *log, struct plan *p, const stru
     for (int n = 0; n < net->n_steps; n++) {
         if (place_is_view(&net->steps[n]) || !makes_something(net, &net->steps[n]))
             continue;
-        enum cq_err err = choose_kernel(log, p, dev, &net->steps[n]);
+        enum cq_err err = choose_kernel(log, p, dev, choices, &net->steps[n]);
         if (err)
             return err;
     }
@@ -235,7 +239,7 @@ enum cq_err plan_create(struct cq_log *log, struct device *dev, const struct gra
     if (!err)
         err = layout_choose(log, dev, &p->net);
     if (!err)
-        err = choose_kernels(log, p, dev);
+        err = choose_kernels(log, p, dev, params->choices);
     if (!err)
         err = place(p, dev);
     if (err)

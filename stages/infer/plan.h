@@ -13,6 +13,7 @@
 #include "stages/infer/tail.h"
 #include "stages/infer/weights.h"
 
+struct choices;
 struct graph;
 
 struct plan_step {
@@ -43,6 +44,7 @@ struct plan_params {
     const struct tensor_desc *inputs;     /* of the model, concrete */
     const struct session_image *image;    /* when the first input comes as frames */
     bool as_written;                      /* the file holds for any batch: no rewriting (batch.h) */
+    const struct choices *choices;        /* of kernels, by measurement; NULL: none */
 };
 
 /* `exported` are the shapes for which the model was made, to find where the batch sits (batch.h); may equal

@@ -130,6 +130,7 @@ enum cq_err session_get_plan(struct session *s, struct cq_log *log, const struct
         session_exported_inputs(s, inputs, exported);
         struct plan_params params = {
             .inputs = inputs, .image = s->has_image ? &s->image : NULL, .as_written = !s->rewrite,
+            .choices = s->choices,
         };
         err = plan_create(log, s->dev, g, &params, exported, &sp.plan);
     }
@@ -143,8 +144,7 @@ enum cq_err session_get_plan(struct session *s, struct cq_log *log, const struct
     return CQ_OK;
 }
 
-/* The plan that running `batch` images would use. */
-static enum cq_err plan_for_batch(struct session *s, int batch, struct session_plan **out)
+enum cq_err session_plan_for_batch(struct session *s, int batch, struct session_plan **out)
 {
     struct tensor_desc *inputs = malloc(((size_t) model_input_count(s->model) + 1) * sizeof *inputs);
     if (!inputs)
@@ -228,7 +228,8 @@ enum cq_err session_create(struct cq_log *log, struct device *dev, const struct 
         return CQ_NOMEM;
     *s = (struct session){
         .log = log, .dev = dev, .model = model, .has_image = params->image, .batchable = true,
-        .checked = params->skip_batch_check, .memory_limit = params->memory_limit, .weights.dev = dev,
+        .checked = params->skip_batch_check, .memory_limit = params->memory_limit, .choices = params->choices,
+        .weights.dev = dev,
         .rewrite = has_fixed_batch(model),
         .segment_bytes = device_get_info(dev)->max_alloc_bytes / PLACE_ALIGN * PLACE_ALIGN,
     };
@@ -272,7 +273,7 @@ bool session_batchable(const struct session *s)
 enum cq_err session_plan_memory(struct session *s, int batch, struct session_memory *out)
 {
     struct session_plan *sp;
-    enum cq_err err = plan_for_batch(s, batch, &sp);
+    enum cq_err err = session_plan_for_batch(s, batch, &sp);
     if (!err)
         *out = plan_memory(sp->plan);
     return err;
@@ -344,7 +345,7 @@ static void tail_text(const struct tail *t, int i, int index, char *out, size_t 
 enum cq_err session_describe(struct session *s, int batch, void (*line)(void *ctx, const char *text), void *ctx)
 {
     struct session_plan *sp;
-    enum cq_err err = plan_for_batch(s, batch, &sp);
+    enum cq_err err = session_plan_for_batch(s, batch, &sp);
     const struct plan *p = err ? NULL : sp->plan;
     char text[640];
     for (int i = 0; p && i < p->n_steps; i++) {
@@ -361,7 +362,7 @@ enum cq_err session_describe(struct session *s, int batch, void (*line)(void *ct
 double session_flops(struct session *s, int batch)
 {
     struct session_plan *sp;
-    if (plan_for_batch(s, batch, &sp))
+    if (session_plan_for_batch(s, batch, &sp))
         return 0;
     int group = session_group(s);
     return group > 1 ? sp->plan->flops / group * batch : sp->plan->flops * (s->batchable ? 1 : batch);
@@ -370,7 +371,7 @@ double session_flops(struct session *s, int batch)
 int session_host_ops(struct session *s, int batch)
 {
     struct session_plan *sp;
-    if (plan_for_batch(s, batch, &sp))
+    if (session_plan_for_batch(s, batch, &sp))
         return 0;
     return sp->plan->host_steps + (sp->plan->tail ? sp->plan->tail->n_nodes : 0);
 }

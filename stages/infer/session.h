@@ -23,10 +23,12 @@
 #include "kernels/base/err.h"
 #include "kernels/tensor.h"
 
+struct choices;
 struct cq_log;
 struct device;
 struct model;
 struct session;
+struct tune_result;
 
 /* How 8-bit frames become the model's image input. Frames are interleaved, [height][width][channels], in the
  * channel order that the model wants. */
@@ -41,6 +43,8 @@ struct session_params {
     const struct session_image *image;  /* NULL: inputs are fed as tensors with session_run_tensors only */
     size_t memory_limit;         /* bytes of device memory for this session; 0: no limit of our own */
     bool skip_batch_check;
+    const struct choices *choices;      /* kernels that were measured to be the fastest (choice.h); borrowed, outlives
+                                           the session; NULL: none */
 };
 
 struct session_memory {          /* bytes */
@@ -140,6 +144,19 @@ struct session_step {
  * their order. The sum is more than a run takes, where steps are short. CQ_INVALID before the first run. */
 enum cq_err session_profile(struct session *s, int runs, void (*step)(void *ctx, const struct session_step *step),
                             void *ctx);
+
+/* One operator of the plan for a batch, and what measuring its variants gave (tune.h). */
+struct session_tuned {
+    const char *op, *node;               /* "Conv"; the name of the first ONNX node that is so */
+    struct tensor_desc in, out;          /* the first of each; in.type may be DT_NONE */
+    int uses;                            /* operators of the plan that are alike */
+    const struct tune_result *result;
+};
+
+/* Measures, for a run of `batch` images, each operator that more than one variant serves, spending about `budget_ms`
+ * on each variant, and hands out what was found. What the session runs with stays as it is. */
+enum cq_err session_tune(struct session *s, int batch, double budget_ms,
+                         void (*tell)(void *ctx, const struct session_tuned *tuned), void *ctx);
 
 /* Gives back all plans and the arena; the next run makes them anew. */
 void session_trim(struct session *s);

@@ -41,6 +41,7 @@ struct session {
     bool has_image, batchable, checked;
     bool rewrite;                    /* batches by rewriting (batch.h), for a file written for a fixed one */
     size_t memory_limit;
+    const struct choices *choices;
 
     struct session_plan plans[SESSION_MAX_PLANS];
     int n_plans;
@@ -79,6 +80,9 @@ void session_exported_inputs(const struct session *s, const struct tensor_desc *
 /* The plan for these shapes, from the session's store or made now. Borrowed until the next call. */
 enum cq_err session_get_plan(struct session *s, struct cq_log *log, const struct tensor_desc *inputs,
                              struct session_plan **out);
+
+/* The plan that running `batch` images would use. Borrowed until the next call. */
+enum cq_err session_plan_for_batch(struct session *s, int batch, struct session_plan **out);
 
 /* Allocates what the plan needs beyond what is there, and fills its kernels' buffers. */
 enum cq_err session_bind(struct session *s, struct session_plan *sp);

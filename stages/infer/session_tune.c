@@ -1,0 +1,56 @@
+/* Tuning all operators of a plan, each kind of them once. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "stages/infer/session_impl.h"
+#include "stages/infer/tune.h"
+
+/* How many steps from `i` on are the same operator; 0 when an earlier one is. */
+static int uses_of(const struct plan *p, const char (*keys)[CHOICE_KEY], int i)
+{
+    int uses = 0;
+    for (int k = 0; k < p->n_steps; k++) {
+        bool same = !strcmp(keys[i], keys[k]);
+        if (same && k < i)
+            return 0;
+        uses += same;
+    }
+    return uses;
+}
+
+static enum cq_err tune_step(struct session *s, const struct plan_step *ps, int uses, double budget_ms,
+                             void (*tell)(void *ctx, const struct session_tuned *tuned), void *ctx)
+{
+    struct tune_result r;
+    enum cq_err err = tune_operator(s->log, s->dev, ps->inst, budget_ms, &r);
+    if (err || r.n < 2)
+        return err;
+    struct session_tuned tuned = {
+        .op = op_kind_name(ps->step->op.kind), .node = ps->step->name, .out = ps->inst->out[0], .uses = uses,
+        .in = ps->inst->n_in ? ps->inst->in[0] : (struct tensor_desc){0}, .result = &r,
+    };
+    tell(ctx, &tuned);
+    return CQ_OK;
+}
+
+enum cq_err session_tune(struct session *s, int batch, double budget_ms,
+                         void (*tell)(void *ctx, const struct session_tuned *tuned), void *ctx)
+{
+    struct session_plan *sp;
+    enum cq_err err = session_plan_for_batch(s, batch, &sp);
+    if (err)
+        return err;
+    const struct plan *p = sp->plan;
+    char (*keys)[CHOICE_KEY] = malloc(((size_t) p->n_steps + 1) * sizeof *keys);
+    if (!keys)
+        return CQ_NOMEM;
+    for (int i = 0; i < p->n_steps; i++)
+        choice_key(s->dev, p->steps[i].inst, keys[i]);
+    for (int i = 0; i < p->n_steps && !err; i++) {
+        int uses = uses_of(p, (const char (*)[CHOICE_KEY]) keys, i);
+        if (uses)
+            err = tune_step(s, &p->steps[i], uses, budget_ms, tell, ctx);
+    }
+    free(keys);
+    return err;
+}
