@@ -7,6 +7,7 @@
 
 #include "cmd/common.h"
 #include "cmd/progress.h"
+#include "cmd/sampling.h"
 #include "runner/pipeline.h"
 #include "runner/pipeline_load.h"
 #include "runner/submit.h"
@@ -14,11 +15,11 @@
 struct submit_args {
     struct cq_opt_list models;
     const char *labels, *decoder, *from_file;
-    double threshold, nms, fps;
+    double threshold, nms;
     struct cq_opt_size size;
-    int every, priority, progress, probers;
-    struct cq_opt_seconds from, to;
-    bool keyframes, nul, dry_run;
+    struct sampling_args sampling;
+    int priority, progress, probers;
+    bool nul, dry_run;
 
     struct common common;
     struct progress show;
@@ -37,14 +38,7 @@ static const struct cq_opt opts[] = {
            .help = "of boxes of a class that overlap more, keep the best"),
     CQ_OPT(struct submit_args, size, .name = "size", .value = "WxH", .word = "clip", .min = 1, .max = 8192,
            .help = "input size for a model that leaves it open; clip: each clip's own"),
-    CQ_OPT(struct submit_args, every, .name = "every", .value = "N", .min = 1, .max = 1000000,
-           .help = "look at one frame in N; without --every, --fps and --keyframes\nevery frame is looked at"),
-    CQ_OPT(struct submit_args, fps, .name = "fps", .value = "F", .def = NAN, .min = 0.0001, .max = 1000,
-           .help = "look at about F frames a second, by their real times"),
-    CQ_OPT(struct submit_args, keyframes, .name = "keyframes", .help = "look at keyframes only"),
-    CQ_OPT(struct submit_args, from, .name = "from", .value = "TIME",
-           .help = "start there in each clip: seconds or HH:MM:SS"),
-    CQ_OPT(struct submit_args, to, .name = "to", .value = "TIME", .help = "end there in each clip"),
+    SAMPLING_OPTS(struct submit_args, sampling),
     CQ_OPT(struct submit_args, priority, .name = "priority", .value = "P", .min = -1000, .max = 1000,
            .help = "higher ones are worked on first; the default is 0"),
     CQ_OPT(struct submit_args, from_file, .name = "from-file", .value = "FILE",
@@ -62,33 +56,14 @@ static const struct cq_opt opts[] = {
 
 static int check(const struct command *self, const struct submit_args *a, int n_paths)
 {
-    int samplings = (a->every > 0) + !isnan(a->fps) + a->keyframes;
     if (!n_paths && !a->from_file)
         return common_usage(self, "nothing to submit: name files or directories, or use --from-file");
-    if (samplings > 1)
-        return common_usage(self, "--every, --fps and --keyframes exclude each other");
-    if (a->to.s > 0 && a->to.s <= a->from.s)
-        return common_usage(self, "--to %g is not after --from %g", a->to.s, a->from.s);
     if (a->nul && !a->from_file)
         return common_usage(self, "--null (-0) goes with --from-file");
     if (a->models.n > 1 && (a->decoder || a->labels || a->size.width))
         return common_usage(self, "--decoder, --labels and --size fit one model only: with several, write a card file "
                                   "beside each (MODEL.card.json)");
-    return EXIT_FINE;
-}
-
-static struct sample_spec sampling(const struct submit_args *a)
-{
-    struct sample_spec s = {
-        .mode = SAMPLE_EVERY, .every = a->every ? a->every : 1, .from_s = a->from.s, .to_s = a->to.s,
-    };
-    if (a->keyframes)
-        s.mode = SAMPLE_KEYFRAMES;
-    if (!isnan(a->fps)) {
-        s.mode = SAMPLE_FPS;
-        s.fps = a->fps;
-    }
-    return s;
+    return sampling_check(self, &a->sampling);
 }
 
 static enum cq_err make_pipeline(struct submit_args *a, struct pipeline *p)
@@ -100,7 +75,7 @@ static enum cq_err make_pipeline(struct submit_args *a, struct pipeline *p)
     if (!a->models.n)
         a->models.item[a->models.n++] = "builtin:scene";
     memset(p, 0, sizeof *p);
-    p->sample = sampling(a);
+    p->sample = sampling_spec(&a->sampling);
     enum cq_err err = CQ_OK;
     for (int i = 0; !err && i < a->models.n; i++)
         err = pipeline_add_model(&a->common.log, p, a->models.item[i], &flags);

@@ -154,7 +154,8 @@ static enum cq_err work_clip(struct decode_child *d)
 {
     const struct clip_params params = {
         .path = d->path, .stream_index = d->job.stream_index, .expect_size = d->job.expect_size,
-        .expect_mtime_ns = d->job.expect_mtime_ns, .sample = d->job.sample, .skipped = tell_alive, .ctx = d,
+        .expect_mtime_ns = d->job.expect_mtime_ns, .sample = d->job.sample,
+        .decode_all = d->job.decode_all, .skipped = tell_alive, .ctx = d,
     };
     struct msg_end m = {.serial = d->job.serial};
     struct clip *clip = NULL;

@@ -121,6 +121,7 @@ void msg_put_job(struct cq_buf *b, const struct msg_job *m)
     cq_put_f64(b, m->sample.fps);
     cq_put_f64(b, m->sample.from_s);
     cq_put_f64(b, m->sample.to_s);
+    cq_put_u8(b, m->decode_all);
     cq_put_i32(b, m->rotation);
     cq_put_u8(b, m->mirrored);
     cq_put_i32(b, m->n_targets);
@@ -140,6 +141,7 @@ enum cq_err msg_get_job(struct cq_rd *r, struct msg_job *m)
     m->sample.fps = get_finite(r);
     m->sample.from_s = get_finite(r);
     m->sample.to_s = get_finite(r);
+    m->decode_all = get_bool(r);
     m->rotation = get_range(r, 0, 359);
     m->mirrored = get_bool(r);
     m->n_targets = get_range(r, 1, PIPELINE_MAX_MODELS);

@@ -45,6 +45,7 @@ struct msg_job {
     int stream_index;
     int64_t expect_size, expect_mtime_ns;
     struct sample_spec sample;
+    bool decode_all;            /* as in struct clip_params */
     int rotation;
     bool mirrored;
     int n_targets;

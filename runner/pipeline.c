@@ -141,3 +141,11 @@ void pipeline_finish(struct pipeline *p)
         card_finish(&p->models[i].card);
     memset(p, 0, sizeof *p);
 }
+
+struct scale_target pipeline_target(const struct card *c, int width, int height)
+{
+    return (struct scale_target) {
+        .width = width, .height = height, .channels = c->channels, .fit = c->fit, .resample = c->resample,
+        .pad = c->pad,
+    };
+}

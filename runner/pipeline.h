@@ -15,6 +15,7 @@
 #include "kernels/base/err.h"
 #include "stages/answer/card.h"
 #include "stages/media/sample.h"
+#include "stages/media/scale.h"
 
 struct cq_log;
 
@@ -39,5 +40,8 @@ char *pipeline_to_text(const struct pipeline *p);
 enum cq_err pipeline_from_text(struct cq_log *log, const char *text, struct pipeline *out);
 void pipeline_hash(const char *text, char out[33]);
 void pipeline_finish(struct pipeline *p);
+
+/* What frames are scaled to for a model with that card, its input being `width` x `height`. */
+struct scale_target pipeline_target(const struct card *c, int width, int height);
 
 #endif

@@ -60,14 +60,6 @@ static char *card_text(const struct card *c)
     return text;
 }
 
-static struct scale_target target_of(const struct card *c, int width, int height)
-{
-    return (struct scale_target) {
-        .width = width, .height = height, .channels = c->channels, .fit = c->fit, .resample = c->resample,
-        .pad = c->pad,
-    };
-}
-
 static int find_equal(const struct work_lanes *ls, const char *hash, const char *card, const struct scale_target *t)
 {
     for (int i = 0; i < ls->n; i++) {
@@ -121,7 +113,7 @@ static enum cq_err get_lane(struct work *w, const struct pipeline_model *m, cons
 
 enum cq_err work_lane_for_model(struct work *w, const struct pipeline_model *m, int *out)
 {
-    const struct scale_target t = target_of(&m->card, m->card.image.width, m->card.image.height);
+    const struct scale_target t = pipeline_target(&m->card, m->card.image.width, m->card.image.height);
     int before = w->lanes->n;
     if (w->lanes->n_fixed == FIXED_MAX)
         return CQ_UNSUPPORTED;
@@ -146,7 +138,7 @@ static enum cq_err get_sized(struct job *j, int i)
     const struct probe *p = &j->claim.probe;
     int width, height;
     card_size_for(&m->card, p->display_w > 0 ? p->display_w : 1, p->display_h > 0 ? p->display_h : 1, &width, &height);
-    j->targets[i] = target_of(&m->card, width, height);
+    j->targets[i] = pipeline_target(&m->card, width, height);
     enum cq_err err = get_lane(j->w, m, &j->targets[i], &j->lanes[i]);
     if (!err) {
         struct work_lane *l = &j->w->lanes->list[j->lanes[i]];

@@ -18,7 +18,7 @@ static void make_job(struct cq_buf *b)
 {
     struct msg_job m = {
         .serial = 9, .path = "/clips/-odd name.mp4", .stream_index = 2, .expect_size = 5, .expect_mtime_ns = 6,
-        .sample = {.mode = SAMPLE_FPS, .every = 1, .fps = 2.5, .from_s = 1, .to_s = 9}, .rotation = 90, .mirrored = true,
+        .sample = {.mode = SAMPLE_FPS, .every = 1, .fps = 2.5, .from_s = 1, .to_s = 9}, .decode_all = true, .rotation = 90, .mirrored = true,
         .n_targets = 2, .targets = {{416, 416, CHANNELS_BGR, FIT_LETTERBOX_TOP_LEFT, RESAMPLE_LINEAR, 114}, {224, 224, CHANNELS_GRAY, FIT_STRETCH, 0}},
     };
     msg_put_job(b, &m);
@@ -109,7 +109,7 @@ static void job_and_frame_round_trip(void **state)
     assert_int_equal(r.pos, r.size);
     assert_string_equal(j.path, "/clips/-odd name.mp4");
     assert_int_equal(j.sample.mode, SAMPLE_FPS);
-    assert_true(j.sample.fps == 2.5 && j.mirrored && j.rotation == 90);
+    assert_true(j.sample.fps == 2.5 && j.decode_all && j.mirrored && j.rotation == 90);
     assert_int_equal(j.targets[1].channels, CHANNELS_GRAY);
     assert_int_equal(j.targets[0].pad, 114);
 

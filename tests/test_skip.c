@@ -55,12 +55,13 @@ static uint64_t pixels_of(const AVFrame *f)
     return hash;
 }
 
-static void decode(const char *path, const struct sample_spec *spec, int threads, struct run *run)
+static void decode(const char *path, const struct sample_spec *spec, int threads, bool everything, struct run *run)
 {
     struct probe p;
     assert_int_equal(probe_file(NULL, path, &p), CQ_OK);
     const struct clip_params params = {
         .path = path, .stream_index = p.stream_index, .sample = *spec, .threads = threads,
+        .decode_all = everything,
     };
     struct clip *c;
     struct clip_frame f;
@@ -91,13 +92,24 @@ static void tell_difference(const char *path, int nth, const struct seen *want, 
                                                  : "has another number");
 }
 
+/* decode_all leaves the choice as it is. */
+static void check_everything(const char *path, int nth, const struct run *all, struct run *some)
+{
+    int n = some->n;
+    int64_t last_pts = n ? some->frames[n - 1].pts : 0;
+    decode(path, &specs[nth], 1, true, some);
+    assert_int_equal(some->n, n);
+    assert_true(!n || some->frames[n - 1].pts == last_pts);
+    assert_true(specs[nth].to_s > 0 || some->end.decoded == all->end.decoded);
+}
+
 /* Frames decoded. */
 static int64_t check_spec(const char *path, int nth, int threads, const struct run *all, struct run *some)
 {
     struct sampler s;
     int n = 0;
     sampler_init(&s, &specs[nth]);
-    decode(path, &specs[nth], threads, some);
+    decode(path, &specs[nth], threads, false, some);
     for (int i = 0; i < all->n; i++) {
         const struct seen *f = &all->frames[i];
         if (sampler_show(&s, f->time_s, f->keyframe) != SAMPLE_TAKE)
@@ -117,10 +129,11 @@ static void check_clip(const char *path, int first, int64_t decoded[N_SPECS + 1]
     struct run all = {.frames = calloc(MAX_FRAMES, sizeof *all.frames)};
     struct run some = {.frames = calloc(MAX_FRAMES, sizeof *some.frames)};
     assert_true(all.frames && some.frames);
-    decode(path, &(struct sample_spec) {.every = 1}, 1, &all);
+    decode(path, &(struct sample_spec) {.every = 1}, 1, false, &all);
     decoded[N_SPECS] = all.end.decoded;
     for (int i = first; i < N_SPECS; i++) {
         decoded[i] = check_spec(path, i, 1, &all, &some);
+        check_everything(path, i, &all, &some);
         check_spec(path, i, 3, &all, &some);
     }
     free(all.frames);

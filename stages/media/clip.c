@@ -88,7 +88,7 @@ static enum failure open_decoder(struct clip *c)
     c->decoder->opaque = &c->source.text;
     c->decoder->pkt_timebase = c->stream->time_base;
     c->decoder->thread_count = c->params.threads > 0 ? c->params.threads : 1;
-    if (c->params.sample.mode == SAMPLE_KEYFRAMES) {
+    if (c->params.sample.mode == SAMPLE_KEYFRAMES && !c->params.decode_all) {
         c->decoder->skip_frame = AVDISCARD_NONKEY;
         c->only_key_packets = !decoder_skips(par->codec_id);
     }
@@ -240,7 +240,7 @@ static double seconds(const struct clip *c, int64_t pts)
 static bool may_leave_out(const struct clip *c)
 {
     return c->params.sample.mode == SAMPLE_FPS && c->in_order >= ENOUGH_IN_ORDER && !c->end.errors &&
-           !c->awaits_key;
+           !c->awaits_key && !c->params.decode_all;
 }
 
 static bool is_idle(const struct clip *c, const struct packet_look *look)
@@ -416,7 +416,7 @@ static void enter_at_from(struct clip *c, double margin)
 static bool seeking_pays(const struct clip *c)
 {
     bool timed = !(c->source.format->iformat->flags & AVFMT_NOTIMESTAMPS);
-    return timed && c->params.sample.from_s > seek_pays_s;
+    return timed && c->params.sample.from_s > seek_pays_s && !c->params.decode_all;
 }
 
 /* The first frame after a seek must lie before `from`, or others may have been missed. */

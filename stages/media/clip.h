@@ -30,6 +30,7 @@ struct clip_params {
     int64_t expect_size;       /* as probed: another size or mtime at open is FAIL_CHANGED; 0: not checked */
     int64_t expect_mtime_ns;
     struct sample_spec sample;
+    bool decode_all;           /* seek nowhere and leave nothing out: the same frames, for measuring what that saves */
     int threads;               /* decoder threads; 0 means 1 */
     void (*skipped)(void *ctx, int64_t decoded);  /* called after each frame decoded but not given out; may be NULL */
     void *ctx;                 /* for skipped */
