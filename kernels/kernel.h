@@ -25,7 +25,8 @@ struct device_mem;
 
 struct mem_ref {
     struct device_mem *mem;      /* borrowed; NULL for an absent input */
-    size_t offset;               /* bytes; a multiple of 128 */
+    size_t offset;               /* bytes; a multiple of 16 for tensors, which may be parts of others, and of 128 for
+                                    packed constants and scratch */
 };
 
 struct kernel_bufs {
@@ -57,6 +58,9 @@ struct kernel_class {
     /* Inputs, one bit each, that the first output may be written over where both are stored alike (shape, layout,
      * element size): every element is read for the last time by the work-item that writes it. */
     unsigned in_place;
+
+    /* OP_CONCAT: an input may lie in the output's memory already, at its place there, and is then left alone. */
+    bool takes_parts;
 
     /* Queues the work and returns; never waits (but "host" does). */
     enum cq_err (*enqueue)(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs);

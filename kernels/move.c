@@ -251,13 +251,10 @@ static enum cq_err run_move(struct device *dev, const struct op_inst *inst, cons
     enum dtype type = inst->out[0].type;
     if (!move_of(inst, n, &m) || !nest_make(dev, &m.loops, &nest))
         return CQ_INTERNAL;
-    if (!nest.units)
+    struct mem_ref from = shifted(bufs->in[m.in], m.from, type), to = shifted(bufs->out[m.out], m.to, type);
+    if (!nest.units || (from.mem == to.mem && from.offset == to.offset))
         return CQ_OK;
-    struct kernel_arg args[] = {
-        ARG_REF(shifted(bufs->in[m.in], m.from, type)),
-        ARG_REF(shifted(bufs->out[m.out], m.to, type)),
-        ARG_STRUCT(nest),
-    };
+    struct kernel_arg args[] = {ARG_REF(from), ARG_REF(to), ARG_STRUCT(nest)};
     struct launch launch = {
         .program = &move_program, .kernel = "move_rows", .options = move_options(type),
         .args = args, .n_args = sizeof args / sizeof *args,
@@ -298,6 +295,7 @@ static enum cq_err pad_enqueue(struct device *dev, const struct op_inst *inst, c
 #define MOVE_CLASS(suffix, kind_, enqueue_)                                                             \
     const struct kernel_class kernel_move_##suffix = {                                                  \
         .name = "move_" #suffix, .kind = kind_, .serves = move_serves, .enqueue = enqueue_,             \
+        .takes_parts = kind_ == OP_CONCAT,                                                              \
     }
 
 MOVE_CLASS(concat, OP_CONCAT, move_enqueue);

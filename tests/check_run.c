@@ -9,7 +9,7 @@
 #include "kernels/base/clock.h"
 #include "kernels/device.h"
 
-enum { GUARD = 256, ALIGN = 128 };
+enum { GUARD = 256, ALIGN = 128, TENSOR_ALIGN = 16 };   /* the last two as kernels/kernel.h has them */
 
 /* One device buffer with everything a run touches, and its image on the host. */
 struct arena {
@@ -69,9 +69,9 @@ static void store_tensor(const struct tensor_desc *d, const void *plain, void *s
         memcpy((char *) stored + (size_t) stored_at(d, i) * size, (const char *) plain + (size_t) i * size, size);
 }
 
-static size_t reserve(struct arena *a, size_t bytes)
+static size_t reserve(struct arena *a, size_t bytes, size_t align)
 {
-    size_t at = a->size + GUARD;
+    size_t at = a->size + GUARD + align % ALIGN;     /* no better aligned than was asked for */
     a->size = (at + bytes + GUARD + ALIGN - 1) / ALIGN * ALIGN;
     return at;
 }
@@ -103,13 +103,13 @@ static enum cq_err arena_init(struct arena *a, const struct device *dev, const s
     memset(a, 0, sizeof *a);
     for (int i = 0; i < inst->n_in; i++)
         if (inst->in[i].type != DT_NONE && !(packs >> i & 1))
-            a->at.in[i].offset = reserve(a, tensor_bytes(&inst->in[i]));
+            a->at.in[i].offset = reserve(a, tensor_bytes(&inst->in[i]), TENSOR_ALIGN);
     for (int i = 0; i < inst->n_out; i++) {
         a->out_bytes[i] = tensor_bytes(&inst->out[i]);
-        a->at.out[i].offset = over < 0 ? reserve(a, a->out_bytes[i]) : a->at.in[over].offset;
+        a->at.out[i].offset = over < 0 ? reserve(a, a->out_bytes[i], TENSOR_ALIGN) : a->at.in[over].offset;
     }
-    a->at.packed.offset = packed ? reserve(a, packed) : 0;
-    a->at.scratch.offset = scratch ? reserve(a, scratch) : 0;
+    a->at.packed.offset = packed ? reserve(a, packed, ALIGN) : 0;
+    a->at.scratch.offset = scratch ? reserve(a, scratch, ALIGN) : 0;
 
     a->image = check_alloc(a->size);
     a->after = check_alloc(a->size);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "stages/infer/net.h"
+#include "stages/infer/share.h"
 
 /* Something in the arena: a tensor, or a step's scratch. */
 struct item {
@@ -29,94 +30,6 @@ bool place_is_view(const struct step *s)
 {
     return s->op.kind == OP_COPY;
 }
-
-static size_t aligned(size_t bytes)
-{
-    return (bytes + PLACE_ALIGN - 1) / PLACE_ALIGN * PLACE_ALIGN;
-}
-
-/* ---- who shares memory with whom, and for how long ---- */
-
-static void find_roots(const struct net *net, struct placement *p)
-{
-    for (int t = 0; t < net->n_tensors; t++)
-        p->of[t] = (struct place){.kind = net->tensors[t].data ? PLACE_CONSTANT : PLACE_NOWHERE, .root = t};
-    for (int i = 0; i < net->n_inputs; i++) {
-        p->of[net->inputs[i]].kind = PLACE_STAGING;
-        p->of[net->inputs[i]].offset = p->staging_bytes;
-        p->staging_bytes += aligned(tensor_bytes(&net->tensors[net->inputs[i]].desc));
-    }
-    for (int n = 0; n < net->n_steps; n++) {
-        const struct step *s = &net->steps[n];
-        for (int i = 0; i < s->n_out; i++)
-            p->of[s->out[i]] = place_is_view(s) ? p->of[s->in[0]] : (struct place){PLACE_ARENA, s->out[i], 0};
-    }
-}
-
-static void find_lives(const struct net *net, const struct placement *p, struct item *lives)
-{
-    for (int t = 0; t < net->n_tensors; t++) {
-        size_t bytes = aligned(tensor_bytes(&net->tensors[t].desc));
-        lives[t] = (struct item){.tensor = t, .first = -1, .last = -1, .bytes = bytes ? bytes : PLACE_ALIGN};
-    }
-    for (int n = 0; n < net->n_steps; n++) {
-        const struct step *s = &net->steps[n];
-        for (int i = 0; i < s->n_out && !place_is_view(s); i++)
-            lives[s->out[i]].first = lives[s->out[i]].last = n;
-        for (int i = 0; i < s->n_in; i++)
-            if (s->in[i] >= 0)
-                lives[p->of[s->in[i]].root].last = n;
-    }
-    for (int i = 0; i < net->n_outputs; i++)
-        lives[p->of[net->outputs[i]].root].last = net->n_steps;
-}
-
-static bool stored_alike(const struct tensor_desc *a, const struct tensor_desc *b)
-{
-    return tensor_same_shape(a, b) && a->layout == b->layout && a->block == b->block &&
-           dtype_size(a->type) == dtype_size(b->type);
-}
-
-/* The input whose memory step `n` may write its result to, or -1. Another input in the same memory forbids it,
- * unless it is the same tensor and may be overwritten too. */
-static int overwritten(const struct net *net, const struct placement *p, const struct item *lives, int n,
-                       unsigned allowed)
-{
-    const struct step *s = &net->steps[n];
-    for (int i = 0; i < s->n_in && allowed >> i && s->n_out == 1; i++) {
-        if (!(allowed >> i & 1) || s->in[i] < 0 || p->of[s->in[i]].kind != PLACE_ARENA)
-            continue;
-        int root = p->of[s->in[i]].root;
-        bool free = lives[root].last == n && lives[root].bytes == lives[s->out[0]].bytes &&
-                    stored_alike(&net->tensors[s->in[i]].desc, &net->tensors[s->out[0]].desc);
-        for (int k = 0; k < s->n_in && free; k++)
-            if (s->in[k] >= 0 && p->of[s->in[k]].root == root)
-                free = s->in[k] == s->in[i] && allowed >> k & 1;
-        if (free)
-            return s->in[i];
-    }
-    return -1;
-}
-
-/* Results take the place of inputs, step by step, so that a chain of such steps has one place; views follow. */
-static void overlay(const struct net *net, const struct place_wish *wishes, struct placement *p, struct item *lives)
-{
-    for (int n = 0; n < net->n_steps; n++) {
-        const struct step *s = &net->steps[n];
-        if (place_is_view(s)) {
-            p->of[s->out[0]].root = p->of[s->in[0]].root;
-            continue;
-        }
-        int input = overwritten(net, p, lives, n, wishes[n].in_place);
-        if (input < 0)
-            continue;
-        int root = p->of[input].root, out = s->out[0];
-        lives[root].last = lives[out].last;
-        p->of[out].root = root;
-    }
-}
-
-/* ---- offsets ---- */
 
 static bool together(const struct item *a, const struct item *b)
 {
@@ -204,15 +117,17 @@ static enum cq_err find_bound(const struct item *items, int n, int n_steps, size
 
 /* Tensors that own memory, then scratch. */
 static int list_items(const struct net *net, const struct place_wish *wishes, const struct placement *p,
-                      const struct item *lives, struct item *items)
+                      const struct life *lives, struct item *items)
 {
     int n = 0;
     for (int t = 0; t < net->n_tensors; t++)
         if (p->of[t].kind == PLACE_ARENA && p->of[t].root == t)
-            items[n++] = lives[t];
+            items[n++] = (struct item){
+                .tensor = t, .first = lives[t].first, .last = lives[t].last, .bytes = lives[t].bytes,
+            };
     for (int s = 0; wishes && s < net->n_steps; s++)
         if (wishes[s].scratch)
-            items[n++] = (struct item){.tensor = -1, .first = s, .last = s, .bytes = aligned(wishes[s].scratch)};
+            items[n++] = (struct item){.tensor = -1, .first = s, .last = s, .bytes = share_aligned(wishes[s].scratch)};
     return n;
 }
 
@@ -251,20 +166,19 @@ enum cq_err place_tensors(const struct net *net, const struct place_wish *wishes
     struct placement p = {
         .of = calloc((size_t) net->n_tensors + 1, sizeof *p.of),
         .scratch = calloc((size_t) net->n_steps + 1, sizeof *p.scratch),
+        .skip = calloc((size_t) net->n_steps + 1, sizeof *p.skip),
     };
-    struct item *lives = malloc(((size_t) net->n_tensors + 1) * sizeof *lives);
+    struct life *lives = malloc(((size_t) net->n_tensors + 1) * sizeof *lives);
     struct layout_try t = {.items = malloc(most * sizeof *t.items), .busy = malloc(most * sizeof *t.busy)};
-    enum cq_err err = p.of && p.scratch && lives && t.items && t.busy ? CQ_OK : CQ_NOMEM;
+    enum cq_err err = p.of && p.scratch && p.skip && lives && t.items && t.busy ? CQ_OK : CQ_NOMEM;
     if (err)
         goto done;
-    find_roots(net, &p);
-    find_lives(net, &p, lives);
-    if (wishes)
-        overlay(net, wishes, &p, lives);
+    share_find(net, wishes, &p, lives);
     t.n = list_items(net, wishes, &p, lives, t.items);
     err = place_items(net, &t, segment / PLACE_ALIGN * PLACE_ALIGN, &p);
     for (int i = 0; i < net->n_tensors && !err; i++)
-        p.of[i].offset = p.of[p.of[i].root].offset;
+        if (p.of[i].root != i)
+            p.of[i].offset += p.of[p.of[i].root].offset;
 done:
     free(lives);
     free(t.items);
@@ -280,5 +194,6 @@ void placement_finish(struct placement *p)
 {
     free(p->of);
     free(p->scratch);
+    free(p->skip);
     *p = (struct placement){0};
 }

@@ -165,9 +165,6 @@ static enum cq_err choose_kernel(struct cq_log *log, struct plan *p, const struc
     }
     ps->packed = -1;
     ps->scratch = ps->kernel->scratch_bytes ? ps->kernel->scratch_bytes(dev, ps->inst) : 0;
-    p->scratch_bytes = ps->scratch > p->scratch_bytes ? ps->scratch : p->scratch_bytes;
-    p->host_steps += kernel_is_host(ps->kernel);
-    p->flops += op_flops(ps->inst);
     p->n_steps++;
     return CQ_OK;
 }
@@ -211,14 +208,34 @@ static enum cq_err place(struct plan *p, const struct device *dev)
     struct place_wish *wishes = calloc((size_t) p->net.n_steps + 1, sizeof *wishes);
     if (!wishes)
         return CQ_NOMEM;
-    for (int i = 0; i < p->n_steps; i++)
-        wishes[net_step(p, i)] = (struct place_wish){p->steps[i].kernel->in_place, p->steps[i].scratch};
-    enum cq_err err = place_tensors(&p->net, wishes, device_get_info(dev)->max_alloc_bytes, &p->places);
-    for (int i = 0; i < p->n_steps && !err; i++) {
-        p->steps[i].scratch_at = p->places.scratch[net_step(p, i)];
-        err = need_constants(p, dev, &p->steps[i]);
+    for (int i = 0; i < p->n_steps; i++) {
+        const struct plan_step *ps = &p->steps[i];
+        wishes[net_step(p, i)] = (struct place_wish){
+            .in_place = ps->kernel->in_place, .takes_parts = ps->kernel->takes_parts, .scratch = ps->scratch,
+        };
     }
+    enum cq_err err = place_tensors(&p->net, wishes, device_get_info(dev)->max_alloc_bytes, &p->places);
     free(wishes);
+    return err;
+}
+
+/* Leaves out the steps that placing has made needless; what the others need and cost. */
+static enum cq_err settle_steps(struct plan *p, const struct device *dev)
+{
+    enum cq_err err = CQ_OK;
+    int n = 0;
+    for (int i = 0; i < p->n_steps && !err; i++) {
+        struct plan_step *ps = &p->steps[i];
+        if (p->places.skip[net_step(p, i)])
+            continue;
+        ps->scratch_at = p->places.scratch[net_step(p, i)];
+        p->scratch_bytes = ps->scratch > p->scratch_bytes ? ps->scratch : p->scratch_bytes;
+        p->host_steps += kernel_is_host(ps->kernel);
+        p->flops += op_flops(ps->inst);
+        err = need_constants(p, dev, ps);
+        p->steps[n++] = *ps;
+    }
+    p->n_steps = n;
     return err;
 }
 
@@ -242,6 +259,8 @@ enum cq_err plan_create(struct cq_log *log, struct device *dev, const struct gra
         err = choose_kernels(log, p, dev, params->choices);
     if (!err)
         err = place(p, dev);
+    if (!err)
+        err = settle_steps(p, dev);
     if (err)
         plan_destroy(&p);
     else

@@ -30,7 +30,7 @@ struct plan {
     struct tail *tail;           /* what is left for the host after each run, NULL: nothing; owned */
     int64_t *inner;              /* per output of the net: as batch_inner (net.h); in the net's pool */
     struct placement places;
-    struct plan_step *steps;     /* without views; in the net's pool */
+    struct plan_step *steps;     /* that are run; in the net's pool */
     int n_steps;
     struct weight_need *needs;   /* owned */
     int n_needs, max_needs;
