@@ -32,6 +32,8 @@ const struct kernel_class *const kernel_classes[] = {
     &kernel_move_depth_to_space,
     &kernel_move_space_to_depth,
     &kernel_gather_rows,
+    &kernel_select_lanes,
+    &kernel_select_rows,
     &kernel_gather_elements,
     &kernel_binary_rows,
     &kernel_binary_blocks,

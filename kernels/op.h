@@ -44,6 +44,7 @@ enum { OP_MAX_INPUTS = 64, OP_MAX_OUTPUTS = 32, OP_SPATIAL = 3 };
     X(TILE)          /* x -> y, repeated y.dim/x.dim times */                                                \
     X(PAD)           /* x, value (scalar)? -> y; u.pad */                                                    \
     X(GATHER)        /* x, indices -> y along u.axis.axis */                                                 \
+    X(SELECT)        /* channels [C] (int32), x0.. -> y [N,C,H,W]: of all x joined along dimension 1, those */  \
     X(GATHER_ELEMENTS)/* x, indices -> y along u.axis.axis */                                                \
     X(GATHER_ND)     /* x, indices [...,K] -> y; the first u.axis.axis dimensions of both run together */    \
     X(SCATTER_ELEMENTS)/* x, indices, updates (shape of indices) -> x changed along u.scatter.axis */        \

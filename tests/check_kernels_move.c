@@ -205,6 +205,24 @@ static void make_gather(struct check_rng *r, struct check_case *c)
     c->constants = check_chance(r, 50) ? 2 : 0;
 }
 
+static void make_select(struct check_rng *r, struct check_case *c)
+{
+    struct tensor_desc x = check_shape(r, 4);
+    int channels = 0;
+    c->inst.n_in = check_int(r, 2, check_chance(r, 20) ? 17 : 5);
+    for (int i = 1; i < c->inst.n_in; i++) {
+        c->inst.in[i] = x;
+        c->inst.in[i].dim[1] = check_chance(r, 50) ? 8 * check_int(r, 1, 3) : check_int(r, 1, 20);
+        channels += (int) c->inst.in[i].dim[1];
+    }
+    c->inst.in[0] = check_tensor(DT_I32, 1, check_int(r, 1, 30));
+    c->inst.out[0] = x;
+    c->inst.out[0].dim[1] = c->inst.in[0].dim[0];
+    c->hi[0] = (float) (channels - 1);
+    c->lo[0] = channels == 1 ? -1 : 0;
+    c->constants = 1;
+}
+
 /* The other dimensions of the indices may be smaller than those of x. */
 static void make_gather_elements(struct check_rng *r, struct check_case *c)
 {
@@ -225,7 +243,7 @@ static void make_gather_elements(struct check_rng *r, struct check_case *c)
 
 static const enum op_kind kinds[] = {
     OP_CONCAT, OP_SPLIT, OP_SLICE, OP_SLICE, OP_TRANSPOSE, OP_COPY, OP_EXPAND, OP_TILE, OP_PAD, OP_DEPTH_TO_SPACE,
-    OP_SPACE_TO_DEPTH, OP_GATHER, OP_GATHER_ELEMENTS, OP_PAD,
+    OP_SPACE_TO_DEPTH, OP_GATHER, OP_GATHER_ELEMENTS, OP_PAD, OP_SELECT,
 };
 
 static void make(struct check_rng *r, int n, struct check_case *c)
@@ -243,6 +261,7 @@ static void make(struct check_rng *r, int n, struct check_case *c)
     case OP_TILE: make_tile(r, c); break;
     case OP_PAD: make_pad(r, c); break;
     case OP_GATHER: make_gather(r, c); break;
+    case OP_SELECT: make_select(r, c); break;
     case OP_GATHER_ELEMENTS: make_gather_elements(r, c); break;
     default: make_blocks(r, c, c->op.kind == OP_DEPTH_TO_SPACE); break;
     }
@@ -294,10 +313,11 @@ static bool bench(int n, struct check_case *c)
 static const struct check_tolerance tolerances[] = {
     {"move_concat", 0}, {"move_split", 0}, {"move_slice", 0}, {"move_transpose", 0}, {"move_copy", 0},
     {"move_expand", 0}, {"move_tile", 0}, {"move_pad", 0}, {"move_depth_to_space", 0}, {"move_space_to_depth", 0},
-    {"lanes_concat", 0}, {"lanes_split", 0}, {"lanes_slice", 0}, {"gather_rows", 0},
+    {"lanes_concat", 0}, {"lanes_split", 0}, {"lanes_slice", 0}, {"gather_rows", 0}, {"select_lanes", 0},
+    {"select_rows", 0},
     {"gather_elements", 0}, {"pad_rows", 0}, {NULL},
 };
 
 const struct check_family check_move = {
-    .name = "move", .cases = 420, .make = make, .bench = bench, .tolerances = tolerances,
+    .name = "move", .cases = 450, .make = make, .bench = bench, .tolerances = tolerances,
 };

@@ -78,6 +78,67 @@ kernel void gather_rows(global T *x, ulong x_at, global void *indices, ulong ind
     }
 }
 
+/* Where a channel of y comes from: `source` is one of the pointers, `channel` is counted in it. */
+struct Origin { int source, channel; };
+
+struct Select {
+    int area, per_item, channels;      /* of y */
+    int x_channels[16];                /* per source; BLOCKED: a multiple of V */
+};
+
+#define SOURCES \
+    global T *x0, ulong a0, global T *x1, ulong a1, global T *x2, ulong a2, global T *x3, ulong a3, \
+    global T *x4, ulong a4, global T *x5, ulong a5, global T *x6, ulong a6, global T *x7, ulong a7, \
+    global T *x8, ulong a8, global T *x9, ulong a9, global T *x10, ulong a10, global T *x11, ulong a11, \
+    global T *x12, ulong a12, global T *x13, ulong a13, global T *x14, ulong a14, global T *x15, ulong a15
+
+#define SOURCE_LIST { \
+    AT(T, x0, a0), AT(T, x1, a1), AT(T, x2, a2), AT(T, x3, a3), AT(T, x4, a4), AT(T, x5, a5), AT(T, x6, a6), \
+    AT(T, x7, a7), AT(T, x8, a8), AT(T, x9, a9), AT(T, x10, a10), AT(T, x11, a11), AT(T, x12, a12), \
+    AT(T, x13, a13), AT(T, x14, a14), AT(T, x15, a15) }
+
+/* BLOCKED channels of several tensors, one vector of y after another. `table` has an entry for every lane of y. Global:
+ * (runs of per_item pixels, blocks of y, images). */
+kernel void select_lanes(global struct Origin *table, ulong table_at, global T *y, ulong y_at, struct Select s, SOURCES)
+{
+    global T *const sources[16] = SOURCE_LIST;
+    int block = get_global_id(1), image = get_global_id(2), blocks = (s.channels + V - 1) / V;
+    int first = get_global_id(0) * s.per_item, end = min(first + s.per_item, s.area);
+    if (block >= blocks)
+        return;
+    global const T *from[V];
+    table = AT(struct Origin, table, table_at) + block * V;
+    #pragma unroll
+    for (int lane = 0; lane < V; lane++) {
+        struct Origin o = table[lane];
+        from[lane] = sources[o.source] + (image * s.x_channels[o.source] + o.channel / V * V) * s.area + o.channel % V;
+    }
+    y = AT(T, y, y_at) + (image * blocks + block) * s.area * V;
+    for (int i = first; i < end; i++) {
+        TV v = 0;
+        #pragma unroll
+        for (int lane = 0; lane < V; lane++)
+            ((T *) &v)[lane] = from[lane][i * V];
+        STOREV(v, i, y);
+    }
+}
+
+/* The same for PLAIN. Global: (channels of y, images). */
+kernel void select_rows(global struct Origin *table, ulong table_at, global T *y, ulong y_at, struct Select s, SOURCES)
+{
+    global T *const sources[16] = SOURCE_LIST;
+    int c = get_global_id(0), image = get_global_id(1), i = 0;
+    if (c >= s.channels)
+        return;
+    struct Origin o = AT(struct Origin, table, table_at)[c];
+    global const T *from = sources[o.source] + (image * s.x_channels[o.source] + o.channel) * s.area;
+    y = AT(T, y, y_at) + (image * s.channels + c) * s.area;
+    for (; i + V <= s.area; i += V)
+        STOREV(LOADV(0, from + i), 0, y + i);
+    for (; i < s.area; i++)
+        y[i] = from[i];
+}
+
 /* Tensors of the nest: condition, a, b, y. */
 kernel void where_rows(global uchar *condition, ulong condition_at, global T *a, ulong a_at, global T *b, ulong b_at,
                        global T *y, ulong y_at, struct Nest nest)

@@ -1,4 +1,4 @@
-/* Gather, GatherElements and GatherND; a negative index counts from the end, one outside is CQ_INVALID. */
+/* Gather, Select, GatherElements and GatherND; a negative index counts from the end, one outside is CQ_INVALID. */
 #include "kernels/ref/ref.h"
 
 bool ref_index(const void *indices, enum dtype type, int64_t i, int64_t n, int64_t *index)
@@ -24,6 +24,31 @@ enum cq_err ref_gather(const struct op_inst *inst, const void *const *in, void *
             for (int64_t i = 0; i < inner; i++, to++)
                 ref_move(out[0], to, in[0], (o * n + index) * inner + i, size);
         }
+    return CQ_OK;
+}
+
+/* The input that has channel `c` of all joined; *c becomes its channel there. */
+static int source_of(const struct op_inst *inst, int64_t *c)
+{
+    int i = 1;
+    while (*c >= inst->in[i].dim[1])
+        *c -= inst->in[i++].dim[1];
+    return i;
+}
+
+enum cq_err ref_select(const struct op_inst *inst, const void *const *in, void *const *out)
+{
+    const struct tensor_desc *y = &inst->out[0];
+    int64_t n = tensor_elems(y), channels = 0, at[TENSOR_MAX_RANK] = {0};
+    for (int i = 1; i < inst->n_in; i++)
+        channels += inst->in[i].dim[1];
+    for (int64_t i = 0; i < n; i++, ref_advance(y, at)) {
+        int64_t from[TENSOR_MAX_RANK] = {at[0], 0, at[2], at[3]};
+        if (!ref_index(in[0], inst->in[0].type, at[1], channels, &from[1]))
+            return CQ_INVALID;
+        int source = source_of(inst, &from[1]);
+        ref_move(out[0], i, in[source], ref_at(&inst->in[source], from), dtype_size(y->type));
+    }
     return CQ_OK;
 }
 

@@ -30,6 +30,7 @@ static ref_fn *const table[OP_KIND_COUNT] = {
     [OP_TILE] = ref_tile,
     [OP_PAD] = ref_pad,
     [OP_GATHER] = ref_gather,
+    [OP_SELECT] = ref_select,
     [OP_GATHER_ELEMENTS] = ref_gather_elements,
     [OP_GATHER_ND] = ref_gather_nd,
     [OP_SCATTER_ELEMENTS] = ref_scatter_elements,

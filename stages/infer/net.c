@@ -141,16 +141,21 @@ enum cq_err net_emit(struct cq_log *log, struct net *p, const struct step *step)
     enum cq_err err = try_fold(log, p, step, &done);
     if (err || done)
         return err;
-    if (!grow((void **) &p->steps, &p->max_steps, p->n_steps, sizeof *p->steps))
-        return CQ_NOMEM;
+    return net_insert(p, p->n_steps, step);
+}
+
+enum cq_err net_insert(struct net *p, int at, const struct step *step)
+{
     struct step s = *step;
     s.in = pool_alloc(&p->pool, (size_t) step->n_in, sizeof(int));
     s.out = pool_alloc(&p->pool, (size_t) step->n_out, sizeof(int));
-    if (!s.in || !s.out)
+    if (!s.in || !s.out || !grow((void **) &p->steps, &p->max_steps, p->n_steps, sizeof *p->steps))
         return CQ_NOMEM;
     memcpy(s.in, step->in, (size_t) step->n_in * sizeof(int));
     memcpy(s.out, step->out, (size_t) step->n_out * sizeof(int));
-    p->steps[p->n_steps++] = s;
+    memmove(p->steps + at + 1, p->steps + at, (size_t) (p->n_steps - at) * sizeof *p->steps);
+    p->steps[at] = s;
+    p->n_steps++;
     return CQ_OK;
 }
 

@@ -61,6 +61,9 @@ void *net_constant_room(struct net *p, size_t bytes);
  * CQ_UNSUPPORTED when the reference cannot compute it (logged); CQ_NOMEM. */
 enum cq_err net_emit(struct cq_log *log, struct net *p, const struct step *step);
 
+/* Puts a copy of the step before the one at `at`, links included; never computes it. CQ_NOMEM. */
+enum cq_err net_insert(struct net *p, int at, const struct step *step);
+
 /* Fills `inst` for a step. */
 void net_inst(const struct net *p, const struct step *s, struct op_inst *inst);
 

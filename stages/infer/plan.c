@@ -69,28 +69,16 @@ static enum cq_err add_image_step(struct net *net, const struct session_image *i
     struct tensor_desc frames = {
         .type = DT_U8, .rank = 4, .dim = {x->dim[0], image->height, image->width, image->channels},
     };
-    struct step s = {.op.kind = OP_IMAGE, .n_in = 1, .n_out = 1, .name = net->tensors[input].name, .type = "Image"};
+    int from = net_tensor(net, "frames", &frames);
+    struct step s = {
+        .op.kind = OP_IMAGE, .n_in = 1, .n_out = 1, .in = &from, .out = &input, .name = net->tensors[input].name,
+        .type = "Image",
+    };
     memcpy(s.op.u.image.mean, image->mean, sizeof image->mean);
     memcpy(s.op.u.image.scale, image->scale, sizeof image->scale);
     s.op.u.image.nhwc = image->nhwc;
-    s.in = pool_alloc(&net->pool, 1, sizeof *s.in);
-    s.out = pool_alloc(&net->pool, 1, sizeof *s.out);
-    struct step *steps = realloc(net->steps, (size_t) (net->n_steps + 1) * sizeof *steps);
-    if (!steps || !s.in || !s.out) {
-        net->steps = steps ? steps : net->steps;
-        return CQ_NOMEM;
-    }
-    net->steps = steps;
-    net->max_steps = net->n_steps + 1;
-    s.in[0] = net_tensor(net, "frames", &frames);
-    s.out[0] = input;
-    if (s.in[0] < 0)
-        return CQ_NOMEM;
-    memmove(steps + 1, steps, (size_t) net->n_steps * sizeof *steps);
-    steps[0] = s;
-    net->n_steps++;
-    net->inputs[0] = s.in[0];
-    return CQ_OK;
+    net->inputs[0] = from;
+    return from < 0 ? CQ_NOMEM : net_insert(net, 0, &s);
 }
 
 /* ---- constants ---- */
