@@ -124,15 +124,6 @@ static void on_beat(uv_timer_t *t)
     work_heartbeat(&((struct life *) t->data)->work);
 }
 
-static void release_waiting(struct work *w)
-{
-    for (struct job *j = work_jobs_first(w), *next; j; j = next) {
-        next = j->next;
-        if (j->waiting)
-            job_release(j);
-    }
-}
-
 static void drain(struct life *l, int signal)
 {
     struct work *w = &l->work;
@@ -144,7 +135,7 @@ static void drain(struct life *l, int signal)
     }
     w->phase = WORK_DRAINING;
     l->drain_until_ns = cq_now_ns() + (int64_t) (w->p.drain_timeout_s * 1e9);
-    release_waiting(w);
+    work_jobs_release_waiting(w);
     int clips = work_jobs_active(w);
     snprintf(note, sizeof note, "finishing %d clip%s; press Ctrl-C again to abort", clips, clips == 1 ? "" : "s");
     work_note(w, note);

@@ -157,6 +157,8 @@ static void take_claim(struct work *w, struct claim_post *p)
         err = work_jobs_add(w, &p->jobs[i]);
     if (err)
         work_fail(w, err);
+    if (w->phase == WORK_DRAINING)      /* the signal came while the claim was out */
+        work_jobs_release_waiting(w);
     w->claims->counts = p->counts;
     w->claims->empty = p->n < p->max;
     w->claims->looked_ns = cq_now_ns();

@@ -278,3 +278,12 @@ void job_release(struct job *j)
     j->posts--;
     job_look(j);
 }
+
+void work_jobs_release_waiting(struct work *w)
+{
+    for (struct job *j = w->jobs->first, *next; j; j = next) {
+        next = j->next;
+        if (j->waiting)
+            job_release(j);
+    }
+}

@@ -237,6 +237,7 @@ int work_jobs_waiting(const struct work *w);
 int work_jobs_active(const struct work *w);        /* all that we hold */
 /* The next that waits and whose models are ready; jobs whose models failed are failed on the way. */
 struct job *work_jobs_next_ready(struct work *w);
+void work_jobs_release_waiting(struct work *w);    /* those that have not begun go back into the queue */
 void work_jobs_settle(struct work *w);             /* fails those whose models failed while they are at work */
 
 enum cq_err job_add_frame(struct job *j, const struct msg_frame *m);  /* CQ_PROTOCOL: not what a sane worker sends */

@@ -164,6 +164,8 @@ static enum cq_err say_result(struct fake *e, struct cq_rd *body)
         _exit(1);
     if (fault_at("slow", 1))
         usleep(20000);
+    if (fault_at("crawl", 1))
+        usleep(100000);
     bool nofit = fault_at("nofit", 1);
     struct msg_result *r = &e->result;
     r->id = e->batch.id;

@@ -15,6 +15,7 @@ void fake_queue(struct fixture *f);
 /* What the pretended engine does otherwise, as a list of words in CLIPQ_FAULT (see runner/fault.h) and:
  *     nodevice@1    HELLO says that there is none           badmodel@1   the model is refused
  *     slow@1        each batch takes 20 ms                  oom@N        batches over N are answered as halved
+ *     crawl@1       each batch takes 100 ms
  *     nofit@1       not even one frame fits                 lies@1       malformed answers
  * Returns work_run()'s code. */
 enum cq_err fake_run(struct fixture *f, const char *faults, const struct work_params *p, struct work_result *out);
