@@ -36,6 +36,11 @@ inline VF sigmoid_v(VF x)
     return 1.0f / (1.0f + exp_v(-x));
 }
 
+inline VF silu_v(VF x)
+{
+    return x / (1.0f + exp_v(-x));
+}
+
 /* (e - 1)/(e + 1) loses everything near 0, where an odd polynomial takes over. */
 inline VF tanh_v(VF x)
 {
@@ -60,7 +65,7 @@ inline VF act_v(VF x, int act, float a, float b)
     case ACT_SIGMOID:
         return sigmoid_v(x);
     case ACT_SILU:
-        return x / (1.0f + exp_v(-x));
+        return silu_v(x);
     case ACT_HARD_SIGMOID:
         return at_most(at_least(fma(x, (VF) (a), (VF) (b)), (VF) (0.0f)), (VF) (1.0f));
     case ACT_HARD_SWISH:

@@ -39,3 +39,21 @@ inline int blocks_of(int channels)
 {
     return (channels + V - 1) / V;
 }
+
+/* Is the activation one of those that act_registers knows? */
+inline int act_is_short(const conv_geom *g)
+{
+    return g->act == ACT_NONE || g->act == ACT_RELU || g->act == ACT_CLIP || g->act == ACT_SILU;
+}
+
+/* The commonest activations on n sums in registers, all of them at once: what a loop over them would wait for
+ * overlaps, and nothing goes through memory. */
+INLINE void act_registers(VF *a, const int n, const conv_geom *g)
+{
+    if (g->act == ACT_SILU) {
+        TILE_EACH(if (i < n) a[i] = silu_v(a[i]);)
+    } else if (g->act != ACT_NONE) {
+        VF low = g->act == ACT_CLIP ? g->act_a : 0.0f, high = g->act == ACT_CLIP ? g->act_b : INFINITY;
+        TILE_EACH(if (i < n) a[i] = at_most(at_least(a[i], low), high);)
+    }
+}

@@ -62,6 +62,15 @@ INLINE void strip(const strip_row *s, int from, int fresh, int stride, const con
             q += g->dw * V;
         }
     }
+    if (fresh == from && act_is_short(g)) {
+        long to = (long) s->oy * g->ow + from;
+        if (s->r) {
+            TILE_EACH(if (i < STRIP_PX) a[i] += LOADV(to + i, s->r);)
+        }
+        act_registers(a, STRIP_PX, g);
+        TILE_EACH(if (i < STRIP_PX) STOREV(a[i], to + i, s->y);)
+        return;
+    }
     VF done[STRIP_PX];      /* indexed by a variable, therefore in memory, where `a` must not be */
     TILE_EACH(if (i < STRIP_PX) done[i] = a[i];)
     for (int i = fresh - from; i < STRIP_PX; i++)

@@ -56,10 +56,23 @@ inline void tile_store(const tile_out *o, const VF *a, int j, int from, int fres
     }
 }
 
-/* The sums go through a copy: an array that is indexed by a variable lives in memory, and `a` must not. */
-INLINE void tile_finish(const tile_out *o, const VF *a, int from, int fresh, const int px, const int nv,
-                        const conv_geom *g)
+/* Of sum i in a tile of nv blocks by px pixels: its pixel, and where it goes. */
+#define TILE_PIXEL(i) (nv > 1 ? (i) % TILE_PX : (i))
+#define TILE_AT(i) ((nv > 1 ? (i) / TILE_PX * plane : 0) + (from + TILE_PIXEL(i)) * (long) V)
+
+/* A tile without a pixel that is not to be stored is finished in registers. The others go through a copy: an array
+ * that is indexed by a variable lives in memory, and `a` must not. */
+INLINE void tile_finish(const tile_out *o, VF *a, int from, int fresh, const int px, const int nv, const conv_geom *g)
 {
+    if (fresh == from && from + px <= g->oh * g->ow && nv <= o->blocks && act_is_short(g)) {
+        long plane = (long) g->oh * g->ow * V;
+        if (o->r) {
+            TILE_EACH(if (TILE_PIXEL(i) < px) a[i] += LOADV(0, o->r + TILE_AT(i));)
+        }
+        act_registers(a, nv > 1 ? 2 * TILE_PX : px, g);
+        TILE_EACH(if (TILE_PIXEL(i) < px) STOREV(a[i], 0, o->y + TILE_AT(i));)
+        return;
+    }
     VF done[2 * TILE_PX];
     TILE_EACH(done[i] = a[i];)
     tile_store(o, done, 0, from, fresh, px, g);
