@@ -32,6 +32,7 @@ struct device_info {
     size_t global_bytes;
     size_t max_alloc_bytes;
     size_t align_bytes;        /* base address alignment */
+    size_t local_bytes;        /* local memory of a work-group */
     double score;              /* rough speed, for "the fastest device" */
 };
 

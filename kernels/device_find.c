@@ -65,7 +65,7 @@ static void describe(cl_platform_id platform, cl_device_id id, int p, int d, str
 {
     cl_device_type type = 0;
     cl_uint units = 0, native = 0, mhz = 0, align_bits = 0;
-    cl_ulong global = 0, max_alloc = 0;
+    cl_ulong global = 0, max_alloc = 0, local = 0;
     memset(out, 0, sizeof *out);
     snprintf(out->spec, sizeof out->spec, "%hhu:%hhu", (unsigned char) p, (unsigned char) d);
     clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof out->platform - 1, out->platform, NULL);
@@ -79,10 +79,12 @@ static void describe(cl_platform_id platform, cl_device_id id, int p, int d, str
     clGetDeviceInfo(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN, sizeof align_bits, &align_bits, NULL);
     clGetDeviceInfo(id, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof global, &global, NULL);
     clGetDeviceInfo(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof max_alloc, &max_alloc, NULL);
+    clGetDeviceInfo(id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof local, &local, NULL);
     out->kind = kind_of(type);
     out->compute_units = (int) units;
     out->float_width = width_of(native);
     out->align_bytes = align_bits / 8;
+    out->local_bytes = local;
     out->global_bytes = global;
     out->max_alloc_bytes = max_alloc;
     out->score = score_of(out, mhz);

@@ -9,7 +9,8 @@
 const struct kernel_class *const kernel_classes[] = {
     &kernel_conv_pointwise,
     &kernel_conv_depthwise,
-    &kernel_conv_winograd,
+    &kernel_winograd_4x4,
+    &kernel_winograd_2x2,
     &kernel_conv_tile,
     &kernel_conv_plain_in,
     &kernel_conv_rows,

@@ -205,6 +205,8 @@ static cl_int set_arg(cl_kernel kernel, cl_uint *index, const struct kernel_arg 
         return clSetKernelArg(kernel, (*index)++, sizeof a->u.f32, &a->u.f32);
     case ARG_TYPE_BYTES:
         return clSetKernelArg(kernel, (*index)++, a->u.bytes.size, a->u.bytes.data);
+    case ARG_TYPE_LOCAL:
+        return clSetKernelArg(kernel, (*index)++, a->u.local, NULL);
     }
     return CL_INVALID_VALUE;
 }

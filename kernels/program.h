@@ -28,7 +28,7 @@ struct program_class {
     const unsigned char *source[PROGRAM_MAX_SOURCES];   /* embedded .cl texts, in order; ends with NULL */
 };
 
-enum kernel_arg_type { ARG_TYPE_REF, ARG_TYPE_I32, ARG_TYPE_I64, ARG_TYPE_F32, ARG_TYPE_BYTES };
+enum kernel_arg_type { ARG_TYPE_REF, ARG_TYPE_I32, ARG_TYPE_I64, ARG_TYPE_F32, ARG_TYPE_BYTES, ARG_TYPE_LOCAL };
 
 struct kernel_arg {
     enum kernel_arg_type type;
@@ -38,6 +38,7 @@ struct kernel_arg {
         int64_t i64;
         float f32;
         struct { const void *data; size_t size; } bytes;    /* a struct by value */
+        size_t local;           /* bytes of local memory, at most device_info.local_bytes in all */
     } u;
 };
 
@@ -45,6 +46,7 @@ struct kernel_arg {
 #define ARG_INT(v)       {.type = ARG_TYPE_I32, .u.i32 = (int32_t) (v)}
 #define ARG_LONG(v)      {.type = ARG_TYPE_I64, .u.i64 = (int64_t) (v)}
 #define ARG_FLOAT(v)     {.type = ARG_TYPE_F32, .u.f32 = (v)}
+#define ARG_LOCAL(n)     {.type = ARG_TYPE_LOCAL, .u.local = (n)}
 #define ARG_STRUCT(s)    {.type = ARG_TYPE_BYTES, .u.bytes = {&(s), sizeof(s)}}
 
 struct launch {

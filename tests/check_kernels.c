@@ -1,12 +1,12 @@
 /* Every OpenCL kernel against the C reference, on random shapes; with --bench, how fast they are on real ones.
  *
  *     check_kernels [--seed N] [--cases N] [--family NAME] [--only KERNEL] [--index N] [--device SPEC]
- *                   [--width 4|8|16] [--small] [--list] [--verbose] [--bench]
+ *                   [--as cpu|gpu] [--width 4|8|16] [--small] [--list] [--verbose] [--bench]
  *
  * Each case has a generator state made of (seed, family, index), so that the line printed for a failure is
- * enough to run it alone. --small runs every variant on a few small cases, for a simulator. A run fails also when
- * a variant of the registry met no case that it serves, unless the run was narrowed. See check_kernels.h for what a
- * case is.
+ * enough to run it alone. --as makes the variants take the device for what it is not. --small runs every variant on a
+ * few small cases, for a simulator. A run fails also when a variant of the registry met no case that it serves,
+ * unless the run was narrowed. See check_kernels.h for what a case is.
  */
 #include "tests/check_run.h"
 
@@ -41,7 +41,7 @@ enum { FAMILIES = sizeof families / sizeof *families };
 struct options {
     uint64_t seed;
     int cases;                 /* 0: the family's own number */
-    const char *family, *only, *device;
+    const char *family, *only, *device, *as;
     int index;                 /* -1: all */
     int width;                 /* 0: the device's; else build everything for vectors of so many floats */
     bool bench, verbose, list, small;
@@ -236,6 +236,8 @@ static int parse(int argc, char **argv, struct options *o)
             o->index = (int) n;
         else if (!strcmp(a, "--width") && (n == 4 || n == 8 || n == 16))
             o->width = (int) n;
+        else if (!strcmp(a, "--as") && (!strcmp(value, "cpu") || !strcmp(value, "gpu")))
+            o->as = value;
         else if (!strcmp(a, "--family") && *value)
             o->family = value;
         else if (!strcmp(a, "--only") && *value)
@@ -268,6 +270,8 @@ int main(int argc, char **argv)
     }
     if (o.width)
         info.float_width = o.width;
+    if (o.as)
+        info.kind = *o.as == 'c' ? DEVICE_CPU : DEVICE_GPU;
     if (!err)
         err = device_open(&log, &info, &dev);
     if (err)

@@ -166,8 +166,9 @@ static void make_three_by_three(struct check_rng *r, struct check_case *c)
         a->pad_end[i] = tiny ? 1 : check_int(r, 0, 2);
     }
     int most = tiny ? 4 : check_chance(r, 20) ? 60 : 21, least = tiny ? 4 : 3, channels = tiny ? 42 : 80;
+    int h = check_int(r, least, most), w = check_int(r, least, most);
     c->inst.in[0] = check_tensor(DT_F32, 4, tiny ? 1 : check_int(r, 1, 3), check_int(r, channels / 2, channels),
-                                 check_int(r, least, most), check_int(r, least, most));
+                                 check_chance(r, 40) ? 2 : h, w);
     complete(c, check_int(r, channels - 2, channels), check_chance(r, 70), check_chance(r, 30), 0);
 }
 
@@ -265,6 +266,16 @@ static const struct {
     {1, 48, 13, 13, 192, 3, 1, 1, ACT_RELU},     {1, 1, 224, 224, 64, 5, 1, 1, ACT_RELU},
     {1, 64, 224, 224, 64, 3, 1, 1, ACT_RELU},    {1, 32, 224, 224, 9, 3, 1, 1, ACT_NONE},
     {8, 1, 256, 256, 1, 3, 1, 1, ACT_NONE},      {8, 3, 256, 256, 1, 1, 1, 1, ACT_NONE},
+    {1, 64, 224, 224, 32, 3, 1, 1, ACT_RELU},    {1, 32, 27, 27, 128, 3, 1, 1, ACT_RELU},
+    {1, 64, 13, 13, 256, 3, 1, 1, ACT_RELU},     {1, 64, 56, 56, 64, 3, 1, 1, ACT_RELU},
+    {1, 128, 28, 28, 128, 3, 1, 1, ACT_RELU},    {1, 256, 14, 14, 256, 3, 1, 1, ACT_RELU},
+    {1, 512, 7, 7, 512, 3, 1, 1, ACT_RELU},      {1, 16, 160, 160, 16, 3, 1, 1, ACT_SILU},
+    {1, 32, 80, 80, 32, 3, 1, 1, ACT_SILU},      {1, 64, 40, 40, 64, 3, 1, 1, ACT_SILU},
+    {1, 128, 20, 20, 128, 3, 1, 1, ACT_SILU},    {1, 80, 80, 80, 80, 3, 1, 1, ACT_SILU},
+    {1, 64, 80, 80, 80, 3, 1, 1, ACT_SILU},      {1, 128, 40, 40, 64, 3, 1, 1, ACT_SILU},
+    {1, 256, 20, 20, 80, 3, 1, 1, ACT_SILU},     {1, 80, 20, 20, 80, 3, 1, 1, ACT_SILU},
+    {1, 8, 80, 80, 8, 3, 1, 1, ACT_SILU},        {1, 24, 44, 44, 24, 3, 1, 1, ACT_RELU},
+    {1, 16, 40, 40, 32, 3, 1, 1, ACT_RELU},      {1, 32, 20, 20, 16, 3, 1, 1, ACT_RELU},
 };
 
 static void bench_conv(int n, struct check_case *c)
@@ -307,7 +318,8 @@ static bool bench(int n, struct check_case *c)
 
 static const struct check_tolerance tolerances[] = {
     {"conv_pointwise", 2e-6f}, {"conv_tile", 4e-6f},    {"conv_plain_in", 2e-6f},  {"conv_depthwise", 2e-6f},
-    {"conv_rows", 4e-6f},      {"conv_generic", 4e-6f}, {"conv_transpose", 2e-6f}, {"conv_winograd", 2e-5f},
+    {"conv_rows", 4e-6f},      {"conv_generic", 4e-6f}, {"conv_transpose", 2e-6f}, {"winograd_4x4", 2e-5f},
+    {"winograd_2x2", 1e-5f},
     {"reorder", 0},            {"image", 1e-6f},
     {"host", 1e-6f},           {NULL, 0},
 };

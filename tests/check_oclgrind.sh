@@ -6,7 +6,8 @@
 #
 # Built without optimisation, for oclgrind 21 does not know some instructions that LLVM's optimiser makes. Device memory
 # counts as initialised, because check_kernels fills all of it: pad lanes of BLOCKED tensors may hold anything
-# (kernels/tensor.h), and are NaN there, which shows where one is used.
+# (kernels/tensor.h), and are NaN there, which shows where one is used. The simulated device calls itself a GPU, but
+# variants for CPUs shall run as well.
 set -euo pipefail
 
 check=$1
@@ -15,7 +16,8 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 status=0
-oclgrind --check-api --data-races --uninitialized --build-options -cl-opt-disable --log "$log" "$check" --small || status=$?
+oclgrind --check-api --data-races --uninitialized --build-options -cl-opt-disable --local-mem-size 65536 --log "$log" \
+    "$check" --small --as cpu || status=$?
 if [ -s "$log" ]; then
     echo "oclgrind says:"
     head -60 "$log"

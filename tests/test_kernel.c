@@ -71,6 +71,8 @@ static void test_choice(void **state)
     struct op_inst inst;
     (void) state;
     convolution(&op, &inst, true);
+    assert_string_equal(kernel_find(dev, &inst)->name, "winograd_4x4");
+    op.u.conv.dilation[0] = op.u.conv.pad_begin[0] = op.u.conv.pad_end[0] = 2;
     assert_string_equal(kernel_find(dev, &inst)->name, "conv_tile");
     convolution(&op, &inst, false);
     assert_string_equal(kernel_find(dev, &inst)->name, "conv_generic");

@@ -262,13 +262,13 @@ static void many_keys_are_found(void **state)
         struct op_inst *inst = conv_inst(&op, 1 + i * 7 % 300);
         char key[CHOICE_KEY];
         choice_key(dev, inst, key);
-        assert_int_equal(choices_add(&c, key, i % 2 ? "conv_tile" : "conv_winograd"), CQ_OK);
+        assert_int_equal(choices_add(&c, key, i % 2 ? "conv_tile" : "winograd_4x4"), CQ_OK);
         free(inst);
     }
     assert_int_equal(c.n, 300);
     for (int64_t i = 0; i < 300; i++) {
         struct op_inst *inst = conv_inst(&op, 1 + i * 7 % 300);
-        assert_string_equal(choices_find(&c, dev, inst)->name, i % 2 ? "conv_tile" : "conv_winograd");
+        assert_string_equal(choices_find(&c, dev, inst)->name, i % 2 ? "conv_tile" : "winograd_4x4");
         free(inst);
     }
     choices_finish(&c);
