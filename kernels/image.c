@@ -1,6 +1,7 @@
-/* OP_IMAGE and OP_REORDER on the device: what happens at the network's edges and between layouts. The kernels
- * are in cl/image.cl and cl/reorder.cl. */
+/* OP_IMAGE, OP_REORDER and the OP_TRANSPOSE between BLOCKED and channels-last order on the device: what happens at the
+ * network's edges and between layouts. The kernels are in cl/image.cl and cl/reorder.cl. */
 #include <limits.h>
+#include <string.h>
 
 #include "kernels/classes.h"
 #include "kernels/cl_sources.h"
@@ -66,9 +67,10 @@ static bool reorder_serves(const struct device *dev, const struct op_inst *inst)
            area_of(x, 2) < INT_MAX / 16;
 }
 
-static enum cq_err reorder_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
+/* `x` is the side that has channels in dimension 1. */
+static enum cq_err run_reorder(struct device *dev, const char *kernel, const struct tensor_desc *x,
+                               const struct kernel_bufs *bufs)
 {
-    const struct tensor_desc *x = &inst->in[0];
     int64_t area = area_of(x, 2), width = device_get_info(dev)->float_width;
     const struct kernel_arg args[] = {
         ARG_REF(bufs->in[0]), ARG_REF(bufs->out[0]), ARG_INT(x->dim[1]), ARG_INT(area),
@@ -76,7 +78,7 @@ static enum cq_err reorder_enqueue(struct device *dev, const struct op_inst *ins
     };
     return program_run(dev, &(struct launch) {
         .program = &edge_program,
-        .kernel = x->layout == LAYOUT_PLAIN ? "to_blocked" : "to_plain",
+        .kernel = kernel,
         .dims = 3,
         .global = {(size_t) ((area + REORDER_PIXELS_PER_ITEM - 1) / REORDER_PIXELS_PER_ITEM),
                    (size_t) ((x->dim[1] + width - 1) / width), (size_t) x->dim[0]},
@@ -84,6 +86,31 @@ static enum cq_err reorder_enqueue(struct device *dev, const struct op_inst *ins
         .args = args,
         .n_args = sizeof args / sizeof *args,
     });
+}
+
+static enum cq_err reorder_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
+{
+    bool plain = inst->in[0].layout == LAYOUT_PLAIN;
+    return run_reorder(dev, plain ? "to_blocked" : "to_plain", &inst->in[0], bufs);
+}
+
+/* From BLOCKED [N,C,H,W] to PLAIN [N,H,W,C], or back. */
+static bool last_serves(const struct device *dev, const struct op_inst *inst)
+{
+    static const int to_last[] = {0, 2, 3, 1}, from_last[] = {0, 3, 1, 2};
+    const struct tensor_desc *x = &inst->in[0], *y = &inst->out[0];
+    bool back = y->layout == LAYOUT_BLOCKED;
+    const struct tensor_desc *blocked = back ? y : x;
+    return x->type == DT_F32 && y->type == DT_F32 && x->rank == 4 && y->rank == 4 && x->layout != y->layout &&
+           blocked->block == device_get_info(dev)->float_width && area_of(blocked, 2) < INT_MAX / 16 &&
+           !memcmp(inst->op->u.perm, back ? from_last : to_last, sizeof to_last);
+}
+
+static enum cq_err last_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
+{
+    if (inst->in[0].layout == LAYOUT_BLOCKED)
+        return run_reorder(dev, "to_last", &inst->in[0], bufs);
+    return run_reorder(dev, "from_last", &inst->out[0], bufs);
 }
 
 const struct kernel_class kernel_image = {
@@ -98,4 +125,11 @@ const struct kernel_class kernel_reorder = {
     .kind = OP_REORDER,
     .serves = reorder_serves,
     .enqueue = reorder_enqueue,
+};
+
+const struct kernel_class kernel_reorder_last = {
+    .name = "reorder_last",
+    .kind = OP_TRANSPOSE,
+    .serves = last_serves,
+    .enqueue = last_enqueue,
 };

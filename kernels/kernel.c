@@ -24,6 +24,7 @@ const struct kernel_class *const kernel_classes[] = {
     &kernel_lanes_split,
     &kernel_move_slice,
     &kernel_lanes_slice,
+    &kernel_reorder_last,
     &kernel_move_transpose,
     &kernel_move_copy,
     &kernel_move_expand,

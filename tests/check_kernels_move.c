@@ -96,17 +96,32 @@ static void make_channel_slice(struct check_rng *r, struct check_case *c)
     c->inst.out[0] = y;
 }
 
-static void make_transpose(struct check_rng *r, struct check_case *c)
+/* Any order; often that which moves channels to the end or back. */
+static void random_perm(struct check_rng *r, int rank, int *perm)
 {
-    struct tensor_desc x = any_tensor(r, 0, 6), y = x;
-    int perm[TENSOR_MAX_RANK];
-    for (int i = 0; i < x.rank; i++)
+    for (int i = 0; i < rank; i++)
         perm[i] = i;
-    for (int i = x.rank - 1; i > 0; i--) {
+    if (rank == 4 && check_chance(r, 60)) {
+        bool to_last = check_chance(r, 50);
+        for (int i = 0; i < 3; i++)
+            perm[1 + i] = 1 + (i + (to_last ? 1 : 2)) % 3;
+        return;
+    }
+    for (int i = rank - 1; i > 0; i--) {
         int other = check_int(r, 0, i), t = perm[i];
         perm[i] = perm[other];
         perm[other] = t;
     }
+}
+
+static void make_transpose(struct check_rng *r, struct check_case *c)
+{
+    bool image = check_chance(r, 50);
+    struct tensor_desc x = any_tensor(r, image ? 4 : 0, image ? 4 : 6), y;
+    int perm[TENSOR_MAX_RANK];
+    x.type = image ? DT_F32 : x.type;
+    y = x;
+    random_perm(r, x.rank, perm);
     for (int i = 0; i < x.rank; i++) {
         c->op.u.perm[i] = perm[i];
         y.dim[i] = x.dim[perm[i]];
@@ -313,9 +328,8 @@ static bool bench(int n, struct check_case *c)
 static const struct check_tolerance tolerances[] = {
     {"move_concat", 0}, {"move_split", 0}, {"move_slice", 0}, {"move_transpose", 0}, {"move_copy", 0},
     {"move_expand", 0}, {"move_tile", 0}, {"move_pad", 0}, {"move_depth_to_space", 0}, {"move_space_to_depth", 0},
-    {"lanes_concat", 0}, {"lanes_split", 0}, {"lanes_slice", 0}, {"gather_rows", 0}, {"select_lanes", 0},
-    {"select_rows", 0},
-    {"gather_elements", 0}, {"pad_rows", 0}, {NULL},
+    {"lanes_concat", 0}, {"lanes_split", 0}, {"lanes_slice", 0}, {"reorder_last", 0}, {"gather_rows", 0},
+    {"select_lanes", 0}, {"select_rows", 0}, {"gather_elements", 0}, {"pad_rows", 0}, {NULL},
 };
 
 const struct check_family check_move = {

@@ -68,8 +68,8 @@ static bool outputs_allow(const struct layouts *l, const struct step *s, enum la
     for (int i = 0; i < s->n_out && layout == LAYOUT_BLOCKED; i++)
         if (!may_be_blocked(&l->net->tensors[s->out[i]]))
             return false;
-    /* Their results are read in another order of dimensions, where blocks make no sense. */
-    return layout == LAYOUT_PLAIN || (s->op.kind != OP_TRANSPOSE && s->op.kind != OP_COPY);
+    /* Its result is read in other dimensions, where blocks make no sense. */
+    return layout == LAYOUT_PLAIN || s->op.kind != OP_COPY;
 }
 
 /* Lanes that are written and read for nothing: seven of eight for a picture of one channel. */
