@@ -107,6 +107,49 @@ static void test_contradictions(void **state)
     }
 }
 
+static float run_mean(const struct kernel_class *k, const struct op_inst *inst, const float *x)
+{
+    struct kernel_bufs bufs = {0};
+    float y = 0;
+    size_t bytes = tensor_bytes(&inst->in[0]);
+    assert_int_equal(device_alloc(dev, bytes, &bufs.in[0].mem), CQ_OK);
+    assert_int_equal(device_alloc(dev, sizeof y, &bufs.out[0].mem), CQ_OK);
+    assert_int_equal(device_write(dev, bufs.in[0].mem, 0, x, bytes), CQ_OK);
+    assert_int_equal(k->enqueue(dev, inst, &bufs), CQ_OK);
+    assert_int_equal(device_read(dev, bufs.out[0].mem, 0, &y, sizeof y), CQ_OK);
+    device_free(&bufs.in[0].mem);
+    device_free(&bufs.out[0].mem);
+    return y;
+}
+
+/* Thousands of equal terms, each of which rounds the same way in a single sum. */
+static void test_long_sums(void **state)
+{
+    enum { SIDE = 256 };
+    static float x[SIDE * SIDE];
+    struct op op = {.kind = OP_POOL_AVG};
+    struct op_inst inst = {.op = &op, .n_in = 1, .n_out = 1};
+    int ran = 0;
+    (void) state;
+    for (int i = 0; i < SIDE * SIDE; i++)
+        x[i] = 0.376543f;
+    op.u.conv = (struct conv_attrs) {
+        .spatial = 2, .group = 1, .kernel = {SIDE, SIDE}, .stride = {1, 1}, .dilation = {1, 1},
+    };
+    inst.in[0] = image(1, 1, SIDE, SIDE, false);
+    inst.out[0] = image(1, 1, 1, 1, false);
+    for (int i = 0; kernel_classes[i]; i++) {
+        const struct kernel_class *k = kernel_classes[i];
+        if (k->kind != op.kind || kernel_is_host(k) || !k->serves(dev, &inst))
+            continue;
+        float error = run_mean(k, &inst, x) / x[0] - 1;
+        if (!(error > -1e-5f && error < 1e-5f))
+            fail_msg("%s: relative error %.3g", k->name, (double) error);
+        ran++;
+    }
+    assert_true(ran >= 2);
+}
+
 int main(void)
 {
     struct device_info info;
@@ -118,6 +161,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_long_sums),
         cmocka_unit_test(test_choice),
         cmocka_unit_test(test_contradictions),
     };

@@ -30,19 +30,22 @@ inline int taps_inside(int3 t)
 #define POWER(v, p) ((p) == 2 ? (v) * (v) : (p) == 1 ? fabs(v) : pown(fabs(v), p))
 #define ROOT(v, p) ((p) == 2 ? sqrt(v) : (p) == 1 ? (v) : pow(v, 1.0f / (p)))
 
+/* Rows are summed by themselves: in one sum over a large window each of thousands of additions rounds alike. */
 #define POOL_ONE(NAME, TYPE, WIDTH, LOAD)                                                                   \
     inline TYPE NAME(global const float *x, const struct Window *w, int z0, int y0, int x0, int mode)       \
     {                                                                                                       \
         int3 tz = taps(w, 0, z0), ty = taps(w, 1, y0), tx = taps(w, 2, x0);                                 \
-        TYPE acc = (TYPE) (mode == POOL_MAX ? -INFINITY : 0.0f);                                            \
+        TYPE none = (TYPE) (mode == POOL_MAX ? -INFINITY : 0.0f), acc = none;                               \
         for (int kz = tz.s0; kz < tz.s1; kz++)                                                              \
             for (int ky = ty.s0; ky < ty.s1; ky++) {                                                        \
                 int line = (z0 + kz * w->dilation[0]) * w->in[1] + y0 + ky * w->dilation[1];                \
                 global const float *row = x + (line * w->in[2] + x0) * WIDTH;                               \
+                TYPE part = none;                                                                           \
                 for (int kx = tx.s0; kx < tx.s1; kx++) {                                                    \
                     TYPE v = LOAD(row + kx * w->dilation[2] * WIDTH);                                       \
-                    acc = mode == POOL_MAX ? fmax(acc, v) : mode == POOL_AVG ? acc + v : acc + POWER(v, w->p); \
+                    part = mode == POOL_MAX ? fmax(part, v) : mode == POOL_AVG ? part + v : part + POWER(v, w->p);\
                 }                                                                                           \
+                acc = mode == POOL_MAX ? fmax(acc, part) : acc + part;                                      \
             }                                                                                               \
         if (mode == POOL_LP)                                                                                \
             return ROOT(acc, w->p);                                                                         \

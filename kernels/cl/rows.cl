@@ -76,6 +76,15 @@ inline VF reduce_finish(VF acc, int n, int fn)
     }
 }
 
+/* What so many steps give is put together in a second sum: in a single one, thousands of additions to a large number
+ * round alike. */
+#define PART 128
+
+inline VF reduce_merge(VF acc, VF part, int fn)
+{
+    return fn == RED_MAX || fn == RED_MIN || fn == RED_PROD ? reduce_step(acc, part, fn) : acc + part;
+}
+
 /* The lanes of a row's accumulator are sums already: they are joined, not squared again. */
 inline float reduce_join(VF acc, int fn)
 {
@@ -94,8 +103,12 @@ kernel void reduce_rows(global float *x, ulong x_at, global float *y, ulong y_at
     for (; unit < end; unit++) {
         global const float *row = AT(float, x, x_at) + unit * r.n;
         VF acc = (VF) (reduce_identity(fn));
-        for (int i = 0; i < r.n; i += V)
-            acc = reduce_step(acc, load_filled(row + i, r.n - i, reduce_identity(fn)), fn);
+        for (int i = 0; i < r.n;) {
+            VF part = (VF) (reduce_identity(fn));
+            for (int stop = i + min(r.n - i, PART * V); i < stop; i += V)
+                part = reduce_step(part, load_filled(row + i, r.n - i, reduce_identity(fn)), fn);
+            acc = reduce_merge(acc, part, fn);
+        }
         VF joined = (VF) (reduce_join(acc, fn));
         nest_store(reduce_finish(joined, r.n, fn), AT(float, y, y_at) + unit, 1);
     }
@@ -108,8 +121,12 @@ kernel void reduce_lanes(global float *x, ulong x_at, global float *y, ulong y_a
         int lanes, outer, first;
         global const float *from = AT(float, x, x_at) + lanes_start(&r, unit, &lanes, &outer, &first);
         VF acc = (VF) (reduce_identity(fn));
-        for (int i = 0; i < r.n; i++)
-            acc = reduce_step(acc, nest_load(from + i * r.inner, 1, lanes), fn);
+        for (int i = 0; i < r.n;) {
+            VF part = (VF) (reduce_identity(fn));
+            for (int stop = i + min(r.n - i, PART); i < stop; i++)
+                part = reduce_step(part, nest_load(from + i * r.inner, 1, lanes), fn);
+            acc = reduce_merge(acc, part, fn);
+        }
         nest_store(reduce_finish(acc, r.n, fn), AT(float, y, y_at) + outer * r.inner + first, lanes);
     }
 }
