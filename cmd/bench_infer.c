@@ -7,6 +7,7 @@
 #include "kernels/peak.h"
 #include "runner/bench_infer.h"
 #include "runner/budget.h"
+#include "runner/tunings.h"
 
 enum { MAX_BATCHES = 16, MAX_BATCH = 1024 };
 
@@ -22,6 +23,7 @@ struct infer_args {
     int batch[MAX_BATCHES], n_batches;
     struct device_info info;
     double peak;                  /* operations a second */
+    struct choices choices;       /* out of the database */
 };
 
 static const struct cq_opt opts[] = {
@@ -191,8 +193,11 @@ static enum cq_err measure_model(struct infer_args *a, struct device *dev, const
     struct bench_infer *b = NULL;
     struct budget_facts facts;
     budget_look("", &a->info, &facts);
-    enum cq_err err = bench_infer_create(&a->common.log, dev, model, a->size.width, a->size.height,
-                                         budget_of(&facts, (size_t) a->memory_limit.n), &b);
+    const struct bench_infer_params params = {
+        .model = model, .width = a->size.width, .height = a->size.height, .choices = &a->choices,
+        .memory_limit = budget_of(&facts, (size_t) a->memory_limit.n),
+    };
+    enum cq_err err = bench_infer_create(&a->common.log, dev, &params, &b);
     if (err)
         cq_log_error(&a->common.log, "%s cannot be measured: %s", model, cq_err_text(err));
     for (int i = 0; i < a->n_batches && b; i++) {
@@ -216,7 +221,7 @@ static int measure_all(struct infer_args *a, struct device *dev, char **models, 
 
 static int run(const struct command *self, int argc, char **argv)
 {
-    struct infer_args a;
+    struct infer_args a = {0};
     struct device *dev = NULL;
     int n_models, rc;
     if (!common_parse(self, &a.common, opts, &a, argc, argv, &n_models, &rc))
@@ -235,7 +240,10 @@ static int run(const struct command *self, int argc, char **argv)
         err = device_open(&a.common.log, &a.info, &dev);
     if (!err)
         err = peak_flops(dev, &a.peak);
+    if (!err)
+        err = tunings_load(&a.common.log, a.common.db, &a.info, &a.choices);
     rc = err ? common_exit(err, false) : measure_all(&a, dev, argv, n_models);
+    choices_finish(&a.choices);
     device_close(&dev);
     return rc;
 }
@@ -250,6 +258,7 @@ const struct command cmd_bench_infer = {
         "the least and the middle of the runs' milliseconds per image; the spread is the middle half of the runs in\n"
         "percent of the median. Operations are counted for direct convolutions, so that an algorithm with fewer\n"
         "of them can pass the peak, which is the measured rate of float32 multiply-adds in registers.\n"
+        "Kernels are those that `clipq tune kernels` left in the database, if there is one, else the usual ones.\n"
         "--layers adds a line for every operator of the plan; their sum is more than a run takes, as the device is\n"
         "waited for after each.\n\n"
         "Exit codes: 0, 1 something could not be measured (the rest was), 2 usage, 11 no usable device.",

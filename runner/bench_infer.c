@@ -37,8 +37,8 @@ static enum cq_err find_image(struct cq_log *log, const struct model *m, const c
     return CQ_OK;
 }
 
-enum cq_err bench_infer_create(struct cq_log *log, struct device *dev, const char *model, int width, int height,
-                               size_t memory_limit, struct bench_infer **out)
+enum cq_err bench_infer_create(struct cq_log *log, struct device *dev, const struct bench_infer_params *p,
+                               struct bench_infer **out)
 {
     struct session_image image;
     bool has_image;
@@ -47,11 +47,13 @@ enum cq_err bench_infer_create(struct cq_log *log, struct device *dev, const cha
     if (!b)
         return CQ_NOMEM;
     b->log = log;
-    enum cq_err err = pipeline_load_file(log, model, &b->model);
+    enum cq_err err = pipeline_load_file(log, p->model, &b->model);
     if (!err)
-        err = find_image(log, b->model, model, width, height, &image, &has_image);
+        err = find_image(log, b->model, p->model, p->width, p->height, &image, &has_image);
     if (!err) {
-        const struct session_params params = {.image = has_image ? &image : NULL, .memory_limit = memory_limit};
+        const struct session_params params = {
+            .image = has_image ? &image : NULL, .memory_limit = p->memory_limit, .choices = p->choices,
+        };
         err = session_create(log, dev, b->model, &params, &b->session);
     }
     if (err)
@@ -145,4 +147,10 @@ enum cq_err bench_infer_layers(struct bench_infer *b, int runs,
                                void (*step)(void *ctx, const struct session_step *step), void *ctx)
 {
     return session_profile(b->session, runs, step, ctx);
+}
+
+enum cq_err bench_infer_tune(struct bench_infer *b, int batch, double budget_ms,
+                             void (*tell)(void *ctx, const struct session_tuned *tuned), void *ctx)
+{
+    return session_tune(b->session, batch, budget_ms, tell, ctx);
 }

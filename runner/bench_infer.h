@@ -15,6 +15,7 @@
 #include "stages/infer/session.h"
 
 struct bench_infer;
+struct choices;
 struct cq_log;
 struct device;
 
@@ -33,10 +34,16 @@ struct bench_infer_figures {
     int host_ops;
 };
 
-/* `model`: a file, or builtin:scene; width, height: for a model that leaves its size open, 0: as for a clip of
- * 1280x720. memory_limit: bytes of device memory. Errors: the model's and the session's, logged. */
-enum cq_err bench_infer_create(struct cq_log *log, struct device *dev, const char *model, int width, int height,
-                               size_t memory_limit, struct bench_infer **out);
+struct bench_infer_params {
+    const char *model;              /* a file, or builtin:scene */
+    int width, height;              /* for a model that leaves its size open; 0: as for a clip of 1280x720 */
+    size_t memory_limit;            /* bytes of device memory */
+    const struct choices *choices;  /* as session_params.choices */
+};
+
+/* Errors: the model's and the session's, logged. */
+enum cq_err bench_infer_create(struct cq_log *log, struct device *dev, const struct bench_infer_params *p,
+                               struct bench_infer **out);
 void bench_infer_destroy(struct bench_infer **b);
 
 /* CQ_OOM when the batch does not fit the limit. Logged. */
@@ -46,5 +53,9 @@ enum cq_err bench_infer_run(struct bench_infer *b, int batch, const struct bench
 /* Where the time of the newest bench_infer_run goes: see session_profile. */
 enum cq_err bench_infer_layers(struct bench_infer *b, int runs,
                                void (*step)(void *ctx, const struct session_step *step), void *ctx);
+
+/* See session_tune. */
+enum cq_err bench_infer_tune(struct bench_infer *b, int batch, double budget_ms,
+                             void (*tell)(void *ctx, const struct session_tuned *tuned), void *ctx);
 
 #endif

@@ -21,6 +21,7 @@
 #include "runner/fault.h"
 #include "runner/messages.h"
 #include "runner/wire.h"
+#include "stages/infer/choice.h"
 
 struct engine_child {
     struct cq_log *log;
@@ -30,6 +31,7 @@ struct engine_child {
     struct device *dev;
     size_t budget;                           /* bytes of device memory for all models */
     char folder[MSG_PATH], folder_label[MSG_TEXT];
+    struct choices choices;
     struct engine_model *models[BATCHER_LANES];
     int64_t batches;                         /* so far, for fault_at() */
     struct msg_batch batch;                  /* large: not on the stack */
@@ -73,13 +75,14 @@ static enum cq_err setup(struct engine_child *e)
     strcpy(e->folder_label, m.folder_label);
     err = open_device(e, &m);
 
-    struct msg_hello hello = {.err = err, .message = "", .spec = "", .name = ""};
+    struct msg_hello hello = {.err = err, .message = "", .spec = "", .name = "", .driver = ""};
     if (err) {
         hello.message = cq_log_reason(e->log, cq_err_text(err));
     } else {
         const struct device_info *info = device_get_info(e->dev);
         hello.spec = info->spec;
         hello.name = info->name;
+        hello.driver = info->driver;
         hello.is_cpu = info->kind == DEVICE_CPU;
         hello.compute_units = info->compute_units;
         hello.budget = (int64_t) (e->budget < INT64_MAX ? e->budget : INT64_MAX);
@@ -87,6 +90,16 @@ static enum cq_err setup(struct engine_child *e)
     msg_put_hello(&e->out, &hello);
     enum cq_err sent = tell(e, MSG_HELLO);
     return err ? err : sent;
+}
+
+/* Models that are loaded stay as they are. */
+static enum cq_err take_choices(struct engine_child *e, struct cq_rd *body)
+{
+    struct msg_choices m;
+    enum cq_err err = msg_get_choices(body, &m) ? CQ_PROTOCOL : CQ_OK;
+    for (int i = 0; i < m.n && !err; i++)
+        err = choices_add(&e->choices, m.list[i].key, m.list[i].variant);
+    return err;
 }
 
 /* Is one that shares with it counted before? */
@@ -114,7 +127,7 @@ static enum cq_err create_model(struct engine_child *e, const struct msg_model *
     struct engine_model_params params = {
         .path = m->path, .hash = m->hash, .card = m->card, .width = m->width, .height = m->height,
         .max_batch = m->max_batch, .others = e->models, .n_others = BATCHER_LANES, .folder = e->folder,
-        .folder_label = e->folder_label,
+        .folder_label = e->folder_label, .choices = &e->choices,
     };
     if (*slot && !engine_model_is_like(*slot, &params))
         engine_model_destroy(slot);
@@ -190,6 +203,7 @@ static enum cq_err run(struct engine_child *e)
     while (!err && !(err = wire_receive(&e->wire, &msg)))
         err = msg.type == MSG_MODEL ? load(e, &msg.body)
             : msg.type == MSG_INFER ? infer(e, &msg.body)
+            : msg.type == MSG_CHOICES ? take_choices(e, &msg.body)
             : CQ_PROTOCOL;
     return err;
 }
@@ -198,6 +212,7 @@ static void finish(struct engine_child *e)
 {
     for (int i = 0; i < BATCHER_LANES; i++)
         engine_model_destroy(&e->models[i]);
+    choices_finish(&e->choices);
     device_close(&e->dev);
     wire_finish(&e->wire);
     cq_buf_finish(&e->out);

@@ -118,7 +118,8 @@ static enum cq_err make_shared(struct cq_log *log, struct device *dev, const str
         struct session_image image = s->card.image;
         image.width = p->width;
         image.height = p->height;
-        const struct session_params sp = {.image = &image, .memory_limit = p->memory_share};
+        const struct session_params sp = {.image = &image, .memory_limit = p->memory_share,
+                                          .choices = p->choices};
         err = session_create(log, dev, s->model, &sp, &s->session);
     }
     if (err)

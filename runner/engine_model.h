@@ -19,6 +19,7 @@
 #include "kernels/base/err.h"
 #include "runner/messages.h"
 
+struct choices;
 struct cq_log;
 struct device;
 struct engine_model;
@@ -34,6 +35,7 @@ struct engine_model_params {
     size_t memory_left;         /* bytes of device memory that there are */
     size_t memory_share;        /* of them, what it may take unless one frame needs more */
     const char *folder, *folder_label;  /* for artifacts; borrowed; "": nowhere */
+    const struct choices *choices;      /* as session_params.choices */
 };
 
 /* Errors: the model's, the card's, the session's; CQ_OOM when not even one frame fits the limit. Logged. */

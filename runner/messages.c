@@ -265,6 +265,7 @@ void msg_put_hello(struct cq_buf *b, const struct msg_hello *m)
     cq_put_str(b, m->message);
     cq_put_str(b, m->spec);
     cq_put_str(b, m->name);
+    cq_put_str(b, m->driver);
     cq_put_u8(b, m->is_cpu);
     cq_put_i32(b, m->compute_units);
     cq_put_i64(b, m->budget);
@@ -276,9 +277,29 @@ enum cq_err msg_get_hello(struct cq_rd *r, struct msg_hello *m)
     m->message = cq_get_str(r);
     m->spec = cq_get_str(r);
     m->name = cq_get_str(r);
+    m->driver = cq_get_str(r);
     m->is_cpu = get_bool(r);
     m->compute_units = get_range(r, 0, 1 << 20);
     m->budget = get_natural(r);
+    return r->err;
+}
+
+void msg_put_choices(struct cq_buf *b, const struct msg_choices *m)
+{
+    cq_put_i32(b, m->n);
+    for (int i = 0; i < m->n; i++) {
+        cq_put_str(b, m->list[i].key);
+        cq_put_str(b, m->list[i].variant);
+    }
+}
+
+enum cq_err msg_get_choices(struct cq_rd *r, struct msg_choices *m)
+{
+    m->n = get_range(r, 0, MSG_CHOICES_MAX);
+    for (int i = 0; i < m->n && !r->err; i++) {
+        m->list[i].key = cq_get_str(r);
+        m->list[i].variant = cq_get_str(r);
+    }
     return r->err;
 }
 

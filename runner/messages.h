@@ -6,7 +6,7 @@
  * Pointers in what was read point into the message.
  *
  * A worker's life:      JOB -> { GRANT -> FRAME | ALIVE }* -> END, then the next JOB
- * An engine's life:     SETUP -> HELLO -> { MODEL -> READY | INFER -> RESULT }*
+ * An engine's life:     SETUP -> HELLO -> { CHOICES | MODEL -> READY | INFER -> RESULT }*
  *
  * Thread-safety: pure.
  */
@@ -27,7 +27,7 @@
 
 enum msg_type {
     MSG_JOB = 1, MSG_GRANT, MSG_FRAME, MSG_ALIVE, MSG_END,
-    MSG_SETUP, MSG_HELLO, MSG_MODEL, MSG_READY, MSG_INFER, MSG_RESULT
+    MSG_SETUP, MSG_HELLO, MSG_MODEL, MSG_READY, MSG_INFER, MSG_RESULT, MSG_CHOICES
 };
 
 enum { MSG_PATH = 4096, MSG_TEXT = 512, MSG_SLOTS = 64 };
@@ -98,10 +98,18 @@ struct msg_setup {
 struct msg_hello {
     enum cq_err err;            /* CQ_OK, or why there is no device */
     const char *message;
-    const char *spec, *name;    /* of the device that was opened */
+    const char *spec, *name, *driver;    /* of the device that was opened */
     bool is_cpu;
     int compute_units;
     int64_t budget;             /* bytes for all models */
+};
+
+/* To the engine: kernels for operators, by measurement; more of them than fit come in several messages. */
+enum { MSG_CHOICES_MAX = 256 };
+struct msg_choice { const char *key, *variant; };
+struct msg_choices {
+    int n;
+    struct msg_choice list[MSG_CHOICES_MAX];
 };
 
 struct msg_model {
@@ -163,6 +171,7 @@ void msg_put_alive(struct cq_buf *b, const struct msg_alive *m);
 void msg_put_end(struct cq_buf *b, const struct msg_end *m);
 void msg_put_setup(struct cq_buf *b, const struct msg_setup *m);
 void msg_put_hello(struct cq_buf *b, const struct msg_hello *m);
+void msg_put_choices(struct cq_buf *b, const struct msg_choices *m);
 void msg_put_model(struct cq_buf *b, const struct msg_model *m);
 void msg_put_ready(struct cq_buf *b, const struct msg_ready *m);
 void msg_put_batch(struct cq_buf *b, const struct msg_batch *m);
@@ -175,6 +184,7 @@ enum cq_err msg_get_alive(struct cq_rd *r, struct msg_alive *m);
 enum cq_err msg_get_end(struct cq_rd *r, struct msg_end *m);
 enum cq_err msg_get_setup(struct cq_rd *r, struct msg_setup *m);
 enum cq_err msg_get_hello(struct cq_rd *r, struct msg_hello *m);
+enum cq_err msg_get_choices(struct cq_rd *r, struct msg_choices *m);
 enum cq_err msg_get_model(struct cq_rd *r, struct msg_model *m);
 enum cq_err msg_get_ready(struct cq_rd *r, struct msg_ready *m);
 enum cq_err msg_get_batch(struct cq_rd *r, struct msg_batch *m);

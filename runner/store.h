@@ -176,6 +176,25 @@ enum cq_err store_end_run(struct store *s, int64_t run_id, const struct store_ru
 enum cq_err store_get_device_limit(struct store *s, const char *device, const char *model_hash, const char *shape, int *batch);
 enum cq_err store_put_device_limit(struct store *s, const char *device, const char *model_hash, const char *shape, int batch);
 
+/* ---- kernels by measurement ---- */
+
+struct store_tuning {
+    const char *device, *driver, *kernels;   /* name, version, kernel_sources_hash */
+    const char *key, *description;           /* of the operator (stages/infer/choice.h), and in words */
+    const char *variant, *heuristic;         /* the fastest kernel, and the one that it replaces */
+    const char *measured;                    /* JSON {"kernel": milliseconds, ...} */
+};
+enum cq_err store_put_tuning(struct store *s, const struct store_tuning *t);
+/* Those of other kernels than these, which no run will ask for. */
+enum cq_err store_drop_old_tunings(struct store *s, const char *device, const char *driver, const char *kernels);
+
+struct store_tuning_row {
+    char device[128], driver[64], key[40], variant[64];
+};
+/* What was measured with these kernels, on any device. */
+enum cq_err store_each_tuning(struct store *s, const char *kernels,
+                              enum cq_err (*fn)(void *ctx, const struct store_tuning_row *row), void *ctx);
+
 /* ---- looking ---- */
 
 struct store_counts {

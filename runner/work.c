@@ -205,6 +205,8 @@ static enum cq_err open_store(struct work *w)
         return err;
     err = work_claims_create(w, s);
     if (!err)
+        err = work_tunings_create(w, s);
+    if (!err)
         return writer_create(&w->loop, log_relay_log(w->store_log), s, &w->writer);
     store_close(&s);
     return err;
@@ -310,6 +312,7 @@ static void stop(struct life *l, struct farewell *f)
     work_jobs_abandon(w);
     work_workers_destroy(w);
     work_engines_destroy(w);
+    work_tunings_destroy(w);
     work_jobs_destroy(w);
     work_models_destroy(w);
     work_lanes_destroy(w);

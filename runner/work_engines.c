@@ -256,6 +256,7 @@ static enum cq_err on_hello(struct engine *e, struct cq_rd *body)
     snprintf(e->name, sizeof e->name, "%s", m.name);
     cq_log_info(e->w->log, "engine %d: %s (%s), %d compute units, %" PRId64 " MiB for models", child_pid(e->child), m.name,
                 m.spec, m.compute_units, m.budget >> 20);
+    work_tunings_send(e, m.name, m.driver);
     work_engines_load(e->w);
     return CQ_OK;
 }

@@ -39,6 +39,7 @@
 struct arena;
 struct child_exit;
 struct log_relay;
+struct tunings;
 struct work_claims;
 struct work_engines;
 struct work_jobs;
@@ -85,6 +86,7 @@ struct work {
     struct work_jobs *jobs;
     struct work_workers *workers;
     struct work_engines *engines;
+    struct tunings *tunings;    /* owned; read at the start */
     struct work_progress_state *progress;
 };
 
@@ -350,6 +352,13 @@ enum cq_err engine_take_result(struct engine *e, struct cq_rd *body);
 void engine_return_batches(struct engine *e, const struct child_exit *why);   /* it died */
 /* Drops what of a job waits for a batch. */
 void work_batches_forget(struct job *j);
+
+/* ---- work_tunings.c ---- */
+
+enum cq_err work_tunings_create(struct work *w, struct store *s);   /* before the writer has the store */
+void work_tunings_destroy(struct work *w);
+/* To an engine that has opened its device, before any model. */
+void work_tunings_send(struct engine *e, const char *device, const char *driver);
 
 /* ---- work_progress.c ---- */
 

@@ -201,3 +201,11 @@ SELECT j.id AS job_id, c.path, j.state, j.reason, j.message, j.attempts,
        strftime('%Y-%m-%dT%H:%M:%fZ', j.ended_ms / 1000.0, 'unixepoch') AS ended
 FROM jobs j JOIN clips c ON c.id = j.clip_id
 WHERE j.state IN ('partial', 'failed', 'dead');
+
+CREATE VIEW v_tunings AS
+-- Which kernel runs which operator, by measurement (`clipq tune kernels`).
+SELECT device, driver, description AS operator, variant, heuristic,
+       json_extract(measured, '$.' || variant) AS ms, json_extract(measured, '$.' || heuristic) AS heuristic_ms,
+       measured, kernels,
+       strftime('%Y-%m-%dT%H:%M:%fZ', tuned_ms / 1000.0, 'unixepoch') AS tuned
+FROM tunings;

@@ -53,13 +53,18 @@ static void make_setup(struct cq_buf *b)
 
 static void make_hello(struct cq_buf *b)
 {
-    msg_put_hello(b, &(struct msg_hello) {.err = CQ_OK, .message = "", .spec = "0:0", .name = "cpu", .is_cpu = true, .compute_units = 2});
+    msg_put_hello(b, &(struct msg_hello) {.err = CQ_OK, .message = "", .spec = "0:0", .name = "cpu", .driver = "1", .is_cpu = true, .compute_units = 2});
 }
 
 static void make_model(struct cq_buf *b)
 {
     msg_put_model(b, &(struct msg_model) {.lane = 3, .path = "m.onnx", .hash = "ab", .card = "{}", .width = 64, .height = 48,
                                           .max_batch = 8, .sharers = 2});
+}
+
+static void make_choices(struct cq_buf *b)
+{
+    msg_put_choices(b, &(struct msg_choices) {.n = 2, .list = {{"00ff", "conv_tile"}, {"01fe", "gemm_tile"}}});
 }
 
 static void make_ready(struct cq_buf *b)
@@ -85,7 +90,7 @@ static void make_result(struct cq_buf *b)
 }
 
 #define GET(name) static enum cq_err get_##name(struct cq_rd *r) { static struct msg_##name m; return msg_get_##name(r, &m); }
-GET(job) GET(grant) GET(frame) GET(alive) GET(end) GET(setup) GET(hello) GET(model) GET(ready) GET(batch) GET(result)
+GET(job) GET(grant) GET(frame) GET(alive) GET(end) GET(setup) GET(hello) GET(choices) GET(model) GET(ready) GET(batch) GET(result)
 
 #define MESSAGE(name) {#name, make_##name, get_##name}
 static const struct {
@@ -94,7 +99,7 @@ static const struct {
     enum cq_err (*get)(struct cq_rd *r);
 } messages[] = {
     MESSAGE(job), MESSAGE(grant), MESSAGE(frame), MESSAGE(alive), MESSAGE(end), MESSAGE(setup), MESSAGE(hello),
-    MESSAGE(model), MESSAGE(ready), MESSAGE(batch), MESSAGE(result),
+    MESSAGE(choices), MESSAGE(model), MESSAGE(ready), MESSAGE(batch), MESSAGE(result),
 };
 enum { N = sizeof messages / sizeof *messages };
 

@@ -113,6 +113,7 @@ static void views_keep_their_columns(void **state)
         "SELECT job_id, path, attempt, outcome, reason, message, owner, host, pid, device, started, ended, accepted FROM v_attempts",
         "SELECT job_id, path, state, reason, message, frames_kept FROM v_failures",
         "SELECT path, job_id, state, reason, is_other_path FROM v_paths",
+        "SELECT device, driver, operator, variant, heuristic, ms, heuristic_ms, tuned FROM v_tunings",
     };
     struct fixture f;
     fixture_setup(&f);

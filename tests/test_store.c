@@ -111,6 +111,35 @@ static void refuses_a_newer_schema(void **state)
     assert_non_null(strstr(f->log.last_error, "999"));
 }
 
+static enum cq_err no_tuning(void *ctx, const struct store_tuning_row *row)
+{
+    (void) ctx, (void) row;
+    fail();
+    return CQ_OK;
+}
+
+/* As version 1 left it: readers do without what it lacks, writers bring it up. */
+static void an_older_schema_is_brought_up(void **state)
+{
+    struct fixture *f = *state;
+    char path[160];
+    struct store *s;
+    snprintf(path, sizeof path, "%s/older", f->folder);
+    assert_int_equal(store_open(&f->log, path, STORE_CREATE, &s), CQ_OK);
+    store_close(&s);
+    sql(path, "DROP VIEW v_tunings; DROP TABLE tunings; PRAGMA user_version = 1");
+    assert_int_equal(store_open(&f->log, path, STORE_READ, &s), CQ_OK);
+    assert_int_equal(store_each_tuning(s, "k", no_tuning, NULL), CQ_OK);
+    store_close(&s);
+    assert_int_equal(store_open(&f->log, path, STORE_WRITE, &s), CQ_OK);
+    const struct store_tuning t = {"d", "1", "k", "a", "CONV", "conv_tile", "conv_tile", "{}"};
+    assert_int_equal(store_begin(s), CQ_OK);
+    assert_int_equal(store_put_tuning(s, &t), CQ_OK);
+    assert_int_equal(store_commit(s), CQ_OK);
+    store_close(&s);
+    sql(path, "SELECT ms FROM v_tunings");
+}
+
 static void missing_file_or_folder(void **state)
 {
     struct fixture *f = *state;
@@ -433,6 +462,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(refuses_what_is_not_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_a_newer_schema, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_older_schema_is_brought_up, setup, teardown),
         cmocka_unit_test_setup_teardown(missing_file_or_folder, setup, teardown),
         cmocka_unit_test_setup_teardown(too_long_a_path, setup, teardown),
         cmocka_unit_test_setup_teardown(takes_an_empty_file, setup, teardown),

@@ -301,6 +301,44 @@ static void limits_are_remembered(void **state)
     assert_int_equal(batch, 8);
 }
 
+static enum cq_err keep_tuning(void *ctx, const struct store_tuning_row *row)
+{
+    struct store_tuning_row *last = ctx;
+    assert_true(strcmp(row->key, last->key) > 0);
+    *last = *row;
+    return CQ_OK;
+}
+
+static void tunings_are_remembered(void **state)
+{
+    struct fixture *f = *state;
+    struct store_tuning_row last = {0};
+    struct store_tuning t = {"d", "1", "k", "a", "CONV", "conv_tile", "conv_winograd", "{\"conv_tile\":1.5,\"conv_winograd\":3}"};
+    assert_int_equal(store_each_tuning(f->store, "k", keep_tuning, &last), CQ_OK);
+    assert_string_equal(last.key, "");
+    assert_int_equal(store_begin(f->store), CQ_OK);
+    assert_int_equal(store_put_tuning(f->store, &t), CQ_OK);
+    t.kernels = "older";
+    assert_int_equal(store_put_tuning(f->store, &t), CQ_OK);
+    t.kernels = "k";
+    t.key = "b";
+    assert_int_equal(store_put_tuning(f->store, &t), CQ_OK);
+    t.variant = "conv_winograd";
+    assert_int_equal(store_put_tuning(f->store, &t), CQ_OK);        /* again: the newest counts */
+    assert_int_equal(store_commit(f->store), CQ_OK);
+    assert_int_equal(store_each_tuning(f->store, "k", keep_tuning, &last), CQ_OK);
+    assert_string_equal(last.key, "b");
+    assert_string_equal(last.variant, "conv_winograd");
+    assert_true(!strcmp(last.device, "d") && !strcmp(last.driver, "1"));
+    expect(f, "SELECT ms || ' ' || heuristic_ms FROM v_tunings WHERE variant = 'conv_tile' AND kernels = 'k'", "1.5 3");
+    assert_int_equal(store_begin(f->store), CQ_OK);
+    assert_int_equal(store_drop_old_tunings(f->store, "other", "1", "k"), CQ_OK);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM tunings"), 3);
+    assert_int_equal(store_drop_old_tunings(f->store, "d", "1", "k"), CQ_OK);
+    assert_int_equal(store_commit(f->store), CQ_OK);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM tunings"), 2);
+}
+
 /* What the store gives for a limit of 8 that was put `hours` ago. */
 static int limit_after(struct fixture *f, double hours)
 {
@@ -396,6 +434,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(shots_beyond_the_frames_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_run_from_start_to_end, setup, teardown),
         cmocka_unit_test_setup_teardown(limits_are_remembered, setup, teardown),
+        cmocka_unit_test_setup_teardown(tunings_are_remembered, setup, teardown),
         cmocka_unit_test_setup_teardown(old_limits_grow, setup, teardown),
         cmocka_unit_test_setup_teardown(what_status_and_report_ask, setup, teardown),
     };

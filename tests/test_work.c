@@ -16,6 +16,7 @@
 
 #include "kernels/base/clock.h"
 #include "kernels/base/log.h"
+#include "kernels/kernel.h"
 #include "runner/child.h"
 #include "tests/work_fake.h"
 
@@ -174,6 +175,34 @@ static void halved_batches_are_remembered(void **state)
     check_rows(ALL);
     assert_int_equal(fixture_int(&fx, "SELECT batch FROM device_limits"), 3);
     assert_true(fixture_int(&fx, "SELECT oom_halvings FROM runs") > 0);
+}
+
+static void put_tunings(struct store *s, int n, const char *driver, const char *kernels)
+{
+    for (int i = 0; i < n; i++) {
+        char key[40];
+        snprintf(key, sizeof key, "%032d", i);
+        const struct store_tuning t = {"pretended", driver, kernels, key, "CONV", "conv_tile", "conv_tile", "{}"};
+        assert_int_equal(store_put_tuning(s, &t), CQ_OK);
+    }
+}
+
+/* Those of its device, driver and kernels, all of them, before its first model. */
+static void engines_are_told_of_kernels(void **state)
+{
+    (void) state;
+    struct work_result r;
+    struct store *s;
+    assert_int_equal(store_open(NULL, fx.db, STORE_WRITE, &s), CQ_OK);
+    assert_int_equal(store_begin(s), CQ_OK);
+    put_tunings(s, FAKE_CHOICES, "1.0", kernel_sources_hash);
+    put_tunings(s, 7, "2.0", kernel_sources_hash);
+    put_tunings(s, 7, "1.0", "of other kernels");
+    assert_int_equal(store_commit(s), CQ_OK);
+    store_close(&s);
+    assert_int_equal(fake_run(&fx, "choices@1", &(struct work_params) {0}, &r), CQ_OK);
+    assert_int_equal(r.done, ALL);
+    check_rows(ALL);
 }
 
 static void not_even_one_frame_fits(void **state)
@@ -383,6 +412,7 @@ int main(int argc, char **argv)
         DAY(an_engine_that_is_always_killed_lacks_memory),
         DAY(a_lying_engine_is_killed_and_given_up),
         DAY(halved_batches_are_remembered),
+        DAY(engines_are_told_of_kernels),
         DAY(not_even_one_frame_fits),
         DAY(no_device_or_no_model_touches_nothing),
         DAY(a_vanished_clip_is_tried_again_and_fails_alone),

@@ -104,6 +104,7 @@ struct fake {
     struct msg_batch batch;
     struct msg_result result;
     int64_t batches;
+    int choices;                /* kernels told so far */
 };
 
 static enum cq_err reply(struct fake *e, enum msg_type type, struct cq_buf *body)
@@ -118,9 +119,21 @@ static enum cq_err say_hello(struct fake *e)
     struct cq_buf b = {0};
     bool none = fault_at("nodevice", 1);
     msg_put_hello(&b, &(struct msg_hello) {.err = none ? CQ_NO_DEVICE : CQ_OK, .message = none ? "no device here" : "",
-                                           .spec = "0:0", .name = "pretended", .is_cpu = true, .compute_units = 1,
+                                           .spec = "0:0", .name = "pretended", .driver = "1.0", .is_cpu = true, .compute_units = 1,
                                            .budget = 7654321});
     return reply(e, MSG_HELLO, &b);
+}
+
+static enum cq_err note_choices(struct fake *e, struct cq_rd *body)
+{
+    struct msg_choices m;
+    if (msg_get_choices(body, &m))
+        return CQ_PROTOCOL;
+    e->choices += m.n;
+    for (int i = 0; i < m.n; i++)
+        if (strcmp(m.list[i].variant, "conv_tile"))
+            return CQ_PROTOCOL;
+    return CQ_OK;
 }
 
 static enum cq_err say_ready(struct fake *e, struct cq_rd *body)
@@ -129,7 +142,7 @@ static enum cq_err say_ready(struct fake *e, struct cq_rd *body)
     struct cq_buf b = {0};
     if (msg_get_model(body, &m))
         return CQ_PROTOCOL;
-    bool bad = fault_at("badmodel", 1);
+    bool bad = fault_at("badmodel", 1) || (fault_at("choices", 1) && e->choices != FAKE_CHOICES);
     int most = m.max_batch < MAX_BATCH ? m.max_batch : MAX_BATCH;
     msg_put_ready(&b, &(struct msg_ready) {.lane = m.lane, .err = bad ? CQ_NOT_FOUND : CQ_OK,
                                            .message = bad ? "no such model file" : "", .max_batch = most, .batchable = true,
@@ -201,6 +214,7 @@ int fake_engine_main(void)
     enum cq_err err;
     while (!(err = wire_receive(&e.wire, &msg))) {
         err = msg.type == MSG_SETUP ? say_hello(&e)
+            : msg.type == MSG_CHOICES ? note_choices(&e, &msg.body)
             : msg.type == MSG_MODEL ? say_ready(&e, &msg.body)
             : msg.type == MSG_INFER ? say_result(&e, &msg.body)
             : CQ_PROTOCOL;

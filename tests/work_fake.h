@@ -7,7 +7,7 @@
 #include "runner/work.h"
 #include "tests/store_fixture.h"
 
-enum { FAKE_CLIPS = 12, FAKE_FRAMES = 25 };
+enum { FAKE_CLIPS = 12, FAKE_FRAMES = 25, FAKE_CHOICES = 300 };
 
 /* A fresh queue of FAKE_CLIPS clips of FAKE_FRAMES frames each, "clip00.y4m" and so on. */
 void fake_queue(struct fixture *f);
@@ -17,6 +17,7 @@ void fake_queue(struct fixture *f);
  *     slow@1        each batch takes 20 ms                  oom@N        batches over N are answered as halved
  *     crawl@1       each batch takes 100 ms
  *     nofit@1       not even one frame fits                 lies@1       malformed answers
+ *     choices@1     models are refused unless FAKE_CHOICES kernels were told before
  * Returns work_run()'s code. */
 enum cq_err fake_run(struct fixture *f, const char *faults, const struct work_params *p, struct work_result *out);
 
