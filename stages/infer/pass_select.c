@@ -361,9 +361,10 @@ static enum cq_err replace(struct follow *f, int *at, int t)
     if (err || !found)
         return err;
     bool join = is_join(f, &c, desc_of(f, t)->dim[1]);
+    const struct step *old = &net->steps[*at];
     if (join && c.n_sources == 1)
         net_replace(net, t, c.source[0]);
-    else if (join ? net->steps[*at].op.kind != OP_CONCAT || net->steps[*at].n_in != c.n_sources : f->of[t].mixed)
+    else if (old->op.kind == OP_CONCAT ? old->n_in != c.n_sources || f->of[t].mixed : join || f->of[t].mixed)
         err = insert(f, at, t, &c, join);
     return err;
 }
