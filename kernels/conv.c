@@ -127,7 +127,7 @@ int conv_tile_px(int width)
 
 int conv_per_item(const struct device *dev, int64_t tiles, int64_t others, double flops)
 {
-    int64_t wanted = (int64_t) GROUPS_PER_UNIT * device_get_info(dev)->compute_units;
+    int64_t wanted = (int64_t) GROUPS_PER_UNIT * device_units(dev);
     int64_t most = tiles * others / (wanted > 0 ? wanted : 1);
     double per_item = item_flops / (flops > 1 ? flops : 1);
     if (per_item > (double) most)

@@ -94,8 +94,10 @@ enum cq_err device_open(struct cq_log *log, const struct device_info *info, stru
     err = device_check(dev, status, "clCreateContext");
     if (err)
         goto fail;
-    dev->queue = clCreateCommandQueue(dev->context, dev->id, 0, &status);
+    dev->queue = dev->whole = clCreateCommandQueue(dev->context, dev->id, 0, &status);
     err = device_check(dev, status, "clCreateCommandQueue");
+    if (!err)
+        err = device_open_streams(dev);
     if (err)
         goto fail;
     read_faults(dev);
@@ -112,11 +114,12 @@ void device_close(struct device **pdev)
     struct device *dev = *pdev;
     if (!dev)
         return;
-    if (dev->queue)
-        clFinish(dev->queue);
+    device_close_streams(dev);
+    if (dev->whole)
+        clFinish(dev->whole);
     program_cache_destroy(&dev->programs);
-    if (dev->queue)
-        clReleaseCommandQueue(dev->queue);
+    if (dev->whole)
+        clReleaseCommandQueue(dev->whole);
     if (dev->context)
         clReleaseContext(dev->context);
     free(dev);
@@ -205,22 +208,44 @@ size_t device_mem_bytes(const struct device_mem *mem)
     return mem->bytes;
 }
 
-enum cq_err device_write(struct device *dev, struct device_mem *mem, size_t offset, const void *src, size_t bytes)
+static enum cq_err copy_in(struct device *dev, struct device_mem *mem, size_t offset, const void *src, size_t bytes,
+                           bool wait)
 {
     enum cq_err err = bytes ? device_may_enqueue(dev) : CQ_OK;
     if (err || !bytes)
         return err;
-    cl_int status = clEnqueueWriteBuffer(dev->queue, mem->mem, CL_TRUE, offset, bytes, src, 0, NULL, NULL);
+    cl_int status = clEnqueueWriteBuffer(dev->queue, mem->mem, wait, offset, bytes, src, 0, NULL, NULL);
     return device_check(dev, status, "clEnqueueWriteBuffer");
+}
+
+static enum cq_err copy_out(struct device *dev, struct device_mem *mem, size_t offset, void *dst, size_t bytes, bool wait)
+{
+    enum cq_err err = bytes ? device_may_enqueue(dev) : CQ_OK;
+    if (err || !bytes)
+        return err;
+    cl_int status = clEnqueueReadBuffer(dev->queue, mem->mem, wait, offset, bytes, dst, 0, NULL, NULL);
+    return device_check(dev, status, "clEnqueueReadBuffer");
+}
+
+enum cq_err device_write(struct device *dev, struct device_mem *mem, size_t offset, const void *src, size_t bytes)
+{
+    return copy_in(dev, mem, offset, src, bytes, true);
 }
 
 enum cq_err device_read(struct device *dev, struct device_mem *mem, size_t offset, void *dst, size_t bytes)
 {
-    enum cq_err err = bytes ? device_may_enqueue(dev) : CQ_OK;
-    if (err || !bytes)
-        return err;
-    cl_int status = clEnqueueReadBuffer(dev->queue, mem->mem, CL_TRUE, offset, bytes, dst, 0, NULL, NULL);
-    return device_check(dev, status, "clEnqueueReadBuffer");
+    return copy_out(dev, mem, offset, dst, bytes, true);
+}
+
+enum cq_err device_write_later(struct device *dev, struct device_mem *mem, size_t offset, const void *src,
+                               size_t bytes)
+{
+    return copy_in(dev, mem, offset, src, bytes, false);
+}
+
+enum cq_err device_read_later(struct device *dev, struct device_mem *mem, size_t offset, void *dst, size_t bytes)
+{
+    return copy_out(dev, mem, offset, dst, bytes, false);
 }
 
 enum cq_err device_map(struct device_mem *mem, size_t offset, size_t bytes, bool writing, void **out)

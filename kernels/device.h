@@ -1,4 +1,9 @@
-/* OpenCL devices: finding one, memory on it, its one in-order queue.
+/* OpenCL devices: finding one, memory on it, its queues.
+ *
+ * A device has one in-order queue for all of it. A CPU device of several compute units has streams beside that:
+ * in-order queues with compute units of their own, which work side by side on different images. Threads then
+ * need not wait for each other after every kernel, and what one image computes stays in its core's caches
+ * (OpenVINO's throughput streams are the same idea).
  *
  * Thread-safety: a device and all that was made with it belong to one thread at a time.
  * Errors: CL_MEM_OBJECT_ALLOCATION_FAILURE, CL_OUT_OF_RESOURCES, CL_OUT_OF_HOST_MEMORY and
@@ -62,6 +67,23 @@ size_t device_mem_bytes(const struct device_mem *mem);
 enum cq_err device_write(struct device *dev, struct device_mem *mem, size_t offset, const void *src, size_t bytes);
 enum cq_err device_read(struct device *dev, struct device_mem *mem, size_t offset, void *dst, size_t bytes);
 enum cq_err device_finish(struct device *dev);
+
+/* 1, or the streams that the device can be used as. */
+int device_streams(const struct device *dev);
+
+/* Whatever is queued from now on goes to that stream, 0 or higher, or to the whole device, as after device_open.
+ * Nothing is ordered between streams: finish before one reads what another has written. */
+enum { DEVICE_WHOLE = -1 };
+void device_use_stream(struct device *dev, int stream);
+/* How many compute units that is. */
+int device_units(const struct device *dev);
+
+/* As device_write and device_read, but not waiting: the host's memory must stay as it is until device_finish_all. */
+enum cq_err device_write_later(struct device *dev, struct device_mem *mem, size_t offset, const void *src,
+                               size_t bytes);
+enum cq_err device_read_later(struct device *dev, struct device_mem *mem, size_t offset, void *dst, size_t bytes);
+/* Waits for all streams and uses the whole device from then on; the first error. */
+enum cq_err device_finish_all(struct device *dev);
 
 /* Was CL_OUT_OF_RESOURCES seen? Then it is the driver's secret whether the context still lives. */
 bool device_is_lost(const struct device *dev);

@@ -13,13 +13,16 @@
 #include "kernels/device.h"
 
 struct program_cache;
+struct device_streams;
 
 struct device {
     struct device_info info;
     struct cq_log *log;              /* borrowed */
     cl_device_id id;
     cl_context context;
-    cl_command_queue queue;          /* in order */
+    cl_command_queue queue;          /* in order; that of the stream in use */
+    cl_command_queue whole;
+    struct device_streams *streams;  /* owned by device_stream.c; NULL: the device is not divided */
     struct program_cache *programs;  /* owned by program.c; NULL before the first launch */
     int fail_alloc, fail_enqueue, fail_resources;   /* the n-th call from now fails; 0: off */
     bool lost;                       /* CL_OUT_OF_RESOURCES was seen */
@@ -36,6 +39,10 @@ enum cq_err device_check(struct device *dev, cl_int status, const char *call);
 
 /* Counts one enqueue; CQ_OOM (logged) when it is the one that a test wants to fail. */
 enum cq_err device_may_enqueue(struct device *dev);
+
+/* Divides a CPU device into streams, where OpenCL can; a device that cannot be divided is no error. */
+enum cq_err device_open_streams(struct device *dev);
+void device_close_streams(struct device *dev);
 
 /* Waits for what is queued and gives `bytes` at `offset` to the host, to read and (`writing`) to write; NULL
  * never with CQ_OK. Give back with device_unmap before the next enqueue that uses the memory. */

@@ -94,7 +94,7 @@ static void cut(const struct device *dev, struct nest *n, int64_t rows, int widt
     const struct device_info *info = device_get_info(dev);
     int64_t total = rows * n->len, vector = width == 1 ? info->float_width : 1, grain = vector;
     if (info->kind == DEVICE_CPU) {
-        int64_t share = total / ((int64_t) info->compute_units * CPU_ITEMS_PER_UNIT);
+        int64_t share = total / ((int64_t) device_units(dev) * CPU_ITEMS_PER_UNIT);
         grain = share > CPU_GRAIN / width ? share : CPU_GRAIN / width;
     }
     n->chunks = (int32_t) ((n->len + grain - 1) / grain);

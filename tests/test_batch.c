@@ -7,7 +7,8 @@ static void check_batch(struct model *m, bool batchable)
 {
     float x[4 * IMAGE];
     size_t all, each;
-    struct session *s = open_session(m);
+    struct session *s;
+    assert_int_equal(session_create(&logger, dev, m, &(struct session_params){.whole_device = true}, &s), CQ_OK);
     assert_int_equal(session_batchable(s), batchable);
     fill(x, 4 * IMAGE);
     float *together = run_floats(s, 4, x, &all);
@@ -21,6 +22,50 @@ static void check_batch(struct model *m, bool batchable)
     free(together);
     session_destroy(&s);
     model_destroy(&m);
+}
+
+/* In streams and on the whole device, whatever the batch; a model of so much weight that a stream gets several
+ * images at once too. */
+static void check_streams(struct model *m)
+{
+    enum { MOST = 9 };
+    float x[MOST * IMAGE];
+    struct session *whole, *s = open_session(m);
+    assert_int_equal(session_create(&logger, dev, m, &(struct session_params){.whole_device = true}, &whole), CQ_OK);
+    fill(x, MOST * IMAGE);
+    for (int batch = 1; batch <= MOST; batch++) {
+        size_t n, n_whole;
+        float *y = run_floats(s, batch, x, &n), *want = run_floats(whole, batch, x, &n_whole);
+        assert_int_equal(n, n_whole);
+        for (size_t k = 0; k < n; k++)
+            assert_true(fabsf(y[k] - want[k]) <= 1e-4f);
+        free(y);
+        free(want);
+    }
+    session_destroy(&whole);
+    session_destroy(&s);
+    model_destroy(&m);
+}
+
+static void test_streams(void **state)
+{
+    (void) state;
+    Onnx__ModelProto *p = image_model();
+    add_conv(p, "x", "y");
+    onnx_node(p, "Relu", "y", "z");
+    add_conv(p, "z", "out");
+    onnx_output(p, "out");
+    check_streams(load_and_free(p));
+
+    p = image_model();
+    add_conv(p, "x", "y");
+    onnx_attr_int(onnx_node(p, "Flatten", "y", "flat"), "axis", 1);
+    onnx_weights(p, "first", 2, (int64_t[]){IMAGE, 15000});
+    onnx_weights(p, "second", 2, (int64_t[]){15000, 4});
+    onnx_node(p, "MatMul", "flat,first", "wide");
+    onnx_node(p, "MatMul", "wide,second", "out");
+    onnx_output(p, "out");
+    check_streams(load_and_free(p));
 }
 
 /* A channel shuffle as exported at batch 1: the batch passes through a dimension of channels. */
@@ -235,7 +280,7 @@ static void test_long_concat(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shuffle_grows),
+        cmocka_unit_test(test_streams), cmocka_unit_test(test_shuffle_grows),
         cmocka_unit_test(test_flatten_and_reduce_grow),
         cmocka_unit_test(test_unbatchable_is_found),
         cmocka_unit_test(test_token_is_repeated),

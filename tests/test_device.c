@@ -94,6 +94,33 @@ static void test_memory(void **state)
     device_close(&dev);
 }
 
+/* Copies in different streams at once; each stream's own are in order. */
+static void test_streams(void **state)
+{
+    struct device *dev = open_device();
+    struct device_mem *mem[16] = {0};
+    uint8_t sent[16][BYTES], got[16][BYTES];
+    int n = device_streams(dev), units = device_units(dev);
+    (void) state;
+    assert_in_range(n, 1, 16);
+    assert_true(units >= n);
+    for (int i = 0; i < n; i++) {
+        device_use_stream(dev, i);
+        assert_in_range(device_units(dev), 1, units);
+        memset(sent[i], i + 1, BYTES);
+        assert_int_equal(device_alloc(dev, BYTES, &mem[i]), CQ_OK);
+        assert_int_equal(device_write_later(dev, mem[i], 0, sent[i], BYTES), CQ_OK);
+        assert_int_equal(device_read_later(dev, mem[i], 0, got[i], BYTES), CQ_OK);
+    }
+    assert_int_equal(device_finish_all(dev), CQ_OK);
+    assert_int_equal(device_units(dev), units);
+    for (int i = 0; i < n; i++) {
+        assert_memory_equal(sent[i], got[i], BYTES);
+        device_free(&mem[i]);
+    }
+    device_close(&dev);
+}
+
 static void test_errors(void **state)
 {
     struct device *dev = open_device();
@@ -239,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_list),
         cmocka_unit_test(test_specs),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_streams),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_injected_faults),
         cmocka_unit_test(test_fault_from_environment),

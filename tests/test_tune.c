@@ -131,8 +131,9 @@ static const struct session_output *run_noise(struct session *s, const struct se
 static int steps_as_chosen(struct session *s, const struct choices *choices)
 {
     struct session_plan *sp;
+    struct session_way way;
     int n = 0;
-    assert_int_equal(session_plan_for_batch(s, 1, &sp), CQ_OK);
+    assert_int_equal(session_plan_for_batch(s, 1, &way, &sp), CQ_OK);
     for (int i = 0; i < sp->plan->n_steps; i++) {
         const struct plan_step *ps = &sp->plan->steps[i];
         const struct kernel_class *k = choices_find(choices, dev, ps->inst);

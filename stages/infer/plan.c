@@ -163,8 +163,7 @@ static enum cq_err choose_kernel(struct cq_log *log, struct plan *p, const struc
     struct plan_step *ps = &p->steps[p->n_steps];
     ps->step = s;
     ps->inst = pool_alloc(&p->net.pool, 1, sizeof *ps->inst);
-    ps->bufs = pool_alloc(&p->net.pool, 1, sizeof *ps->bufs);
-    if (!ps->inst || !ps->bufs)
+    if (!ps->inst)
         return CQ_NOMEM;
     net_inst(&p->net, s, ps->inst);
     ps->kernel = choices_find(choices, dev, ps->inst);

@@ -20,7 +20,6 @@ struct plan_step {
     const struct step *step;
     const struct kernel_class *kernel;
     struct op_inst *inst;        /* in the net's pool */
-    struct kernel_bufs *bufs;    /* filled by the session before a run; in the net's pool */
     int packed;                  /* need that holds the packed constants, -1: none */
     size_t scratch, scratch_at;  /* bytes, and their offset in the arena */
 };

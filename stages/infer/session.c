@@ -11,13 +11,13 @@
 
 /* ---- shapes ---- */
 
-void session_exported_inputs(const struct session *s, const struct tensor_desc *inputs, struct tensor_desc *out)
+void session_chunk_inputs(const struct session *s, const struct tensor_desc *inputs, int chunk, struct tensor_desc *out)
 {
     const struct graph *g = model_graph(s->model);
     for (int i = 0; i < g->n_inputs; i++) {
         out[i] = inputs[i];
         if (g->inputs[i].rank > 0 && out[i].rank > 0 && out[i].dim[0] > 0)   /* nothing at all is no batch */
-            out[i].dim[0] = g->inputs[i].dim[0] > 0 ? g->inputs[i].dim[0] : 1;
+            out[i].dim[0] = (g->inputs[i].dim[0] > 0 ? g->inputs[i].dim[0] : 1) * chunk;
     }
 }
 
@@ -87,6 +87,7 @@ static void drop_plan(struct session *s, int i)
 {
     plan_destroy(&s->plans[i].plan);
     free(s->plans[i].inputs);
+    free(s->plans[i].bufs);
     s->plans[i] = s->plans[--s->n_plans];
 }
 
@@ -127,7 +128,7 @@ enum cq_err session_get_plan(struct session *s, struct cq_log *log, const struct
     enum cq_err err = sp.inputs && exported ? CQ_OK : CQ_NOMEM;
     if (!err) {
         memcpy(sp.inputs, inputs, (size_t) g->n_inputs * sizeof *inputs);
-        session_exported_inputs(s, inputs, exported);
+        session_chunk_inputs(s, inputs, 1, exported);
         struct plan_params params = {
             .inputs = inputs, .image = s->has_image ? &s->image : NULL, .as_written = !s->rewrite,
             .choices = s->choices,
@@ -144,12 +145,17 @@ enum cq_err session_get_plan(struct session *s, struct cq_log *log, const struct
     return CQ_OK;
 }
 
-enum cq_err session_plan_for_batch(struct session *s, int batch, struct session_plan **out)
+enum cq_err session_plan_for_batch(struct session *s, int batch, struct session_way *way,
+                                   struct session_plan **out)
 {
     struct tensor_desc *inputs = malloc(((size_t) model_input_count(s->model) + 1) * sizeof *inputs);
     if (!inputs)
         return CQ_NOMEM;
-    enum cq_err err = batch < 1 ? CQ_INVALID : session_image_inputs(s, s->batchable ? batch : 1, inputs);
+    enum cq_err err = batch < 1 ? CQ_INVALID : session_image_inputs(s, batch, inputs);
+    if (!err) {
+        *way = session_way(s, inputs, batch);
+        err = session_image_inputs(s, way->chunk, inputs);
+    }
     if (!err)
         err = session_get_plan(s, s->log, inputs, out);
     free(inputs);
@@ -158,18 +164,11 @@ enum cq_err session_plan_for_batch(struct session *s, int batch, struct session_
 
 /* ---- life ---- */
 
-static void free_buffers(struct session *s)
-{
-    session_free_arena(s);
-    device_free(&s->staging);
-    s->generation++;
-}
-
 void session_trim(struct session *s)
 {
     while (s->n_plans)
         drop_plan(s, s->n_plans - 1);
-    free_buffers(s);
+    session_free_streams(s);
 }
 
 void session_destroy(struct session **session)
@@ -188,11 +187,13 @@ void session_destroy(struct session **session)
     free(s->results);
     free(s->parts);
     free(s->outputs);
+    free(s->streams);
     free(s);
     *session = NULL;
 }
 
-/* Makes the plan for one image, and checks that images can be batched, as far as shapes are known. */
+/* Makes the plan for one image and runs something, as far as shapes are known: two images together where that is
+ * still to be checked and batches will be run so, else one. */
 static enum cq_err prepare(struct session *s, bool check)
 {
     struct tensor_desc *inputs = malloc(((size_t) model_input_count(s->model) + 1) * sizeof *inputs);
@@ -205,7 +206,7 @@ static enum cq_err prepare(struct session *s, bool check)
         if (!err)
             err = session_get_plan(s, s->log, inputs, &sp);
         if (!err && check)
-            err = session_check_batch(s, inputs);
+            err = s->n_streams > 1 ? session_run_once(s, inputs) : session_check_batch(s, inputs);
     }
     free(inputs);
     return err;
@@ -230,13 +231,14 @@ enum cq_err session_create(struct cq_log *log, struct device *dev, const struct 
         .log = log, .dev = dev, .model = model, .has_image = params->image, .batchable = true,
         .checked = params->skip_batch_check, .memory_limit = params->memory_limit, .choices = params->choices,
         .weights.dev = dev,
-        .rewrite = has_fixed_batch(model),
+        .rewrite = has_fixed_batch(model), .n_streams = params->whole_device ? 1 : device_streams(dev),
         .segment_bytes = device_get_info(dev)->max_alloc_bytes / PLACE_ALIGN * PLACE_ALIGN,
     };
     size_t n = (size_t) model_output_count(model);
+    s->streams = calloc((size_t) s->n_streams, sizeof *s->streams);
     s->parts = calloc(n + 1, sizeof *s->parts);
     s->outputs = calloc(n + 1, sizeof *s->outputs);
-    enum cq_err err = s->parts && s->outputs ? CQ_OK : CQ_NOMEM;
+    enum cq_err err = s->streams && s->parts && s->outputs ? CQ_OK : CQ_NOMEM;
     if (!err && params->image) {
         s->image = *params->image;
         err = session_check_image(s);
@@ -273,9 +275,10 @@ bool session_batchable(const struct session *s)
 enum cq_err session_plan_memory(struct session *s, int batch, struct session_memory *out)
 {
     struct session_plan *sp;
-    enum cq_err err = session_plan_for_batch(s, batch, &sp);
+    struct session_way way;
+    enum cq_err err = session_plan_for_batch(s, batch, &way, &sp);
     if (!err)
-        *out = plan_memory(sp->plan);
+        *out = session_way_memory(&way, sp->plan);
     return err;
 }
 
@@ -345,7 +348,8 @@ static void tail_text(const struct tail *t, int i, int index, char *out, size_t 
 enum cq_err session_describe(struct session *s, int batch, void (*line)(void *ctx, const char *text), void *ctx)
 {
     struct session_plan *sp;
-    enum cq_err err = session_plan_for_batch(s, batch, &sp);
+    struct session_way way;
+    enum cq_err err = session_plan_for_batch(s, batch, &way, &sp);
     const struct plan *p = err ? NULL : sp->plan;
     char text[640];
     for (int i = 0; p && i < p->n_steps; i++) {
@@ -362,16 +366,18 @@ enum cq_err session_describe(struct session *s, int batch, void (*line)(void *ct
 double session_flops(struct session *s, int batch)
 {
     struct session_plan *sp;
-    if (session_plan_for_batch(s, batch, &sp))
+    struct session_way way;
+    if (session_plan_for_batch(s, batch, &way, &sp))
         return 0;
     int group = session_group(s);
-    return group > 1 ? sp->plan->flops / group * batch : sp->plan->flops * (s->batchable ? 1 : batch);
+    return sp->plan->flops / (group > 1 ? group : way.chunk) * batch;
 }
 
 int session_host_ops(struct session *s, int batch)
 {
     struct session_plan *sp;
-    if (session_plan_for_batch(s, batch, &sp))
+    struct session_way way;
+    if (session_plan_for_batch(s, batch, &way, &sp))
         return 0;
     return sp->plan->host_steps + (sp->plan->tail ? sp->plan->tail->n_nodes : 0);
 }

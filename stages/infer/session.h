@@ -45,6 +45,7 @@ struct session_params {
     bool skip_batch_check;
     const struct choices *choices;      /* kernels that were measured to be the fastest (choice.h); borrowed, outlives
                                            the session; NULL: none */
+    bool whole_device;           /* one batch after another on all compute units, even where there are streams */
 };
 
 struct session_memory {          /* bytes */

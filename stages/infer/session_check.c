@@ -71,7 +71,7 @@ static void free_results(struct session_result *r, int n)
 static enum cq_err compare(struct session *s, const struct tensor_desc *two, const struct session_feed *feed)
 {
     const struct plan *ran;
-    enum cq_err err = session_run_alone(s, two, feed, &ran);
+    enum cq_err err = session_run_in(s, s->log, &(struct session_way){0, 1}, two, feed, &ran);
     if (err)
         return err;
     struct session_result *alone = s->results;
@@ -79,13 +79,28 @@ static enum cq_err compare(struct session *s, const struct tensor_desc *two, con
     s->results = NULL;
     s->n_results = 0;
     /* A failure here is an answer, not an error: nothing is logged as one. */
-    enum cq_err together = session_run_together(s, NULL, two, feed, 0, 1, &ran);
+    enum cq_err together = session_run_in(s, NULL, &(struct session_way){0, 2}, two, feed, &ran);
     s->checked = together != CQ_OOM && together != CQ_NOMEM;
     s->batchable = !s->checked || (!together && same_results(ran, alone, s->results));
     free_results(alone, n);
     if (!s->checked)
         session_trim(s);
     return CQ_OK;
+}
+
+enum cq_err session_run_once(struct session *s, const struct tensor_desc *inputs)
+{
+    struct session_noise *noise = NULL;
+    const struct plan *ran;
+    if (!session_inputs_fit(s, inputs))
+        return CQ_OK;
+    enum cq_err err = session_noise_like(s, inputs, 1, &noise);
+    if (!err) {
+        struct session_feed feed = session_noise_feed(noise);
+        err = session_run_in(s, s->log, &(struct session_way){0, 1}, inputs, &feed, &ran);
+    }
+    session_noise_destroy(&noise);
+    return err;
 }
 
 enum cq_err session_check_batch(struct session *s, const struct tensor_desc *inputs)
@@ -95,10 +110,7 @@ enum cq_err session_check_batch(struct session *s, const struct tensor_desc *inp
     struct tensor_desc *two = malloc(((size_t) g->n_inputs + 1) * sizeof *two);
     enum cq_err err = two ? CQ_OK : CQ_NOMEM;
     if (!err) {
-        session_exported_inputs(s, inputs, two);
-        for (int i = 0; i < g->n_inputs; i++)
-            if (two[i].rank > 0)
-                two[i].dim[0] *= 2;
+        session_chunk_inputs(s, inputs, 2, two);
         err = session_noise_like(s, two, 2, &noise);
     }
     if (!err) {

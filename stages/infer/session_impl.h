@@ -14,7 +14,9 @@ struct session_plan {
     struct plan *plan;
     struct tensor_desc *inputs;      /* owned; of the model, what the plan is for */
     int64_t used;                    /* session.clock when last asked for */
-    int bound;                       /* session.generation for which bufs are filled */
+    struct kernel_bufs *bufs;        /* [stream][step]; owned */
+    int streams;                     /* for how many they are filled, */
+    int bound;                       /* and for which session.generation */
 };
 
 struct session_result {
@@ -33,6 +35,17 @@ struct session_parts {
     size_t size, capacity;
 };
 
+/* What images that are computed at the same time may not share. */
+struct session_stream {
+    struct device_mem **arena;       /* segments of segment_bytes each, the last one shorter */
+    int n_arena;
+    size_t arena_bytes;
+    struct device_mem *staging;
+};
+
+/* How a batch is run: `chunk` images at once in each of `streams` streams, or on the whole device where that is 0. */
+struct session_way { int streams, chunk; };
+
 struct session {
     struct cq_log *log;
     struct device *dev;
@@ -48,16 +61,16 @@ struct session {
     int64_t clock;
 
     struct weights weights;
-    struct device_mem **arena;       /* segments of segment_bytes each, the last one shorter */
-    int n_arena;
-    size_t arena_bytes, segment_bytes;
-    struct device_mem *staging;
+    struct session_stream *streams;  /* the whole device uses the first */
+    int n_streams;
+    size_t segment_bytes;
     int generation;                  /* grows when a buffer of the session is replaced */
 
     struct session_result *results;  /* one per output of the newest plan's net */
     int n_results;
     struct session_parts *parts;     /* one per output of the model */
     struct session_output *outputs;
+    struct session_way way;          /* of the newest run, as are the times */
     struct session_times times;
 };
 
@@ -74,28 +87,31 @@ enum cq_err session_check_image(const struct session *s);
 /* Input shapes for `batch` images; CQ_INVALID (logged) for a session without image. */
 enum cq_err session_image_inputs(const struct session *s, int batch, struct tensor_desc *inputs);
 
-/* The same with the batch as the model was exported. */
-void session_exported_inputs(const struct session *s, const struct tensor_desc *inputs, struct tensor_desc *out);
+/* The same with the batch as the model was exported, times `chunk`. */
+void session_chunk_inputs(const struct session *s, const struct tensor_desc *inputs, int chunk, struct tensor_desc *out);
 
 /* The plan for these shapes, from the session's store or made now. Borrowed until the next call. */
 enum cq_err session_get_plan(struct session *s, struct cq_log *log, const struct tensor_desc *inputs,
                              struct session_plan **out);
 
-/* The plan that running `batch` images would use. Borrowed until the next call. */
-enum cq_err session_plan_for_batch(struct session *s, int batch, struct session_plan **out);
+/* How `batch` images would be run, and the plan for that. Borrowed until the next call. */
+enum cq_err session_plan_for_batch(struct session *s, int batch, struct session_way *way, struct session_plan **out);
 
-/* Allocates what the plan needs beyond what is there, and fills its kernels' buffers. */
-enum cq_err session_bind(struct session *s, struct session_plan *sp);
-void session_free_arena(struct session *s);
-struct mem_ref session_mem(const struct session *s, const struct plan *p, int tensor);
+/* How `batch` images with these shapes would be run. */
+struct session_way session_way(struct session *s, const struct tensor_desc *inputs, int batch);
+/* Bytes that this takes, as session_plan_memory; the plan's share is once, that of streams for each. */
+struct session_memory session_way_memory(const struct session_way *way, const struct plan *p);
 
-/* Runs images together in one plan. Results go behind those of `done` earlier images out of `total`. *ran is the
- * plan, borrowed until the next call. */
-enum cq_err session_run_together(struct session *s, struct cq_log *log, const struct tensor_desc *inputs,
-                                 const struct session_feed *feed, int done, int total, const struct plan **ran);
-/* Runs them one after another with the plan for one. `inputs` are the shapes of all. */
-enum cq_err session_run_alone(struct session *s, const struct tensor_desc *inputs, const struct session_feed *feed,
-                              const struct plan **ran);
+/* Allocates what the plan needs beyond what is there for so many streams, and fills its kernels' buffers. */
+enum cq_err session_bind(struct session *s, struct session_plan *sp, int streams);
+void session_free_streams(struct session *s);
+/* Where a stream has a tensor of the plan. */
+struct mem_ref session_mem(const struct session *s, const struct plan *p, int stream, int tensor);
+
+/* Runs the feed in that way; `inputs` are the shapes of all its images. *ran is the plan, borrowed until the next
+ * call. */
+enum cq_err session_run_in(struct session *s, struct cq_log *log, const struct session_way *way,
+                           const struct tensor_desc *inputs, const struct session_feed *feed, const struct plan **ran);
 
 /* Copies the part of image i of `count` to `to`; `one` is its shape for one image. False where the result is not
  * `count` times that. */
@@ -111,6 +127,10 @@ bool session_inputs_fit(struct session *s, const struct tensor_desc *inputs);
 enum cq_err session_noise_like(const struct session *s, const struct tensor_desc *inputs, int batch,
                                struct session_noise **out);
 struct session_feed session_noise_feed(const struct session_noise *n);   /* borrows from it */
+
+/* Runs noise for `inputs` of one image, so that memory is there and kernels are compiled before the first real
+ * one; nothing where it does not fit the memory limit. */
+enum cq_err session_run_once(struct session *s, const struct tensor_desc *inputs);
 
 /* Decides s->batchable for these shapes (of any batch size), and sets s->checked; not where two images do not fit
  * the memory. */

@@ -17,14 +17,29 @@ static struct session_plan *newest_plan(struct session *s)
     return newest && newest->bound == s->generation ? newest : NULL;
 }
 
-static enum cq_err time_steps(struct session *s, const struct plan *p, int64_t *best)
+static int times_run(const struct session *s)
 {
-    for (int i = 0; i < p->n_steps; i++) {
-        const struct plan_step *ps = &p->steps[i];
+    return s->way.streams ? s->way.streams : 1;
+}
+
+/* In all streams at once where the run used them: the time that a step takes while the others are busy too. */
+static enum cq_err run_step(struct session *s, const struct session_plan *sp, int i)
+{
+    const struct plan_step *ps = &sp->plan->steps[i];
+    enum cq_err err = CQ_OK;
+    for (int k = 0; k < times_run(s) && !err; k++) {
+        device_use_stream(s->dev, s->way.streams ? k : DEVICE_WHOLE);
+        err = ps->kernel->enqueue(s->dev, ps->inst, &sp->bufs[(size_t) k * (size_t) sp->plan->n_steps + (size_t) i]);
+    }
+    enum cq_err finished = device_finish_all(s->dev);
+    return err ? err : finished;
+}
+
+static enum cq_err time_steps(struct session *s, const struct session_plan *sp, int64_t *best)
+{
+    for (int i = 0; i < sp->plan->n_steps; i++) {
         int64_t start = cq_now_ns();
-        enum cq_err err = ps->kernel->enqueue(s->dev, ps->inst, ps->bufs);
-        if (!err)
-            err = device_finish(s->dev);
+        enum cq_err err = run_step(s, sp, i);
         if (err)
             return err;
         int64_t ns = cq_now_ns() - start;
@@ -47,12 +62,12 @@ static size_t step_bytes(const struct plan *p, const struct plan_step *ps)
     return bytes;
 }
 
-static struct session_step describe(const struct plan *p, const struct plan_step *ps, int64_t ns)
+static struct session_step describe(const struct session *s, const struct session_plan *sp, const struct plan_step *ps, int64_t ns)
 {
     return (struct session_step) {
         .op = op_kind_name(ps->step->op.kind), .variant = ps->kernel->name, .node = ps->step->name,
         .in = ps->inst->n_in ? ps->inst->in[0] : (struct tensor_desc){0}, .out = ps->inst->out[0],
-        .flops = op_flops(ps->inst), .bytes = step_bytes(p, ps), .best_ns = ns,
+        .flops = op_flops(ps->inst) * times_run(s), .bytes = step_bytes(sp->plan, ps), .best_ns = ns,
     };
 }
 
@@ -70,9 +85,9 @@ enum cq_err session_profile(struct session *s, int runs, void (*step)(void *ctx,
         best[i] = INT64_MAX;
     enum cq_err err = CQ_OK;
     for (int run = 0; run < runs && !err; run++)
-        err = time_steps(s, p, best);
+        err = time_steps(s, sp, best);
     for (int i = 0; i < p->n_steps && !err; i++) {
-        struct session_step told = describe(p, &p->steps[i], best[i]);
+        struct session_step told = describe(s, sp, &p->steps[i], best[i]);
         step(ctx, &told);
     }
     free(best);

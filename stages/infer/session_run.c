@@ -1,4 +1,4 @@
-/* Running: buffers for a plan, inputs up, kernels queued, outputs down. */
+/* Running: inputs up, kernels queued, outputs down. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,122 +7,15 @@
 #include "stages/infer/model_graph.h"
 #include "stages/infer/session_impl.h"
 
-/* ---- buffers ---- */
-
-void session_free_arena(struct session *s)
-{
-    for (int i = 0; i < s->n_arena; i++)
-        device_free(&s->arena[i]);
-    free(s->arena);
-    s->arena = NULL;
-    s->n_arena = 0;
-    s->arena_bytes = 0;
-}
-
-static enum cq_err grow_arena(struct session *s, size_t bytes)
-{
-    if (bytes <= s->arena_bytes)
-        return CQ_OK;
-    session_free_arena(s);
-    s->generation++;
-    size_t segments = (bytes + s->segment_bytes - 1) / s->segment_bytes;
-    s->arena = calloc(segments, sizeof *s->arena);
-    if (!s->arena)
-        return CQ_NOMEM;
-    for (size_t i = 0; i < segments; i++) {
-        size_t left = bytes - i * s->segment_bytes;
-        enum cq_err err = device_alloc(s->dev, left < s->segment_bytes ? left : s->segment_bytes, &s->arena[i]);
-        if (err) {
-            session_free_arena(s);
-            return err;
-        }
-        s->n_arena++;
-    }
-    s->arena_bytes = bytes;
-    return CQ_OK;
-}
-
-static enum cq_err grow_buffer(struct session *s, struct device_mem **mem, size_t bytes)
-{
-    if (!bytes || (*mem && bytes <= device_mem_bytes(*mem)))
-        return CQ_OK;
-    device_free(mem);
-    s->generation++;
-    return device_alloc(s->dev, bytes, mem);
-}
-
-static enum cq_err grow_buffers(struct session *s, const struct plan *p)
-{
-    struct session_memory m = plan_memory(p);
-    if (s->memory_limit && m.total > s->memory_limit) {
-        cq_log_error(s->log, "this batch needs %zu bytes of device memory, the limit is %zu", m.total, s->memory_limit);
-        return CQ_OOM;
-    }
-    enum cq_err err = weights_ensure(&s->weights, p->needs, p->n_needs);
-    if (!err)
-        err = grow_arena(s, m.activations);
-    if (!err)
-        err = grow_buffer(s, &s->staging, m.staging);
-    return err;
-}
-
-static struct mem_ref arena_ref(const struct session *s, size_t offset)
-{
-    if (!s->n_arena)
-        return (struct mem_ref){0};
-    return (struct mem_ref){s->arena[offset / s->segment_bytes], offset % s->segment_bytes};
-}
-
-struct mem_ref session_mem(const struct session *s, const struct plan *p, int tensor)
-{
-    if (tensor < 0)
-        return (struct mem_ref){0};
-    const struct place *place = &p->places.of[tensor];
-    switch (place->kind) {
-    case PLACE_ARENA:
-        return arena_ref(s, place->offset);
-    case PLACE_STAGING:
-        return (struct mem_ref){s->staging, place->offset};
-    case PLACE_CONSTANT:
-        if (p->need_of[place->root] >= 0)
-            return weights_find(&s->weights, &p->needs[p->need_of[place->root]].key);
-        break;
-    case PLACE_NOWHERE:
-        break;
-    }
-    return (struct mem_ref){0};
-}
-
-static void bind_step(const struct session *s, const struct plan *p, struct plan_step *ps)
-{
-    for (int i = 0; i < ps->step->n_in; i++)
-        ps->bufs->in[i] = session_mem(s, p, ps->step->in[i]);
-    for (int i = 0; i < ps->step->n_out; i++)
-        ps->bufs->out[i] = session_mem(s, p, ps->step->out[i]);
-    ps->bufs->packed = ps->packed >= 0 ? weights_find(&s->weights, &p->needs[ps->packed].key) : (struct mem_ref){0};
-    ps->bufs->scratch = ps->scratch ? arena_ref(s, ps->scratch_at) : (struct mem_ref){0};
-}
-
-enum cq_err session_bind(struct session *s, struct session_plan *sp)
-{
-    enum cq_err err = grow_buffers(s, sp->plan);
-    if (err || sp->bound == s->generation)
-        return err;
-    for (int i = 0; i < sp->plan->n_steps; i++)
-        bind_step(s, sp->plan, &sp->plan->steps[i]);
-    sp->bound = s->generation;
-    return CQ_OK;
-}
-
 /* ---- up ---- */
 
-static enum cq_err upload_images(struct session *s, const struct plan *p, const struct session_feed *feed)
+static enum cq_err upload_images(struct session *s, const struct plan *p, int stream, const struct session_feed *feed)
 {
-    struct mem_ref to = session_mem(s, p, p->net.inputs[0]);
+    struct mem_ref to = session_mem(s, p, stream, p->net.inputs[0]);
     size_t bytes = (size_t) s->image.width * (size_t) s->image.height * (size_t) s->image.channels;
     enum cq_err err = CQ_OK;
     for (int i = 0; i < feed->count && !err; i++)
-        err = device_write(s->dev, to.mem, to.offset + (size_t) i * bytes, feed->images[feed->first + i], bytes);
+        err = device_write_later(s->dev, to.mem, to.offset + (size_t) i * bytes, feed->images[feed->first + i], bytes);
     return err;
 }
 
@@ -148,7 +41,7 @@ static enum cq_err upload_half(struct session *s, const struct tensor_desc *as, 
 }
 
 /* The part of a tensor that belongs to the images of this run; inputs without a batch go whole. */
-static enum cq_err upload_tensors(struct session *s, const struct plan *p, const struct session_feed *feed)
+static enum cq_err upload_tensors(struct session *s, const struct plan *p, int stream, const struct session_feed *feed)
 {
     for (int i = 0; i < p->net.n_inputs; i++) {
         const struct session_input *in = &feed->in[i];
@@ -158,11 +51,11 @@ static enum cq_err upload_tensors(struct session *s, const struct plan *p, const
         const uint8_t *data = in->data;
         if (wire < whole)
             data += wire * (size_t) (feed->first / (feed->count ? feed->count : 1));
-        struct mem_ref to = session_mem(s, p, p->net.inputs[i]);
+        struct mem_ref to = session_mem(s, p, stream, p->net.inputs[i]);
         if (!bytes)
             continue;
         enum cq_err err = in->desc.type == DT_F16 ? upload_half(s, &as, data, to)
-                                                  : device_write(s->dev, to.mem, to.offset, data, bytes);
+                                                  : device_write_later(s->dev, to.mem, to.offset, data, bytes);
         if (err)
             return err;
     }
@@ -184,7 +77,8 @@ static enum cq_err fit_results(struct session *s, int n)
     return CQ_OK;
 }
 
-static enum cq_err read_result(struct session *s, const struct plan *p, int i, int done, int total)
+/* Of the run `done` out of `total` runs that make the batch. */
+static enum cq_err read_result(struct session *s, const struct plan *p, int stream, int i, int done, int total)
 {
     struct session_result *r = &s->results[i];
     int t = p->net.outputs[i];
@@ -205,65 +99,121 @@ static enum cq_err read_result(struct session *s, const struct plan *p, int i, i
     if (!bytes)
         return CQ_OK;
     const void *constant = p->net.tensors[p->places.of[t].root].data;
-    struct mem_ref from = session_mem(s, p, t);
+    struct mem_ref from = session_mem(s, p, stream, t);
     if (constant)
         memcpy(r->data + (size_t) done * bytes, constant, bytes);
     else
-        return device_read(s->dev, from.mem, from.offset, r->data + (size_t) done * bytes, bytes);
+        return device_read_later(s->dev, from.mem, from.offset, r->data + (size_t) done * bytes, bytes);
     return CQ_OK;
 }
 
-static enum cq_err enqueue_all(struct session *s, const struct plan *p)
+/* ---- in between ---- */
+
+static enum cq_err upload(struct session *s, const struct plan *p, int stream, const struct session_feed *feed)
 {
+    return feed->images ? upload_images(s, p, stream, feed) : upload_tensors(s, p, stream, feed);
+}
+
+static enum cq_err enqueue_all(struct session *s, const struct session_plan *sp, int stream)
+{
+    const struct plan *p = sp->plan;
+    struct kernel_bufs *bufs = sp->bufs + (size_t) stream * (size_t) p->n_steps;
     enum cq_err err = CQ_OK;
     for (int i = 0; i < p->n_steps && !err; i++)
-        err = p->steps[i].kernel->enqueue(s->dev, p->steps[i].inst, p->steps[i].bufs);
-    if (!err)
-        err = device_finish(s->dev);
+        err = p->steps[i].kernel->enqueue(s->dev, p->steps[i].inst, &bufs[i]);
     return err;
 }
 
-enum cq_err session_run_together(struct session *s, struct cq_log *log, const struct tensor_desc *inputs,
-                                 const struct session_feed *feed, int done, int total, const struct plan **ran)
+static enum cq_err read_all(struct session *s, const struct plan *p, int stream, int done, int total)
 {
-    struct session_plan *sp;
-    enum cq_err err = session_get_plan(s, log, inputs, &sp);
-    if (!err)
-        err = fit_results(s, sp->plan->net.n_outputs);
-    if (!err)
-        err = session_bind(s, sp);
-    if (err)
-        return err;
+    enum cq_err err = CQ_OK;
+    for (int i = 0; i < p->net.n_outputs && !err; i++)
+        err = read_result(s, p, stream, i, done, total);
+    return err;
+}
 
+/* On the whole device, each part of the time measured by itself. */
+static enum cq_err run_whole(struct session *s, const struct session_plan *sp, const struct session_feed *feed, int done,
+                             int total)
+{
     int64_t start = cq_now_ns();
-    err = feed->images ? upload_images(s, sp->plan, feed) : upload_tensors(s, sp->plan, feed);
+    enum cq_err err = upload(s, sp->plan, 0, feed);
+    if (!err)
+        err = device_finish(s->dev);
     int64_t uploaded = cq_now_ns();
     if (!err)
-        err = enqueue_all(s, sp->plan);
+        err = enqueue_all(s, sp, 0);
+    if (!err)
+        err = device_finish(s->dev);
     int64_t computed = cq_now_ns();
-    for (int i = 0; i < sp->plan->net.n_outputs && !err; i++)
-        err = read_result(s, sp->plan, i, done, total);
+    if (!err)
+        err = read_all(s, sp->plan, 0, done, total);
+    enum cq_err finished = device_finish(s->dev);           /* also after a failure: copies may be under way */
     s->times.upload_ns += uploaded - start;
     s->times.infer_ns += computed - uploaded;
     s->times.read_ns += cq_now_ns() - computed;
-    *ran = sp->plan;
+    return err ? err : finished;
+}
+
+static enum cq_err queue_in_stream(struct session *s, const struct session_plan *sp, int stream,
+                                   const struct session_feed *feed, int done, int total)
+{
+    device_use_stream(s->dev, stream);
+    enum cq_err err = upload(s, sp->plan, stream, feed);
+    if (!err)
+        err = enqueue_all(s, sp, stream);
+    if (!err)
+        err = read_all(s, sp->plan, stream, done, total);
     return err;
 }
 
-enum cq_err session_run_alone(struct session *s, const struct tensor_desc *inputs, const struct session_feed *feed,
-                              const struct plan **ran)
+/* Copies and kernels of different images run beside each other, so their time is one. */
+static enum cq_err run_streams(struct session *s, const struct session_plan *sp, const struct session_way *way,
+                               const struct session_feed *feed)
 {
-    struct tensor_desc *one = malloc(((size_t) model_input_count(s->model) + 1) * sizeof *one);
-    if (!one)
-        return CQ_NOMEM;
-    session_exported_inputs(s, inputs, one);
+    int64_t start = cq_now_ns();
+    int total = feed->count / way->chunk;
     enum cq_err err = CQ_OK;
-    for (int i = 0; i < feed->count && !err; i++) {
-        struct session_feed single = {feed->images, feed->in, feed->first + i, 1};
-        err = session_run_together(s, s->log, one, &single, i, feed->count, ran);
+    for (int i = 0; i < total && !err; i++) {
+        struct session_feed part = {feed->images, feed->in, feed->first + i * way->chunk, way->chunk};
+        err = queue_in_stream(s, sp, i % way->streams, &part, i, total);
     }
-    free(one);
+    enum cq_err finished = device_finish_all(s->dev);       /* also after a failure */
+    s->times.infer_ns += cq_now_ns() - start;
+    return err ? err : finished;
+}
+
+static enum cq_err run_one_by_one(struct session *s, const struct session_plan *sp, const struct session_way *way,
+                                  const struct session_feed *feed)
+{
+    int total = feed->count / way->chunk;
+    enum cq_err err = CQ_OK;
+    for (int i = 0; i < total && !err; i++) {
+        struct session_feed part = {feed->images, feed->in, feed->first + i * way->chunk, way->chunk};
+        err = run_whole(s, sp, &part, i, total);
+    }
     return err;
+}
+
+enum cq_err session_run_in(struct session *s, struct cq_log *log, const struct session_way *way,
+                           const struct tensor_desc *inputs, const struct session_feed *feed, const struct plan **ran)
+{
+    struct session_plan *sp;
+    struct tensor_desc *chunk = malloc(((size_t) model_input_count(s->model) + 1) * sizeof *chunk);
+    if (!chunk)
+        return CQ_NOMEM;
+    session_chunk_inputs(s, inputs, way->chunk, chunk);
+    enum cq_err err = session_get_plan(s, log, way->chunk == feed->count ? inputs : chunk, &sp);
+    free(chunk);
+    if (!err)
+        err = fit_results(s, sp->plan->net.n_outputs);
+    if (!err)
+        err = session_bind(s, sp, way->streams > 1 ? way->streams : 1);
+    if (err)
+        return err;
+    *ran = sp->plan;
+    s->way = *way;
+    return way->streams ? run_streams(s, sp, way, feed) : run_one_by_one(s, sp, way, feed);
 }
 
 /* ---- the two ways in ---- */
@@ -273,14 +223,16 @@ static enum cq_err run(struct session *s, const struct tensor_desc *inputs, cons
 {
     const struct plan *ran = NULL;
     enum cq_err err = CQ_OK;
-    if (feed->count > 1 && !s->checked)
+    struct session_way way = session_way(s, inputs, feed->count);
+    if (way.chunk > 1 && !s->checked) {
         err = session_check_batch(s, inputs);
+        way = session_way(s, inputs, feed->count);
+    }
     s->times = (struct session_times){0};
-    if (!err && feed->count > 1 && !s->checked)
+    if (!err && way.chunk > 1 && !s->checked)
         err = CQ_OOM;               /* two did not fit */
     if (!err)
-        err = feed->count > 1 && !s->batchable ? session_run_alone(s, inputs, feed, &ran)
-                                               : session_run_together(s, s->log, inputs, feed, 0, 1, &ran);
+        err = session_run_in(s, s->log, &way, inputs, feed, &ran);
     if (!err)
         err = session_make_outputs(s, ran, feed->count);
     if (err)
@@ -356,7 +308,7 @@ enum cq_err session_run_tensors(struct session *s, const struct session_input *i
         inputs[i] = in[i].desc;
     }
     if (!err) {
-        session_exported_inputs(s, inputs, exported);
+        session_chunk_inputs(s, inputs, 1, exported);
         bool batched = n_in && inputs[0].rank > 0 && exported[0].dim[0] > 0;
         int64_t batch = batched ? inputs[0].dim[0] / exported[0].dim[0] : 1;
         struct session_feed feed = {.in = in, .count = (int) batch};

@@ -37,7 +37,8 @@ enum cq_err session_tune(struct session *s, int batch, double budget_ms,
                          void (*tell)(void *ctx, const struct session_tuned *tuned), void *ctx)
 {
     struct session_plan *sp;
-    enum cq_err err = session_plan_for_batch(s, batch, &sp);
+    struct session_way way;
+    enum cq_err err = session_plan_for_batch(s, batch, &way, &sp);
     if (err)
         return err;
     const struct plan *p = sp->plan;
@@ -46,11 +47,13 @@ enum cq_err session_tune(struct session *s, int batch, double budget_ms,
         return CQ_NOMEM;
     for (int i = 0; i < p->n_steps; i++)
         choice_key(s->dev, p->steps[i].inst, keys[i]);
+    device_use_stream(s->dev, way.streams ? 0 : DEVICE_WHOLE);      /* with the threads that a run gives it */
     for (int i = 0; i < p->n_steps && !err; i++) {
         int uses = uses_of(p, (const char (*)[CHOICE_KEY]) keys, i);
         if (uses)
             err = tune_step(s, &p->steps[i], uses, budget_ms, tell, ctx);
     }
+    enum cq_err finished = device_finish_all(s->dev);
     free(keys);
-    return err;
+    return err ? err : finished;
 }
