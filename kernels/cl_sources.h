@@ -18,6 +18,7 @@ extern const unsigned char cl_reorder[];
 extern const unsigned char cl_move[];     /* moving elements of any width */
 extern const unsigned char cl_unary[];    /* functions of one float */
 extern const unsigned char cl_pool[];     /* pooling windows */
+extern const unsigned char cl_pool_line[];/* twice in a program: for blocks, then for planes */
 extern const unsigned char cl_resize[];   /* resizing by tables */
 extern const unsigned char cl_sample[];   /* reading images between pixels */
 extern const unsigned char cl_gemm[];     /* matrix products */

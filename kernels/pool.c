@@ -10,7 +10,7 @@
 
 static const struct program_class program = {
     .name = "pool",
-    .source = {cl_common, cl_pool},
+    .source = {cl_common, cl_pool, cl_pool_line, cl_pool_line},
 };
 
 /* As in kernels/cl/pool.cl; missing leading dimensions have extent 1. */
@@ -67,13 +67,20 @@ static const char *kernel_name(enum op_kind kind, bool blocked)
     }
 }
 
+/* Most taps of a window along dimension d that lie in the image. */
+static int taps_inside(const struct window *w, int d)
+{
+    return w->kernel[d] < w->in[d] ? w->kernel[d] : w->in[d];
+}
+
 static enum cq_err run(struct device *dev, const struct op_inst *inst, const char *kernel, struct window *w,
                        const struct kernel_bufs *bufs)
 {
     const struct tensor_desc *y = &inst->out[0];
     int width = y->layout == LAYOUT_BLOCKED ? y->block : 1, lines = w->out[0] * w->out[1];
     w->planes = (int32_t) (y->dim[0] * ((y->dim[1] + width - 1) / width));
-    w->rows = nest_rows_per_item(dev, (int64_t) w->out[2] * width * w->kernel[0] * w->kernel[1] * w->kernel[2]);
+    int64_t taps = (int64_t) taps_inside(w, 0) * (taps_inside(w, 1) + taps_inside(w, 2));
+    w->rows = nest_rows_per_item(dev, w->out[2] * width * taps);
     struct kernel_arg args[] = {
         ARG_REF(bufs->in[0]), ARG_REF(bufs->out[0]), ARG_STRUCT(*w), ARG_REF(bufs->out[1]),
     };

@@ -20,6 +20,8 @@ static void set_window(struct check_rng *r, struct conv_attrs *a, int i, int64_t
 {
     a->dilation[i] = check_chance(r, 15) ? 2 : 1;
     a->kernel[i] = check_chance(r, 15) ? check_int(r, 5, 13) : check_int(r, 1, 3);
+    if (in > 60 && check_chance(r, 40))
+        a->kernel[i] = check_int(r, 40, (int) in);
     a->stride[i] = check_int(r, 1, 3);
     if (global) {
         a->dilation[i] = a->stride[i] = 1;
@@ -54,7 +56,10 @@ static void make_pool(struct check_rng *r, int n, struct check_case *c)
     a->count_include_pad = check_chance(r, 50);
     a->p = check_chance(r, 60) ? 2 : check_int(r, 1, 4);
     bool global = check_chance(r, 15);
-    struct tensor_desc x = any_image(r, a->spatial), y = x;
+    struct tensor_desc x = any_image(r, a->spatial), y;
+    if (a->spatial < 3 && check_chance(r, 20))
+        x.dim[x.rank - 1] = check_int(r, 60, 200);     /* wider than what a kernel holds at a time */
+    y = x;
     for (int i = 0; i < a->spatial; i++) {
         set_window(r, a, i, x.dim[2 + i], global);
         y.dim[2 + i] = output_size(r, a, i, x.dim[2 + i]);
@@ -135,7 +140,7 @@ static const struct check_tolerance pool_tolerances[] = {
 };
 
 const struct check_family check_pool = {
-    .name = "pool", .cases = 100, .make = make_pool_or_unpool, .bench = bench_pool, .tolerances = pool_tolerances,
+    .name = "pool", .cases = 200, .make = make_pool_or_unpool, .bench = bench_pool, .tolerances = pool_tolerances,
 };
 
 /* ---- resizing --------------------------------------------------------------------------------------- */

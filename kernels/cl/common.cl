@@ -14,5 +14,8 @@ typedef CAT(uchar, V) VB;
 #define CONVERT_VF CAT(convert_float, V)
 #define CONVERT_VI CAT(convert_int, V)
 
+/* For functions that compilers shall make anew for each constant they are called with. */
+#define INLINE inline __attribute__((always_inline))
+
 /* The memory that a (base, byte offset) pair of arguments means. */
 #define AT(type, base, offset) ((global type *) ((global char *) (base) + (offset)))

@@ -17,9 +17,6 @@ typedef struct {
 #define TILE_PX 4
 #endif
 
-/* For functions that take the shape of a register tile as parameters. */
-#define INLINE inline __attribute__((always_inline))
-
 /* Statements for every i < 2*TILE_PX, unrolled by the preprocessor: compilers unroll loops after they have
  * decided that an array which the loop indexes lives in memory. */
 #define TILE_DO(n, ...) { enum { i = n }; __VA_ARGS__ }

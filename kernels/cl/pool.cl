@@ -1,5 +1,5 @@
-/* Pooling windows over three dimensions, missing ones being 1. The taps that lie in the image are found once per
- * output, so that the loops over them have no branch.
+/* Pooling windows over three dimensions, missing ones being 1; the kernels for maxima, means and norms are in
+ * pool_line.cl. The taps that lie in the image are found once per output, so that the loops over them have no branch.
  */
 struct Window {
     int in[3], out[3], kernel_[3], stride[3], dilation[3], pad_begin[3], pad_end[3];
@@ -26,69 +26,20 @@ inline int taps_inside(int3 t)
     return max(t.s1 - t.s0, 0);
 }
 
-/* What a tap adds to the sum of powers. */
+/* What a tap adds to the sum of powers, and what the sum becomes. */
 #define POWER(v, p) ((p) == 2 ? (v) * (v) : (p) == 1 ? fabs(v) : pown(fabs(v), p))
 #define ROOT(v, p) ((p) == 2 ? sqrt(v) : (p) == 1 ? (v) : pow(v, 1.0f / (p)))
 
-/* Rows are summed by themselves: in one sum over a large window each of thousands of additions rounds alike. */
-#define POOL_ONE(NAME, TYPE, WIDTH, LOAD)                                                                   \
-    inline TYPE NAME(global const float *x, const struct Window *w, int z0, int y0, int x0, int mode)       \
-    {                                                                                                       \
-        int3 tz = taps(w, 0, z0), ty = taps(w, 1, y0), tx = taps(w, 2, x0);                                 \
-        TYPE none = (TYPE) (mode == POOL_MAX ? -INFINITY : 0.0f), acc = none;                               \
-        for (int kz = tz.s0; kz < tz.s1; kz++)                                                              \
-            for (int ky = ty.s0; ky < ty.s1; ky++) {                                                        \
-                int line = (z0 + kz * w->dilation[0]) * w->in[1] + y0 + ky * w->dilation[1];                \
-                global const float *row = x + (line * w->in[2] + x0) * WIDTH;                               \
-                TYPE part = none;                                                                           \
-                for (int kx = tx.s0; kx < tx.s1; kx++) {                                                    \
-                    TYPE v = LOAD(row + kx * w->dilation[2] * WIDTH);                                       \
-                    part = mode == POOL_MAX ? fmax(part, v) : mode == POOL_AVG ? part + v : part + POWER(v, w->p);\
-                }                                                                                           \
-                acc = mode == POOL_MAX ? fmax(acc, part) : acc + part;                                      \
-            }                                                                                               \
-        if (mode == POOL_LP)                                                                                \
-            return ROOT(acc, w->p);                                                                         \
-        if (mode == POOL_MAX)                                                                               \
-            return acc;                                                                                     \
-        int count = w->count_pad ? tz.s2 * ty.s2 * tx.s2 : taps_inside(tz) * taps_inside(ty) * taps_inside(tx); \
-        return count > 0 ? acc / (float) count : acc;                                                       \
-    }
-
-#define LOAD_BLOCK(p) LOADV(0, p)
-#define STORE_BLOCK(v, p) STOREV(v, 0, p)
-#define LOAD_ONE(p) (*(p))
-#define STORE_ONE(v, p) (*(p) = (v))
-
-POOL_ONE(pool_block, VF, V, LOAD_BLOCK)
-POOL_ONE(pool_plain, float, 1, LOAD_ONE)
-
 #define AREA(d) ((d)[0] * (d)[1] * (d)[2])
 
-/* Global: (groups of output rows of all depths, planes); a plane is a channel, or a block of them. */
-#define POOL_KERNEL(NAME, ONE, WIDTH, STORE, MODE)                                                          \
-    kernel void NAME(global float *x, ulong x_at, global float *y, ulong y_at, struct Window w)             \
-    {                                                                                                       \
-        int o = get_global_id(0) * w.rows, end = min(o + w.rows, w.out[0] * w.out[1]), plane = get_global_id(1); \
-        if (plane >= w.planes)                                                                              \
-            return;                                                                                         \
-        global const float *from = AT(float, x, x_at) + plane * AREA(w.in) * WIDTH;                         \
-        global float *to = AT(float, y, y_at) + plane * AREA(w.out) * WIDTH;                                \
-        for (; o < end; o++) {                                                                              \
-            int z0 = o / w.out[1] * w.stride[0] - w.pad_begin[0];                                           \
-            int y0 = o % w.out[1] * w.stride[1] - w.pad_begin[1];                                           \
-            for (int ox = 0; ox < w.out[2]; ox++)                                                           \
-                STORE(ONE(from, &w, z0, y0, ox * w.stride[2] - w.pad_begin[2], MODE),                       \
-                      to + (o * w.out[2] + ox) * WIDTH);                                                    \
-        }                                                                                                   \
-    }
-
-POOL_KERNEL(pool_max_blocks, pool_block, V, STORE_BLOCK, POOL_MAX)
-POOL_KERNEL(pool_avg_blocks, pool_block, V, STORE_BLOCK, POOL_AVG)
-POOL_KERNEL(pool_lp_blocks, pool_block, V, STORE_BLOCK, POOL_LP)
-POOL_KERNEL(pool_max_plain, pool_plain, 1, STORE_ONE, POOL_MAX)
-POOL_KERNEL(pool_avg_plain, pool_plain, 1, STORE_ONE, POOL_AVG)
-POOL_KERNEL(pool_lp_plain, pool_plain, 1, STORE_ONE, POOL_LP)
+/* What one output is divided by along dimension d. */
+inline int pool_count(const struct Window *w, int d, int origin)
+{
+    if (origin >= 0 && origin < w->in[d] - (w->kernel_[d] - 1) * w->dilation[d])
+        return w->kernel_[d];
+    int3 t = taps(w, d, origin);
+    return w->count_pad ? t.s2 : taps_inside(t);
+}
 
 /* The first maximum of a window and where it stands in its plane, -1 when the window sees padding only. */
 inline float max_at(global const float *x, const struct Window *w, int z0, int y0, int x0, int *at)
