@@ -78,7 +78,7 @@ bool conv_geom_of(const struct op_inst *inst, struct conv_geom *g)
         .sh = flat ? 1 : a->stride[row], .sw = a->stride[col],
         .dh = flat ? 1 : a->dilation[row], .dw = a->dilation[col],
         .pt = flat ? 0 : a->pad_begin[row], .pl = a->pad_begin[col],
-        .act = (int32_t) inst->op->act, .act_a = inst->op->act_a, .act_b = inst->op->act_b,
+        .act = (int32_t) inst->op->act, .act_first = a->act_first, .act_a = inst->op->act_a, .act_b = inst->op->act_b,
     };
     return true;
 }
@@ -90,7 +90,7 @@ struct conv3_geom conv3_geom_of(const struct op_inst *inst)
     struct conv3_geom g = {
         .n = (int32_t) x->dim[0], .c = (int32_t) x->dim[1], .m = (int32_t) y->dim[1], .group = a->group,
         .in = {1, 1, 1}, .out = {1, 1, 1}, .k = {1, 1, 1}, .s = {1, 1, 1}, .d = {1, 1, 1},
-        .act = (int32_t) inst->op->act, .act_a = inst->op->act_a, .act_b = inst->op->act_b,
+        .act = (int32_t) inst->op->act, .act_first = a->act_first, .act_a = inst->op->act_a, .act_b = inst->op->act_b,
     };
     for (int i = 0; i < a->spatial; i++) {
         int to = OP_SPATIAL - a->spatial + i;

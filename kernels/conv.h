@@ -23,7 +23,7 @@ struct conv_geom {
     int32_t n, c, h, w;          /* input */
     int32_t m, oh, ow;           /* output */
     int32_t kh, kw, sh, sw, dh, dw, pt, pl;
-    int32_t act;
+    int32_t act, act_first;      /* the latter: before the residual */
     float act_a, act_b;
     int32_t per_item;            /* tiles (or rows) that one work-item does */
 };
@@ -43,7 +43,7 @@ bool conv_window_agrees(const struct op_inst *inst);
 struct conv3_geom {
     int32_t n, c, m, group;
     int32_t in[OP_SPATIAL], out[OP_SPATIAL], k[OP_SPATIAL], s[OP_SPATIAL], d[OP_SPATIAL], p[OP_SPATIAL];
-    int32_t act;
+    int32_t act, act_first;
     float act_a, act_b;
 };
 struct conv3_geom conv3_geom_of(const struct op_inst *inst);

@@ -20,7 +20,7 @@ enum { OP_MAX_INPUTS = 64, OP_MAX_OUTPUTS = 32, OP_SPATIAL = 3 };
 
 /*  kind            inputs -> outputs; notes */
 #define OP_KINDS(X)                                                                                          \
-    X(CONV)          /* x [N,C,H,W], w [M,C/group,kh,kw], bias [M]?, residual (shape of y)? -> y; then act */\
+    X(CONV)          /* x [N,C,H,W], w [M,C/group,kh,kw], bias [M]?, residual (shape of y)? -> y; act */     \
     X(CONV_TRANSPOSE)/* x, w [C,M/group,kh,kw], bias? -> y; then act */                                      \
     X(POOL_MAX)      /* x -> y, index of each maximum in all of x (int64, -1: none)? */                       \
     X(POOL_AVG)      /* x -> y; global pooling is a window of the whole image */                             \
@@ -142,6 +142,7 @@ struct conv_attrs {              /* also the windows of pooling; only `spatial` 
     int dilation[OP_SPATIAL];
     int pad_begin[OP_SPATIAL];
     int pad_end[OP_SPATIAL];
+    bool act_first;              /* CONV: y = act(conv) + residual instead of act(conv + residual) */
     bool count_include_pad;      /* POOL_AVG */
     bool column_major;           /* POOL_MAX: indices count the first spatial dimension fastest */
     int p;                       /* POOL_LP, 1 or more */

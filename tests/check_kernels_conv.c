@@ -74,7 +74,7 @@ static void describe(struct check_case *c)
     snprintf(c->text, sizeof c->text, "%.60s m%d k%dx%d s%d d%d p%d,%d g%d act%d%s%s", x + strlen("float32"),
              (int) c->inst.out[0].dim[1], s ? a->kernel[s - 1] : 1, a->kernel[s], a->stride[s], a->dilation[s],
              a->pad_begin[s], a->pad_end[s], a->group, (int) c->op.act, c->inst.in[2].type ? " bias" : "",
-             c->inst.in[3].type ? " residual" : "");
+             !c->inst.in[3].type ? "" : a->act_first ? " then residual" : " residual");
 }
 
 /* Sums of n products of numbers in [-1, 1] spread like sqrt(n); what rounds them is not undone by an activation
@@ -114,6 +114,7 @@ static void complete(struct check_case *c, int m, bool bias, bool residual, int 
     if (residual) {
         inst->in[3] = inst->out[0];
         inst->n_in = 4;
+        c->op.u.conv.act_first = m % 2;
     }
     c->scale = scale_of(&c->op, channels);
     describe(c);

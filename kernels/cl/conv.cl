@@ -3,7 +3,7 @@ typedef struct {
     int n, c, h, w;
     int m, oh, ow;
     int kh, kw, sh, sw, dh, dw, pt, pl;
-    int act;
+    int act, act_first;
     float act_a, act_b;
     int per_item;
 } conv_geom;
@@ -53,4 +53,13 @@ INLINE void act_registers(VF *a, const int n, const conv_geom *g)
         VF low = g->act == ACT_CLIP ? g->act_a : 0.0f, high = g->act == ACT_CLIP ? g->act_b : INFINITY;
         TILE_EACH(if (i < n) a[i] = at_most(at_least(a[i], low), high);)
     }
+}
+
+/* The end of a convolution: one vector of sums with its residual, which lies at r (NULL: there is none). */
+INLINE VF conv_end(VF v, global const float *r, const conv_geom *g)
+{
+    if (r && !g->act_first)
+        v += LOADV(0, r);
+    v = act_v(v, g->act, g->act_a, g->act_b);
+    return r && g->act_first ? v + LOADV(0, r) : v;
 }

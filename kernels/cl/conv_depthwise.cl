@@ -27,10 +27,8 @@ inline int end_tap(int first, int dilation, int taps, int size)
 
 inline void strip_put(const strip_row *s, VF v, int ox, const conv_geom *g)
 {
-    long to = (long) s->oy * g->ow + ox;
-    if (s->r)
-        v += LOADV(to, s->r);
-    STOREV(act_v(v, g->act, g->act_a, g->act_b), to, s->y);
+    long to = ((long) s->oy * g->ow + ox) * V;
+    STOREV(conv_end(v, s->r ? s->r + to : 0, g), 0, s->y + to);
 }
 
 inline void border_pixel(const strip_row *s, int ox, const conv_geom *g)
@@ -64,10 +62,13 @@ INLINE void strip(const strip_row *s, int from, int fresh, int stride, const con
     }
     if (fresh == from && act_is_short(g)) {
         long to = (long) s->oy * g->ow + from;
-        if (s->r) {
+        if (s->r && !g->act_first) {
             TILE_EACH(if (i < STRIP_PX) a[i] += LOADV(to + i, s->r);)
         }
         act_registers(a, STRIP_PX, g);
+        if (s->r && g->act_first) {
+            TILE_EACH(if (i < STRIP_PX) a[i] += LOADV(to + i, s->r);)
+        }
         TILE_EACH(if (i < STRIP_PX) STOREV(a[i], to + i, s->y);)
         return;
     }

@@ -7,7 +7,7 @@
 typedef struct {
     int n, c, m, group;
     int in[3], out[3], k[3], s[3], d[3], p[3];   /* depth, height, width */
-    int act;
+    int act, act_first;
     float act_a, act_b;
 } conv3_geom;
 
@@ -80,11 +80,11 @@ kernel void conv_generic(global const float *xb, ulong xo, global const float *w
 
     for (int m = 0; m < count; m++) {
         long at = ((long) n * g.m + m0 + m) * out_area + first;
-        VF v = bias ? acc[m] + bias[m0 + m] : acc[m];
-        for (int l = 0; l < V && first + l < out_area; l++)
-            if (rb)
-                ((float *) &v)[l] += (AT(const float, rb, ro) + at)[l];
-        v = act_v(v, g.act, g.act_a, g.act_b);
+        VF v = bias ? acc[m] + bias[m0 + m] : acc[m], r = 0.0f;
+        for (int l = 0; l < V && first + l < out_area && rb; l++)
+            ((float *) &r)[l] = (AT(const float, rb, ro) + at)[l];
+        v = act_v(g.act_first ? v : v + r, g.act, g.act_a, g.act_b);
+        v = g.act_first ? v + r : v;
         for (int l = 0; l < V && first + l < out_area; l++)
             (AT(float, yb, yo) + at)[l] = ((float *) &v)[l];
     }

@@ -60,17 +60,18 @@ inline void row_store(const float *sums, int count, float bias, global const flo
                       const conv_geom *g)
 {
     for (int i = 0; i < count; i += V) {
-        VF v = LOADV(0, sums + i) + bias;
+        VF v = LOADV(0, sums + i) + bias, rv = 0.0f;
         int whole = i + V <= count;
         float tail[V];
         if (r && whole)
-            v += LOADV(0, r + i);
+            rv = LOADV(0, r + i);
         else if (r) {
             for (int l = 0; l < V; l++)
                 tail[l] = i + l < count ? r[i + l] : 0.0f;
-            v += LOADV(0, tail);
+            rv = LOADV(0, tail);
         }
-        v = act_v(v, g->act, g->act_a, g->act_b);
+        v = act_v(g->act_first ? v : v + rv, g->act, g->act_a, g->act_b);
+        v = g->act_first ? v + rv : v;
         if (whole) {
             STOREV(v, 0, y + i);
         } else {

@@ -49,10 +49,8 @@ inline void tile_store(const tile_out *o, const VF *a, int j, int from, int fres
     if (j >= o->blocks)
         return;
     for (int i = fresh - from; i < count; i++) {
-        VF v = a[i];
-        if (o->r)
-            v += LOADV(from + i, o->r + j * plane);
-        STOREV(act_v(v, g->act, g->act_a, g->act_b), from + i, o->y + j * plane);
+        long at = j * plane + (from + i) * V;
+        STOREV(conv_end(a[i], o->r ? o->r + at : 0, g), 0, o->y + at);
     }
 }
 
@@ -66,10 +64,13 @@ INLINE void tile_finish(const tile_out *o, VF *a, int from, int fresh, const int
 {
     if (fresh == from && from + px <= g->oh * g->ow && nv <= o->blocks && act_is_short(g)) {
         long plane = (long) g->oh * g->ow * V;
-        if (o->r) {
+        if (o->r && !g->act_first) {
             TILE_EACH(if (TILE_PIXEL(i) < px) a[i] += LOADV(0, o->r + TILE_AT(i));)
         }
         act_registers(a, nv > 1 ? 2 * TILE_PX : px, g);
+        if (o->r && g->act_first) {
+            TILE_EACH(if (TILE_PIXEL(i) < px) a[i] += LOADV(0, o->r + TILE_AT(i));)
+        }
         TILE_EACH(if (TILE_PIXEL(i) < px) STOREV(a[i], 0, o->y + TILE_AT(i));)
         return;
     }

@@ -192,17 +192,11 @@ INLINE void winograd_scatter(global float *y, global const float *r, local const
         WINO_EACH(if (i < out) v[k * out + i] = d[i] + bias;)
     }
     int rows = min(out, g->oh - at->y), columns = min(out, g->ow - at->x);
-    if (r) {
-        for (int i = 0; i < rows; i++)
-            for (int k = 0; k < columns; k++)
-                v[i * out + k] += LOADV(i * g->ow + k, r);
-    }
-    if (g->act != ACT_NONE)
-        for (int i = 0; i < out * out; i++)
-            v[i] = act_v(v[i], g->act, g->act_a, g->act_b);
     for (int i = 0; i < rows; i++)
-        for (int k = 0; k < columns; k++)
-            STOREV(v[i * out + k], i * g->ow + k, y);
+        for (int k = 0; k < columns; k++) {
+            int to = (i * g->ow + k) * V;
+            STOREV(conv_end(v[i * out + k], r ? r + to : 0, g), 0, y + to);
+        }
 }
 
 INLINE void winograd_strip(global const float *x, global const float *r, global float *y, global const float *wb,

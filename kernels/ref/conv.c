@@ -112,8 +112,9 @@ enum cq_err ref_conv(const struct op_inst *inst, const void *const *in, void *co
             for (int64_t i = 0; i < c.out_area; i++, at++) {
                 int o[OP_SPATIAL] = {(int) (i / c.w.out[2] / c.w.out[1]), (int) (i / c.w.out[2] % c.w.out[1]),
                                      (int) (i % c.w.out[2])};
-                double y = element(&c, n, m, o) + bias + (has_residual ? input(&c, 3, at) : 0);
-                ref_store(out[0], inst->out[0].type, at, ref_act(inst->op, y));
+                double y = element(&c, n, m, o) + bias, residual = has_residual ? input(&c, 3, at) : 0;
+                y = inst->op->u.conv.act_first ? ref_act(inst->op, y) + residual : ref_act(inst->op, y + residual);
+                ref_store(out[0], inst->out[0].type, at, y);
             }
         }
     return CQ_OK;
