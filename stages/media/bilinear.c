@@ -3,44 +3,20 @@
  */
 #include "stages/media/bilinear.h"
 
-#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { WEIGHT_BITS = 11, WEIGHT_ONE = 1 << WEIGHT_BITS, MAX_CHANNELS = 3 };
+#include "stages/media/linear_taps.h"
 
-/* Where an output pixel lies on an axis: between source pixels `low` and `high`. */
-struct tap {
-    int low, high;
-    int weight;                    /* of high, of WEIGHT_ONE */
-};
+enum { MAX_CHANNELS = 3 };
 
 struct bilinear {
     int dst_w, dst_h, channels;
-    struct tap *x, *y;             /* owned; dst_w and dst_h of them */
+    struct linear_tap *x, *y;             /* owned; dst_w and dst_h of them */
     int32_t *row[2];               /* owned; resized source rows, [channels][dst_w] */
     int held[2];                   /* which source row each holds, -1: none */
 };
-
-/* Pixel centres are at halves: output i looks at (i + 1/2)*src/dst - 1/2, clamped to the picture. */
-static struct tap *make_taps(int src, int dst)
-{
-    struct tap *taps = malloc((size_t) dst * sizeof *taps);
-    for (int i = 0; taps && i < dst; i++) {
-        float at = (float) ((i + 0.5) * ((double) src / dst) - 0.5);
-        int low = (int) floorf(at);
-        float part = at - (float) low;
-        if (low < 0 || low >= src - 1) {
-            low = low < 0 ? 0 : src - 1;
-            part = 0;
-        }
-        taps[i].low = low;
-        taps[i].high = low < src - 1 ? low + 1 : low;
-        taps[i].weight = (int) lrintf(part * WEIGHT_ONE);
-    }
-    return taps;
-}
 
 enum cq_err bilinear_create(int src_w, int src_h, int dst_w, int dst_h, int channels, struct bilinear **out)
 {
@@ -53,8 +29,8 @@ enum cq_err bilinear_create(int src_w, int src_h, int dst_w, int dst_h, int chan
     b->dst_w = dst_w;
     b->dst_h = dst_h;
     b->channels = channels;
-    b->x = make_taps(src_w, dst_w);
-    b->y = make_taps(src_h, dst_h);
+    b->x = linear_taps(src_w, dst_w);
+    b->y = linear_taps(src_h, dst_h);
     for (int i = 0; i < 2; i++)
         b->row[i] = malloc((size_t) dst_w * (size_t) channels * sizeof *b->row[i]);
     if (!b->x || !b->y || !b->row[0] || !b->row[1]) {
@@ -81,11 +57,11 @@ static void resize_row_3(const struct bilinear *b, const uint8_t *restrict src, 
 {
     int n = b->dst_w;
     for (int i = 0; i < n; i++) {
-        const struct tap *t = &b->x[i];
+        const struct linear_tap *t = &b->x[i];
         const uint8_t *p = src + 3 * t->low, *q = src + 3 * t->high;
-        out[i] = p[0] * WEIGHT_ONE + (q[0] - p[0]) * t->weight;
-        out[n + i] = p[1] * WEIGHT_ONE + (q[1] - p[1]) * t->weight;
-        out[2 * n + i] = p[2] * WEIGHT_ONE + (q[2] - p[2]) * t->weight;
+        out[i] = p[0] * TAP_ONE + (q[0] - p[0]) * t->weight;
+        out[n + i] = p[1] * TAP_ONE + (q[1] - p[1]) * t->weight;
+        out[2 * n + i] = p[2] * TAP_ONE + (q[2] - p[2]) * t->weight;
     }
 }
 
@@ -96,10 +72,10 @@ static void resize_row(const struct bilinear *b, const uint8_t *restrict src, in
         return;
     }
     for (int i = 0; i < b->dst_w; i++) {
-        const struct tap *t = &b->x[i];
+        const struct linear_tap *t = &b->x[i];
         for (int c = 0; c < b->channels; c++) {
             int p = src[t->low * b->channels + c], q = src[t->high * b->channels + c];
-            out[c * b->dst_w + i] = p * WEIGHT_ONE + (q - p) * t->weight;
+            out[c * b->dst_w + i] = p * TAP_ONE + (q - p) * t->weight;
         }
     }
 }
@@ -118,16 +94,16 @@ static const int32_t *hold_row(struct bilinear *b, const uint8_t *src, int strid
 
 static void mix_rows(const int32_t *restrict top, const int32_t *restrict bottom, int weight, int n, uint8_t *restrict dst)
 {
-    const int32_t half = 1 << (2 * WEIGHT_BITS - 1);
+    const int32_t half = 1 << (2 * TAP_BITS - 1);
     for (int i = 0; i < n; i++)
-        dst[i] = (uint8_t) ((top[i] * (WEIGHT_ONE - weight) + bottom[i] * weight + half) >> (2 * WEIGHT_BITS));
+        dst[i] = (uint8_t) ((top[i] * (TAP_ONE - weight) + bottom[i] * weight + half) >> (2 * TAP_BITS));
 }
 
 void bilinear_run(struct bilinear *b, const uint8_t *src, int src_stride, uint8_t *const dst[], int dst_stride)
 {
     b->held[0] = b->held[1] = -1;
     for (int y = 0; y < b->dst_h; y++) {
-        const struct tap *t = &b->y[y];
+        const struct linear_tap *t = &b->y[y];
         const int32_t *top = hold_row(b, src, src_stride, t->low, t->high);
         const int32_t *bottom = hold_row(b, src, src_stride, t->high, t->low);
         for (int c = 0; c < b->channels; c++)

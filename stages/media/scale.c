@@ -1,8 +1,9 @@
 /* From the coded frame to the size it has in the model's input, as planes; then that small picture is turned,
  * mirrored, interleaved and laid into place.
  *
- * Area averages: one pass of libswscale, colour conversion included. Linear: libswscale converts the colours at
- * the frame's own size, exactly as OpenCV's reader has it do, and bilinear.c takes its two taps from that.
+ * Area averages: one pass of libswscale, colour conversion included. Linear: for what most decoders give, 4:2:0 and
+ * 4:2:2 of 8 bits, one pass of yuv_linear.c; for the rest libswscale converts the colours at the frame's own size, as
+ * OpenCV's reader has it do, and bilinear.c takes its two taps from that.
  *
  * swscale writes whole vectors and runs past the ends of rows, so it gets a picture of our own with room at its
  * edges; the caller's memory, whose rows stand close, is written by our loops alone. Turning after scaling moves the
@@ -27,6 +28,7 @@
 #include "stages/media/bilinear.h"
 #include "stages/media/clip.h"
 #include "stages/media/orient.h"
+#include "stages/media/yuv_linear.h"
 
 enum { MAX_SIDE = 16384, ALIGN = 64 };
 
@@ -43,6 +45,7 @@ struct scaler {
     int rotation;
     bool mirrored;
     struct SwsContext *sws;   /* owned; serves `made_for` */
+    struct yuv_linear *yuv;   /* owned; RESAMPLE_LINEAR: alone in place of the next three and of sws */
     struct bilinear *bilinear;  /* owned; RESAMPLE_LINEAR: from `packed` to the planes */
     uint8_t *packed;          /* owned; RESAMPLE_LINEAR: the whole picture as BGR or grey */
     int packed_stride;
@@ -91,6 +94,7 @@ static void release(struct scaler *s)
 {
     sws_freeContext(s->sws);
     s->sws = NULL;
+    yuv_linear_destroy(&s->yuv);
     bilinear_destroy(&s->bilinear);
     av_freep(&s->packed);
     av_freep(&s->plane[0]);
@@ -164,8 +168,31 @@ static enum cq_err make_planes(struct scaler *s, const struct conversion *want, 
     return CQ_OK;
 }
 
+/* Of these libswscale takes each pixel's nearest chroma, as yuv_linear.c does; for an odd height it takes others. */
+static bool is_usual(const struct conversion *want)
+{
+    int format = want->format;
+    if (want->src_w > MAX_SIDE || want->src_h > MAX_SIDE || want->src_h % 2)
+        return false;
+    return format == AV_PIX_FMT_YUV420P || format == AV_PIX_FMT_YUVJ420P || format == AV_PIX_FMT_YUV422P ||
+           format == AV_PIX_FMT_YUVJ422P;
+}
+
+static enum cq_err make_yuv(struct scaler *s, const struct conversion *want)
+{
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(want->format);
+    const struct yuv_linear_params params = {
+        .src_w = want->src_w, .src_h = want->src_h, .dst_w = want->dst_w, .dst_h = want->dst_h,
+        .chroma_shift_x = d->log2_chroma_w, .chroma_shift_y = d->log2_chroma_h,
+        .matrix = sws_getCoefficients(want->matrix), .full_range = want->full_range,
+    };
+    return yuv_linear_create(&params, &s->yuv);
+}
+
 static enum cq_err make_linear(struct scaler *s, const struct conversion *want, int channels)
 {
+    if (is_usual(want))
+        return make_yuv(s, want);
     s->packed_stride = padded(want->src_w * channels);
     s->packed = av_malloc((size_t) s->packed_stride * (size_t) want->src_h + ALIGN);
     if (!s->packed)
@@ -210,6 +237,10 @@ static enum cq_err scale_picture(struct scaler *s, const AVFrame *f, int w, int 
         err = prepare(s, &want);
     if (err)
         return err;
+    if (s->yuv) {
+        yuv_linear_run(s->yuv, (const uint8_t *const *) f->data, f->linesize, s->plane, s->stride);
+        return CQ_OK;
+    }
     if (!s->bilinear)
         return convert(s, f, (uint8_t *[4]) {s->plane[0], s->plane[1], s->plane[2]},
                        (int[4]) {s->stride, s->stride, s->stride}, h);
