@@ -6,6 +6,7 @@ extern const unsigned char cl_common[];   /* vector types, AT(); first in every 
 extern const unsigned char cl_act[];      /* activations of enum act on VF */
 extern const unsigned char cl_nest[];     /* loops over strided tensors */
 extern const unsigned char cl_binary[];   /* functions of two floats */
+extern const unsigned char cl_gated_sum[];   /* sums of tensors with factors per channel */
 extern const unsigned char cl_conv[];     /* geometry of convolutions, tile size */
 extern const unsigned char cl_conv_tile[];
 extern const unsigned char cl_conv_winograd[];

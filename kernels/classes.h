@@ -7,7 +7,7 @@ struct kernel_class;
 extern const struct kernel_class kernel_conv_pointwise, kernel_conv_depthwise, kernel_conv_plain_in, kernel_conv_tile,
     kernel_winograd_4x4, kernel_winograd_2x2, kernel_conv_rows, kernel_conv_generic, kernel_conv_transpose;
 extern const struct kernel_class kernel_image, kernel_reorder, kernel_reorder_last;
-extern const struct kernel_class kernel_binary_rows, kernel_binary_blocks, kernel_prelu_rows, kernel_prelu_blocks;
+extern const struct kernel_class kernel_binary_rows, kernel_binary_blocks, kernel_gated_sum, kernel_prelu_rows, kernel_prelu_blocks;
 extern const struct kernel_class kernel_unary_flat, kernel_where_rows, kernel_batch_norm;
 extern const struct kernel_class kernel_binary_any, kernel_unary_any, kernel_cast_any, kernel_reduce_any, kernel_arg_any;
 extern const struct kernel_class kernel_topk_rank, kernel_topk_heap, kernel_gather_elements, kernel_pad_rows, kernel_lrn;

@@ -40,6 +40,7 @@ const struct kernel_class *const kernel_classes[] = {
     &kernel_binary_rows,
     &kernel_binary_blocks,
     &kernel_binary_any,
+    &kernel_gated_sum,
     &kernel_prelu_rows,
     &kernel_prelu_blocks,
     &kernel_unary_flat,

@@ -82,6 +82,8 @@ double op_flops(const struct op_inst *inst)
     case OP_SCATTER_ELEMENTS:
     case OP_SCATTER_ND:
         return inst->op->u.scatter.combine ? elems(&inst->in[2]) : 0;
+    case OP_GATED_SUM:
+        return inst->n_in * elems(&inst->out[0]);
     case OP_BATCH_NORM:
     case OP_PRELU:
     case OP_QUANTIZE:

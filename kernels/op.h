@@ -16,7 +16,7 @@
 #include "kernels/base/err.h"
 #include "kernels/tensor.h"
 
-enum { OP_MAX_INPUTS = 64, OP_MAX_OUTPUTS = 32, OP_SPATIAL = 3 };
+enum { OP_MAX_INPUTS = 64, OP_MAX_OUTPUTS = 32, OP_SPATIAL = 3, OP_GATED_SUM_MOST = 6 /* terms on a device */ };
 
 /*  kind            inputs -> outputs; notes */
 #define OP_KINDS(X)                                                                                          \
@@ -30,6 +30,7 @@ enum { OP_MAX_INPUTS = 64, OP_MAX_OUTPUTS = 32, OP_SPATIAL = 3 };
     X(GEMM)          /* a, b, c? -> alpha*op(a)*op(b) + beta*c; then act */                                  \
     X(UNARY)         /* x -> y; u.unary */                                                                   \
     X(BINARY)        /* a, b -> y, NumPy broadcast; u.binary; then act */                                    \
+    X(GATED_SUM)     /* x0, g0?, x1, g1?, .. -> y = sum of x*g, x of y's shape, g [N or 1,C,1,..]; then act */ \
     X(WHERE)         /* cond (bool), a, b -> y, NumPy broadcast */                                           \
     X(CAST)          /* x -> y: to y's type */                                                               \
     X(SOFTMAX)       /* x -> y along u.axis.axis; log-softmax with u.axis.flag */                            \
@@ -175,7 +176,7 @@ struct roi_attrs {               /* ROI_ALIGN */
 
 struct op {
     enum op_kind kind;
-    enum act act;                /* fused behind CONV, CONV_TRANSPOSE, MATMUL, GEMM, BINARY, BATCH_NORM */
+    enum act act;                /* fused behind CONV, CONV_TRANSPOSE, MATMUL, GEMM, BINARY, GATED_SUM, BATCH_NORM */
     float act_a, act_b;          /* of `act`, or of u.unary */
     union {
         struct conv_attrs conv;

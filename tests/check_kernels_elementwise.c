@@ -1,4 +1,5 @@
-/* Cases for functions of single floats: unary, binary with every kind of broadcast, PRelu. */
+/* Cases for functions of single floats: unary, binary with every kind of broadcast, PRelu, sums of
+ * several. */
 #include <stdio.h>
 
 #include "tests/check_kernels.h"
@@ -47,9 +48,35 @@ static void make_prelu(struct check_rng *r, struct check_case *c)
     snprintf(c->text, sizeof c->text, "prelu");
 }
 
+static void make_gated_sum(struct check_rng *r, struct check_case *c)
+{
+    struct tensor_desc x = check_shape(r, check_chance(r, 70) ? 4 : check_int(r, 2, 5));
+    int terms = check_int(r, 1, OP_GATED_SUM_MOST);
+    c->op.kind = OP_GATED_SUM;
+    set_act(r, &c->op);
+    c->inst.n_in = 2 * terms - (check_chance(r, 20) ? 1 : 0);
+    c->inst.n_out = 1;
+    c->inst.out[0] = x;
+    for (int i = 0; i < c->inst.n_in; i++) {
+        c->inst.in[i] = x;
+        if (i % 2 == 0)
+            continue;
+        c->inst.in[i].dim[0] = check_chance(r, 50) ? 1 : x.dim[0];
+        for (int d = 2; d < x.rank; d++)
+            c->inst.in[i].dim[d] = 1;
+        if (check_chance(r, 40))
+            c->inst.in[i] = (struct tensor_desc){.type = DT_NONE};
+        else if (check_chance(r, 30))
+            c->constants |= 1u << i;      /* which stays PLAIN */
+    }
+    snprintf(c->text, sizeof c->text, "sum of %d act=%d", terms, (int) c->op.act);
+}
+
 static void make_two(struct check_rng *r, int n, struct check_case *c)
 {
-    if (n % 8 == 7)
+    if (n % 8 == 3)
+        make_gated_sum(r, c);
+    else if (n % 8 == 7)
         make_prelu(r, c);
     else
         make_binary(r, n, c);
@@ -76,12 +103,12 @@ static bool bench_binary(int n, struct check_case *c)
 }
 
 static const struct check_tolerance binary_tolerances[] = {
-    {"binary_rows", 3e-6f}, {"binary_blocks", 3e-6f}, {"prelu_rows", 1e-7f}, {"prelu_blocks", 1e-7f}, {"host", 0},
-    {NULL},
+    {"binary_rows", 3e-6f}, {"binary_blocks", 3e-6f}, {"prelu_rows", 1e-7f}, {"prelu_blocks", 1e-7f},
+    {"gated_sum", 1e-6f}, {"host", 0}, {NULL},
 };
 
 const struct check_family check_binary = {
-    .name = "binary", .cases = 120, .make = make_two, .bench = bench_binary, .tolerances = binary_tolerances,
+    .name = "binary", .cases = 160, .make = make_two, .bench = bench_binary, .tolerances = binary_tolerances,
 };
 
 /* ---- unary ------------------------------------------------------------------------------------------ */

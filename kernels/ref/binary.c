@@ -145,6 +145,22 @@ enum cq_err ref_binary(const struct op_inst *inst, const void *const *in, void *
     return CQ_OK;
 }
 
+enum cq_err ref_gated_sum(const struct op_inst *inst, const void *const *in, void *const *out)
+{
+    const struct tensor_desc *y = &inst->out[0];
+    int64_t n = tensor_elems(y), at[TENSOR_MAX_RANK] = {0};
+    for (int64_t i = 0; i < n; i++, ref_advance(y, at)) {
+        double sum = 0;
+        for (int k = 0; k < inst->n_in; k += 2) {
+            bool gated = k + 1 < inst->n_in && in[k + 1];
+            double gate = gated ? ref_load(in[k + 1], DT_F32, ref_broadcast(&inst->in[k + 1], y, at)) : 1;
+            sum += gate * ref_load(in[k], DT_F32, i);
+        }
+        ref_store(out[0], DT_F32, i, ref_act(inst->op, sum));
+    }
+    return CQ_OK;
+}
+
 enum cq_err ref_where(const struct op_inst *inst, const void *const *in, void *const *out)
 {
     const struct tensor_desc *y = &inst->out[0];

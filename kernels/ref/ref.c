@@ -16,6 +16,7 @@ static ref_fn *const table[OP_KIND_COUNT] = {
     [OP_GEMM] = ref_gemm,
     [OP_UNARY] = ref_unary,
     [OP_BINARY] = ref_binary,
+    [OP_GATED_SUM] = ref_gated_sum,
     [OP_WHERE] = ref_where,
     [OP_CAST] = ref_cast,
     [OP_SOFTMAX] = ref_softmax,
