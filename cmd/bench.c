@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const struct command *const kinds[] = {&cmd_bench_infer, &cmd_bench_decode, NULL};
+static const struct command *const kinds[] = {&cmd_bench_infer, &cmd_bench_decode, &cmd_bench_e2e, NULL};
 
 static const char *word_of(const struct command *kind)
 {
@@ -27,7 +27,7 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command cmd_bench = {
     .name = "bench",
-    .usage = "infer|decode [options] ...",
+    .usage = "infer|decode|e2e [options] ...",
     .summary = "Measure how fast this machine is",
     .details =
         "infer    models alone, and the share of the device's peak that they reach\n"
