@@ -7,6 +7,7 @@
  * grows, as the transform back of F(4x4) multiplies by up to 8: errors are some times those of conv_tile, still far
  * below 1e-4 of the output.
  */
+#include <math.h>
 #include <string.h>
 
 #include "kernels/classes.h"
@@ -15,7 +16,11 @@
 
 enum { SIZE_MOST = 6, STRIP_LEAST = 12, STRIP_MOST = 24, FLOATS_LINE = 16 };
 enum { ITEMS_PER_UNIT = 4 };      /* work-items, below which the units would not finish together */
-enum { IN_COST = 6, OUT_COST = 5 };
+
+/* Multiply-adds that take as long as other things, fitted to the times of 180 shapes: transforming one number of a tile
+ * for one channel; bringing in one weight, and one of more than stay in the last cache; a multiply-add of conv_tile. */
+static const double in_cost = 14, out_cost = 11, weight_cost = 0.5, far_cost = 8, direct_unit = 1.08;
+enum { FAR_WEIGHTS = 4 << 20 };
 
 /* As in kernels/cl/conv_winograd.cl. */
 struct winograd {
@@ -93,19 +98,6 @@ static bool shape_of(const struct device *dev, const struct op_inst *inst, int s
     return true;
 }
 
-static double direct_cost(const struct conv_geom *g, int width)
-{
-    return 9.0 * g->c * (double) (up(g->m, width) * width) * g->oh * g->ow;
-}
-
-/* Multiply-adds that take as long as this size of tile, transforms included: their work for one channel of a tile is
- * about that of IN_COST and OUT_COST multiply-adds for each number of the tile, measured. */
-static double cost_of(const struct conv_geom *g, int size, int width)
-{
-    double tiles = (double) (up(g->oh, size - 2) * up(g->ow, size - 2)), m = (double) (up(g->m, width) * width);
-    return tiles * size * size * (g->c * m + IN_COST * g->c + OUT_COST * m);
-}
-
 static bool serves(const struct device *dev, const struct op_inst *inst, int size)
 {
     struct winograd t;
@@ -122,20 +114,48 @@ static bool serves_2x2(const struct device *dev, const struct op_inst *inst)
     return serves(dev, inst, 4);
 }
 
-static bool pays_4x4(const struct device *dev, const struct op_inst *inst)
+/* ---- what it costs: multiply-adds that take as long ---- */
+
+/* Tiles that the products of a strip compute; as winograd_plane in the .cl. */
+static int64_t computed(int64_t strip, int64_t px)
+{
+    int64_t left = strip % px;
+    return strip - left + (left == 0 ? 0 : left <= px * 2 / 3 ? px * 2 / 3 : px);
+}
+
+static double cost_of(const struct device *dev, const struct op_inst *inst, int size)
+{
+    struct winograd t;
+    int width = conv_width(dev);
+    if (!shape_of(dev, inst, size, &t))
+        return INFINITY;
+    double c = t.g.c, m = (double) (up(t.g.m, width) * width), tiles = (double) tiles_of(&t);
+    double planes = size * size, strips = (double) up(tiles_of(&t), t.strip);
+    double cuts = (double) up(up(t.g.m, 2 * width), t.pairs);
+    double weight = weight_cost + (planes * c * m > FAR_WEIGHTS ? far_cost : 0);
+    return planes * (c * m * strips * ((double) computed(t.strip, conv_tile_px(width)) + weight) +
+                     tiles * (in_cost * c * cuts + out_cost * m));
+}
+
+static double direct_cost(const struct device *dev, const struct op_inst *inst)
 {
     struct conv_geom g;
-    int width = conv_width(dev);
+    int64_t width = conv_width(dev), px = conv_tile_px((int) width);
     conv_geom_of(inst, &g);
-    return cost_of(&g, 6, width) < direct_cost(&g, width) && cost_of(&g, 6, width) <= cost_of(&g, 4, width);
+    double pixels = (double) (g.n * up((int64_t) g.oh * g.ow, px) * px);
+    return 9.0 * g.c * (double) (up(g.m, width) * width) * (direct_unit * pixels + weight_cost * g.n);
+}
+
+static bool pays_4x4(const struct device *dev, const struct op_inst *inst)
+{
+    double here = cost_of(dev, inst, 6);
+    return here < direct_cost(dev, inst) && here <= cost_of(dev, inst, 4);
 }
 
 /* Beside a 4x4 that serves but does not pay. */
 static bool pays_2x2(const struct device *dev, const struct op_inst *inst)
 {
-    struct conv_geom g;
-    conv_geom_of(inst, &g);
-    return cost_of(&g, 4, conv_width(dev)) < direct_cost(&g, conv_width(dev));
+    return cost_of(dev, inst, 4) < direct_cost(dev, inst);
 }
 
 /* ---- weights ---- */
