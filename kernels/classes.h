@@ -5,6 +5,7 @@
 struct kernel_class;
 
 extern const struct kernel_class kernel_conv_pointwise, kernel_conv_depthwise, kernel_conv_plain_in, kernel_conv_tile,
+    kernel_conv_pointwise_half, kernel_conv_tile_half,
     kernel_winograd_4x4, kernel_winograd_2x2, kernel_conv_rows, kernel_conv_generic, kernel_conv_transpose;
 extern const struct kernel_class kernel_image, kernel_reorder, kernel_reorder_last;
 extern const struct kernel_class kernel_binary_rows, kernel_binary_blocks, kernel_gated_sum, kernel_prelu_rows, kernel_prelu_blocks;
@@ -16,7 +17,7 @@ extern const struct kernel_class kernel_pool_max, kernel_pool_max_index, kernel_
 extern const struct kernel_class kernel_resize_table;
 extern const struct kernel_class kernel_grid_sample, kernel_roi_align;
 extern const struct kernel_class kernel_gemm_packed, kernel_gemm_tile, kernel_matmul_packed, kernel_matmul_tile,
-    kernel_matmul_batches;
+    kernel_matmul_batches, kernel_gemm_half, kernel_matmul_half;
 extern const struct kernel_class kernel_reduce, kernel_softmax, kernel_instance_norm, kernel_layer_norm;
 extern const struct kernel_class kernel_move_concat, kernel_lanes_concat, kernel_move_split, kernel_lanes_split,
     kernel_move_slice, kernel_lanes_slice, kernel_move_transpose, kernel_move_copy, kernel_move_expand,

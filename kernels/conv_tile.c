@@ -1,8 +1,12 @@
 /* Convolutions with one group and BLOCKED output, by register tiles: conv_pointwise (1x1 as a matrix product),
  * conv_tile (any window), conv_plain_in (PLAIN input of few channels). The kernels are in cl/conv_tile.cl and
- * cl/conv_pointwise.cl; conv.h has the packing. */
+ * cl/conv_pointwise.cl; conv.h has the packing. The *_half variants are the same kernels with weights kept as float16,
+ * which widen as they are read. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "kernels/base/half.h"
+#include "kernels/cl_sources.h"
 #include "kernels/classes.h"
 #include "kernels/conv.h"
 
@@ -40,12 +44,40 @@ static bool plain_in_serves(const struct device *dev, const struct op_inst *inst
     return serves(inst, LAYOUT_PLAIN, &g) && g.c <= PLAIN_IN_MAX;
 }
 
-static size_t tile_packed_bytes(const struct device *dev, const struct op_inst *inst)
+static bool half_tile_serves(const struct device *dev, const struct op_inst *inst)
+{
+    return inst->half && tile_serves(dev, inst);
+}
+
+static bool half_pointwise_serves(const struct device *dev, const struct op_inst *inst)
+{
+    return inst->half && pointwise_serves(dev, inst);
+}
+
+/* ---- weights ---- */
+
+/* Numbers before the weights, and weights. */
+static void count_packed(const struct device *dev, const struct op_inst *inst, size_t *head, size_t *weights)
 {
     struct conv_geom g;
     conv_geom_of(inst, &g);
-    int64_t pair = 2 * conv_width(dev), tiles = tiles_of(&g, conv_width(dev));
-    return (size_t) (pair + tiles * pair + tiles * pair * g.c * g.kh * g.kw) * sizeof(float);
+    size_t pair = 2 * (size_t) conv_width(dev), tiles = (size_t) tiles_of(&g, conv_width(dev));
+    *head = pair + tiles * pair;
+    *weights = tiles * pair * (size_t) g.c * (size_t) (g.kh * g.kw);
+}
+
+static size_t tile_packed_bytes(const struct device *dev, const struct op_inst *inst)
+{
+    size_t head, weights;
+    count_packed(dev, inst, &head, &weights);
+    return (head + weights) * sizeof(float);
+}
+
+static size_t half_packed_bytes(const struct device *dev, const struct op_inst *inst)
+{
+    size_t head, weights;
+    count_packed(dev, inst, &head, &weights);
+    return head * sizeof(float) + weights * sizeof(uint16_t);
 }
 
 /* Weights [M][C][taps] into [tiles][C/block][taps][block][2V]; block 1 is the PLAIN order. */
@@ -83,8 +115,29 @@ static enum cq_err pack_plain(const struct device *dev, const struct op_inst *in
     return pack(dev, inst, 1, dst);
 }
 
+static enum cq_err pack_half(const struct device *dev, const struct op_inst *inst, void *dst)
+{
+    size_t head, weights;
+    count_packed(dev, inst, &head, &weights);
+    float *wide = malloc(tile_packed_bytes(dev, inst)), *to = dst;
+    if (!wide)
+        return CQ_NOMEM;
+    enum cq_err err = pack_blocked(dev, inst, wide);
+    memcpy(to, wide, head * sizeof *to);
+    cq_halves_from_floats(wide + head, weights, (uint16_t *) (to + head));
+    free(wide);
+    return err;
+}
+
+/* ---- running ---- */
+
+static const struct program_class half_program = {
+    .name = "conv, half weights",
+    .source = {cl_common, cl_act, cl_conv, cl_conv_tile, cl_conv_pointwise},
+};
+
 static enum cq_err enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs,
-                           const char *kernel)
+                           const char *kernel, bool half)
 {
     struct conv_geom g;
     conv_geom_of(inst, &g);
@@ -96,8 +149,9 @@ static enum cq_err enqueue(struct device *dev, const struct op_inst *inst, const
         ARG_REF(bufs->in[0]), ARG_REF(bufs->in[3]), ARG_REF(bufs->out[0]), ARG_REF(bufs->packed), ARG_STRUCT(g),
     };
     return program_run(dev, &(struct launch) {
-        .program = &conv_program,
+        .program = half ? &half_program : &conv_program,
         .kernel = kernel,
+        .options = half ? "-DHALF_WEIGHTS" : NULL,
         .dims = 3,
         .global = {(size_t) ((pixel_tiles + g.per_item - 1) / g.per_item), (size_t) channel_tiles, (size_t) g.n},
         .local = {1, 1, 1},
@@ -108,17 +162,28 @@ static enum cq_err enqueue(struct device *dev, const struct op_inst *inst, const
 
 static enum cq_err tile_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
 {
-    return enqueue(dev, inst, bufs, "conv_tile");
+    return enqueue(dev, inst, bufs, "conv_tile", false);
 }
 
 static enum cq_err pointwise_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
 {
-    return enqueue(dev, inst, bufs, "conv_pointwise");
+    return enqueue(dev, inst, bufs, "conv_pointwise", false);
 }
 
 static enum cq_err plain_in_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
 {
-    return enqueue(dev, inst, bufs, "conv_plain_in");
+    return enqueue(dev, inst, bufs, "conv_plain_in", false);
+}
+
+static enum cq_err half_tile_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
+{
+    return enqueue(dev, inst, bufs, "conv_tile", true);
+}
+
+static enum cq_err half_pointwise_enqueue(struct device *dev, const struct op_inst *inst,
+                                          const struct kernel_bufs *bufs)
+{
+    return enqueue(dev, inst, bufs, "conv_pointwise", true);
 }
 
 const struct kernel_class kernel_conv_pointwise = {
@@ -152,4 +217,26 @@ const struct kernel_class kernel_conv_plain_in = {
     .in_place = CONV_IN_PLACE,
     .pack = pack_plain,
     .enqueue = plain_in_enqueue,
+};
+
+const struct kernel_class kernel_conv_pointwise_half = {
+    .name = "conv_pointwise_half",
+    .kind = OP_CONV,
+    .serves = half_pointwise_serves,
+    .packed_bytes = half_packed_bytes,
+    .packs = 1u << 1 | 1u << 2,
+    .in_place = CONV_IN_PLACE,
+    .pack = pack_half,
+    .enqueue = half_pointwise_enqueue,
+};
+
+const struct kernel_class kernel_conv_tile_half = {
+    .name = "conv_tile_half",
+    .kind = OP_CONV,
+    .serves = half_tile_serves,
+    .packed_bytes = half_packed_bytes,
+    .packs = 1u << 1 | 1u << 2,
+    .in_place = CONV_IN_PLACE,
+    .pack = pack_half,
+    .enqueue = half_tile_enqueue,
 };

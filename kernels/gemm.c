@@ -2,8 +2,10 @@
  * before each product. One launch takes batches of matrices where both sides have the same ones, or one side has a
  * single matrix; other broadcasts are several launches.
  */
+#include <stdlib.h>
 #include <string.h>
 
+#include "kernels/base/half.h"
 #include "kernels/cl_sources.h"
 #include "kernels/classes.h"
 #include "kernels/device.h"
@@ -180,7 +182,7 @@ static enum cq_err pack(const struct device *dev, const struct op_inst *inst, vo
 }
 
 static enum cq_err multiply(struct device *dev, const struct kernel_bufs *bufs, const struct product *p,
-                            struct mem_ref packed)
+                            struct mem_ref packed, bool half)
 {
     int rows = p->gemm.m == 1 ? 1 : tile_rows(dev), panel = panel_of(dev);
     struct mem_ref c = p->has_c ? bufs->in[2] : (struct mem_ref){0};
@@ -189,6 +191,7 @@ static enum cq_err multiply(struct device *dev, const struct kernel_bufs *bufs, 
     };
     struct launch launch = {
         .program = &program, .kernel = rows == 1 ? "gemm_row" : "gemm_tile", .dims = 3,
+        .options = half ? "-DHALF_WEIGHTS" : NULL,
         .global = {(size_t) ((p->gemm.m + rows - 1) / rows), (size_t) ((p->gemm.n + panel - 1) / panel),
                    (size_t) p->gemm.batches},
         .local = {1, (size_t) nest_local_size(dev), 1}, .args = args, .n_args = sizeof args / sizeof *args,
@@ -199,8 +202,40 @@ static enum cq_err multiply(struct device *dev, const struct kernel_bufs *bufs, 
 static enum cq_err constant_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
 {
     struct product p;
-    return product_of(dev, inst, &p) ? multiply(dev, bufs, &p, bufs->packed) : CQ_INTERNAL;
+    return product_of(dev, inst, &p) ? multiply(dev, bufs, &p, bufs->packed, false) : CQ_INTERNAL;
 }
+
+/* ---- the same with a constant B kept as float16 ---- */
+
+static bool half_serves(const struct device *dev, const struct op_inst *inst)
+{
+    return inst->half && constant_serves(dev, inst);
+}
+
+static size_t half_bytes(const struct device *dev, const struct op_inst *inst)
+{
+    return packed_bytes(dev, inst) / sizeof(float) * sizeof(uint16_t);
+}
+
+static enum cq_err pack_half(const struct device *dev, const struct op_inst *inst, void *dst)
+{
+    size_t bytes = packed_bytes(dev, inst);
+    float *wide = malloc(bytes);
+    if (!wide)
+        return CQ_NOMEM;
+    enum cq_err err = pack(dev, inst, wide);
+    cq_halves_from_floats(wide, err ? 0 : bytes / sizeof *wide, dst);
+    free(wide);
+    return err;
+}
+
+static enum cq_err half_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
+{
+    struct product p;
+    return product_of(dev, inst, &p) ? multiply(dev, bufs, &p, bufs->packed, true) : CQ_INTERNAL;
+}
+
+/* ---- a B that is computed ---- */
 
 static enum cq_err run_pack(struct device *dev, const struct kernel_bufs *bufs, const struct product *p)
 {
@@ -220,7 +255,7 @@ static enum cq_err scratch_enqueue(struct device *dev, const struct op_inst *ins
     if (!product_of(dev, inst, &p))
         return CQ_INTERNAL;
     enum cq_err err = run_pack(dev, bufs, &p);
-    return err ? err : multiply(dev, bufs, &p, bufs->scratch);
+    return err ? err : multiply(dev, bufs, &p, bufs->scratch, false);
 }
 
 /* ---- batches that broadcast on both sides ------------------------------------------------------------- */
@@ -317,7 +352,7 @@ static enum cq_err mixed_enqueue(struct device *dev, const struct op_inst *inst,
         struct kernel_bufs part = {0};
         part.in[0] = advanced(bufs->in[0], start_of(&x.batch, x.a, i) * g->m * g->k);
         part.out[0] = advanced(bufs->out[0], i * g->batches * g->m * g->n);
-        err = multiply(dev, &part, &x.product, advanced(bufs->scratch, start_of(&x.batch, x.b, i) * matrix));
+        err = multiply(dev, &part, &x.product, advanced(bufs->scratch, start_of(&x.batch, x.b, i) * matrix), false);
     }
     return err;
 }
@@ -333,12 +368,20 @@ const struct kernel_class kernel_matmul_batches = {
         .packs = 1u << 1, .pack = pack, .enqueue = constant_enqueue,                                    \
     }
 
+#define HALF_CLASS(suffix, kind_)                                                                       \
+    const struct kernel_class kernel_##suffix##_half = {                                                \
+        .name = #suffix "_half", .kind = kind_, .serves = half_serves, .packed_bytes = half_bytes,      \
+        .packs = 1u << 1, .pack = pack_half, .enqueue = half_enqueue,                                   \
+    }
+
 #define SCRATCH_CLASS(suffix, kind_)                                                                    \
     const struct kernel_class kernel_##suffix##_tile = {                                                \
         .name = #suffix "_tile", .kind = kind_, .serves = tile_serves, .scratch_bytes = packed_bytes,   \
         .enqueue = scratch_enqueue,                                                                     \
     }
 
+HALF_CLASS(gemm, OP_GEMM);
+HALF_CLASS(matmul, OP_MATMUL);
 CONSTANT_CLASS(gemm, OP_GEMM);
 CONSTANT_CLASS(matmul, OP_MATMUL);
 SCRATCH_CLASS(gemm, OP_GEMM);

@@ -7,10 +7,12 @@
 #include "kernels/classes.h"
 
 const struct kernel_class *const kernel_classes[] = {
+    &kernel_conv_pointwise_half,
     &kernel_conv_pointwise,
     &kernel_conv_depthwise,
     &kernel_winograd_4x4,
     &kernel_winograd_2x2,
+    &kernel_conv_tile_half,
     &kernel_conv_tile,
     &kernel_conv_plain_in,
     &kernel_conv_rows,
@@ -54,8 +56,10 @@ const struct kernel_class *const kernel_classes[] = {
     &kernel_resize_table,
     &kernel_grid_sample,
     &kernel_roi_align,
+    &kernel_gemm_half,
     &kernel_gemm_packed,
     &kernel_gemm_tile,
+    &kernel_matmul_half,
     &kernel_matmul_packed,
     &kernel_matmul_tile,
     &kernel_matmul_batches,

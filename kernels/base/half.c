@@ -30,3 +30,10 @@ uint16_t cq_half_from_double(double v)
     /* A carry out of the fraction adds one to the exponent, as it should. */
     return sign | (uint16_t) (((unsigned) (step + 24) << 10) + units);
 }
+
+void cq_halves_from_floats(const float *from, size_t n, uint16_t *to)
+{
+    static const float largest = 65504;
+    for (size_t i = 0; i < n; i++)
+        to[i] = cq_half_from_double(from[i] > largest ? largest : from[i] < -largest ? -largest : from[i]);
+}

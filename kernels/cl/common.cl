@@ -9,6 +9,16 @@ typedef CAT(uchar, V) VB;
 
 #define LOADV CAT(vload, V)
 #define STOREV CAT(vstore, V)
+
+/* Packed weights: floats, or halves, which vload_half widens (one instruction with F16C). */
+#ifdef HALF_WEIGHTS
+typedef half WEIGHT;
+#define LOADW CAT(vload_half, V)
+#else
+typedef float WEIGHT;
+#define LOADW LOADV
+#endif
+
 #define AS_VF CAT(as_float, V)
 #define AS_VI CAT(as_int, V)
 #define CONVERT_VF CAT(convert_float, V)

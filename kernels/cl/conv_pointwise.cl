@@ -8,7 +8,8 @@ INLINE void pointwise_tile(const tile_out *o, global const float *x, long plane,
 {
     VF a[2 * TILE_PX];
     TILE_EACH(a[i] = LOADV(nv > 1 ? i / TILE_PX : 0, o->bias);)
-    global const float *w = o->weights, *q = x + from * (long) V;
+    global const WEIGHT *w = o->weights;
+    global const float *q = x + from * (long) V;
     for (int b = g->c / V; b > 0; b--, q += plane) {
         #pragma unroll
         for (int c = 0; c < V; c++, w += 2 * V)

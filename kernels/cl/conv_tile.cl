@@ -7,7 +7,8 @@
 
 /* What a work-item writes: a pair of output blocks of one image. */
 typedef struct {
-    global const float *zeros, *bias, *weights, *r;   /* r: residual or NULL */
+    global const float *zeros, *bias, *r;    /* r: residual or NULL */
+    global const WEIGHT *weights;
     global float *y;
     int blocks;                       /* 2, or 1 */
 } tile_out;
@@ -20,7 +21,7 @@ inline tile_out tile_out_of(global const float *rb, ulong ro, global float *yb, 
     tile_out o;
     o.zeros = AT(const float, wb, wo);
     o.bias = o.zeros + (1 + t) * 2 * V;
-    o.weights = o.zeros + (1 + pairs + (long) t * g->c * g->kh * g->kw) * 2 * V;
+    o.weights = (global const WEIGHT *) (o.zeros + (1 + pairs) * 2 * V) + (long) t * g->c * g->kh * g->kw * 2 * V;
     o.r = rb ? AT(const float, rb, ro) + at : 0;
     o.y = AT(float, yb, yo) + at;
     o.blocks = min(2, blocks - 2 * t);
@@ -32,7 +33,7 @@ inline tile_out tile_out_of(global const float *rb, ulong ro, global float *yb, 
 #define TILE_SECOND ((TILE_PX + i) % (2 * TILE_PX))
 #define TILE_TAP(input)                                         \
     {                                                           \
-        VF w0 = LOADV(0, w), w1 = nv > 1 ? LOADV(1, w) : w0;    \
+        VF w0 = LOADW(0, w), w1 = nv > 1 ? LOADW(1, w) : w0;    \
         TILE_EACH(if (i < px) {                                 \
             VF xv = (VF) (input);                               \
             a[i] = fma(xv, w0, a[i]);                           \
@@ -137,7 +138,7 @@ INLINE void conv_tile_at(const tile_out *o, global const float *x, int first, co
     VF a[2 * TILE_PX];
     TILE_EACH(a[i] = LOADV(i / TILE_PX, o->bias);)
     if (t.inside) {
-        global const float *w = o->weights;
+        global const WEIGHT *w = o->weights;
         for (int b = 0; b * V < g->c; b++) {
             int channels = min(V, g->c - b * V);
             for (int ky = 0; ky < g->kh; ky++) {
@@ -154,7 +155,7 @@ INLINE void conv_tile_at(const tile_out *o, global const float *x, int first, co
             tile_aim(q, step, &t, tap / g->kw, tap % g->kw, V, plane, o->zeros, g);
             for (int b = 0; b * V < g->c; b++) {
                 int channels = min(V, g->c - b * V);
-                global const float *w = o->weights + ((long) b * taps * V + tap * channels) * 2 * V;
+                global const WEIGHT *w = o->weights + ((long) b * taps * V + tap * channels) * 2 * V;
                 TILE_CHANNELS(q[i][c])
                 TILE_EACH(if (i < TILE_PX) q[i] += step[i];)
             }
@@ -188,7 +189,7 @@ INLINE void conv_plain_in_at(const tile_out *o, global const float *x, int first
     VF a[2 * TILE_PX];
     TILE_EACH(a[i] = LOADV(i / TILE_PX, o->bias);)
     if (t.inside) {
-        global const float *w = o->weights;
+        global const WEIGHT *w = o->weights;
         for (int c = 0; c < g->c; c++) {
             for (int ky = 0; ky < g->kh; ky++) {
                 long at = c * plane + ky * g->dh * g->w;
@@ -198,7 +199,8 @@ INLINE void conv_plain_in_at(const tile_out *o, global const float *x, int first
         }
     } else {
         for (int tap = 0; tap < taps; tap++) {
-            global const float *q[TILE_PX], *w = o->weights + tap * 2 * V;
+            global const float *q[TILE_PX];
+            global const WEIGHT *w = o->weights + tap * 2 * V;
             long step[TILE_PX];
             tile_aim(q, step, &t, tap / g->kw, tap % g->kw, 1, plane, o->zeros, g);
             for (int c = 0; c < g->c; c++, w += taps * 2 * V) {

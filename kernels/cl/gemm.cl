@@ -44,7 +44,7 @@ inline void gemm_store(VF acc, global float *y, global const float *c, const str
 
 /* Global: (row tiles, panels, batches). Rows past the last are computed again and not stored. */
 #define GEMM_KERNEL(NAME, HEIGHT)                                                                           \
-    kernel void NAME(global float *a, ulong a_at, global float *b, ulong b_at, global float *c, ulong c_at, \
+    kernel void NAME(global float *a, ulong a_at, global WEIGHT *b, ulong b_at, global float *c, ulong c_at, \
                      global float *y, ulong y_at, struct Gemm g)                                            \
     {                                                                                                       \
         int row = get_global_id(0) * HEIGHT, panel = get_global_id(1), batch = get_global_id(2);            \
@@ -58,9 +58,9 @@ inline void gemm_store(VF acc, global float *y, global const float *c, const str
             pa[i] = AT(float, a, a_at) + batch * g.a_batch + min(row + i, g.m - 1) * g.a_row;               \
             acc0[i] = acc1[i] = (VF) (0.0f);                                                                \
         }                                                                                                   \
-        global const float *pb = AT(float, b, b_at) + batch * g.b_batch + panel * g.k * PANEL;              \
+        global const WEIGHT *pb = AT(WEIGHT, b, b_at) + batch * g.b_batch + panel * g.k * PANEL;            \
         for (int k = 0; k < g.k; k++) {                                                                     \
-            VF b0 = LOADV(0, pb + k * PANEL), b1 = LOADV(1, pb + k * PANEL);                                \
+            VF b0 = LOADW(0, pb + k * PANEL), b1 = LOADW(1, pb + k * PANEL);                                \
             _Pragma("unroll")                                                                               \
             for (int i = 0; i < HEIGHT; i++) {                                                              \
                 VF av = (VF) (pa[i][k * g.a_column]);                                                       \

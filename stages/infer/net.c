@@ -62,6 +62,7 @@ void net_inst(const struct net *p, const struct step *s, struct op_inst *inst)
     inst->op = &s->op;
     inst->n_in = s->n_in;
     inst->n_out = s->n_out;
+    inst->half = p->half;
     for (int i = 0; i < s->n_in; i++)
         if (s->in[i] >= 0) {
             inst->in[i] = p->tensors[s->in[i]].desc;

@@ -45,6 +45,7 @@ struct net {
     int *inputs, *outputs;       /* tensors, in the model's order */
     size_t folded_bytes;         /* made by folding so far */
     double folded_flops;         /* spent on it */
+    bool half;                   /* as op_inst.half, for all steps */
     net_compute *heavy;          /* folds steps that are dear; NULL: the reference folds all */
     void *heavy_ctx;
 };

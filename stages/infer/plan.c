@@ -260,6 +260,7 @@ enum cq_err plan_create(struct cq_log *log, struct device *dev, const struct gra
         err = note_inner(p);
     if (!err)
         err = pass_run_all(log, &p->net);
+    p->net.half = params->half;
     if (!err && params->image)
         err = add_image_step(&p->net, params->image);
     if (!err)

@@ -43,6 +43,7 @@ struct plan_params {
     const struct tensor_desc *inputs;     /* of the model, concrete */
     const struct session_image *image;    /* when the first input comes as frames */
     bool as_written;                      /* the file holds for any batch: no rewriting (batch.h) */
+    bool half;                            /* as op_inst.half */
     const struct choices *choices;        /* of kernels, by measurement; NULL: none */
 };
 

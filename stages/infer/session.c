@@ -131,7 +131,7 @@ enum cq_err session_get_plan(struct session *s, struct cq_log *log, const struct
         session_chunk_inputs(s, inputs, 1, exported);
         struct plan_params params = {
             .inputs = inputs, .image = s->has_image ? &s->image : NULL, .as_written = !s->rewrite,
-            .choices = s->choices,
+            .choices = s->choices, .half = s->precision == PRECISION_FP16,
         };
         err = plan_create(log, s->dev, g, &params, exported, &sp.plan);
     }
@@ -230,6 +230,7 @@ enum cq_err session_create(struct cq_log *log, struct device *dev, const struct 
     *s = (struct session){
         .log = log, .dev = dev, .model = model, .has_image = params->image, .batchable = true,
         .checked = params->skip_batch_check, .memory_limit = params->memory_limit, .choices = params->choices,
+        .precision = params->precision,
         .weights.dev = dev,
         .rewrite = has_fixed_batch(model), .n_streams = params->whole_device ? 1 : device_streams(dev),
         .segment_bytes = device_get_info(dev)->max_alloc_bytes / PLACE_ALIGN * PLACE_ALIGN,

@@ -39,10 +39,17 @@ struct session_image {
     float mean[4], scale[4];     /* x = (u8 - mean)*scale, per channel */
 };
 
+/* How a model's numbers are kept. Sums are float32 whatever it is. */
+enum precision {
+    PRECISION_FP32,
+    PRECISION_FP16               /* weights of convolutions and matrix products as float16, where a kernel can */
+};
+
 struct session_params {
     const struct session_image *image;  /* NULL: inputs are fed as tensors with session_run_tensors only */
     size_t memory_limit;         /* bytes of device memory for this session; 0: no limit of our own */
     bool skip_batch_check;
+    enum precision precision;
     const struct choices *choices;      /* kernels that were measured to be the fastest (choice.h); borrowed, outlives
                                            the session; NULL: none */
     bool whole_device;           /* one batch after another on all compute units, even where there are streams */

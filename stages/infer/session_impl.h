@@ -55,6 +55,7 @@ struct session {
     bool rewrite;                    /* batches by rewriting (batch.h), for a file written for a fixed one */
     size_t memory_limit;
     const struct choices *choices;
+    enum precision precision;
 
     struct session_plan plans[SESSION_MAX_PLANS];
     int n_plans;
