@@ -15,7 +15,7 @@ struct infer_args {
     const char *batches, *device;
     struct cq_opt_size size;
     struct cq_opt_bytes memory_limit;
-    int threads, runs;
+    int threads, runs, precision;
     double seconds;
     bool layers;
     struct common common;
@@ -40,6 +40,7 @@ static const struct cq_opt opts[] = {
     CQ_OPT(struct infer_args, layers, .name = "layers", .help = "then time every operator by itself"),
     CQ_OPT(struct infer_args, size, .name = "size", .value = "WxH", .min = 1, .max = 8192,
            .help = "input size where a model leaves it open"),
+    CQ_OPT(struct infer_args, precision, PRECISION_OPT),
     CQ_OPT(struct infer_args, memory_limit, MEMORY_LIMIT_OPT),
     {0},
 };
@@ -194,7 +195,7 @@ static enum cq_err measure_model(struct infer_args *a, struct device *dev, const
     struct budget_facts facts;
     budget_look("", &a->info, &facts);
     const struct bench_infer_params params = {
-        .model = model, .width = a->size.width, .height = a->size.height, .choices = &a->choices,
+        .model = model, .width = a->size.width, .height = a->size.height, .choices = &a->choices, .precision = a->precision,
         .memory_limit = budget_of(&facts, (size_t) a->memory_limit.n),
     };
     enum cq_err err = bench_infer_create(&a->common.log, dev, &params, &b);

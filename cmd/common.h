@@ -51,6 +51,11 @@ extern const struct cq_opt common_opts[];
     .name = "memory-limit", .value = "SIZE", .min = 1, .max = 0x1p60,                                            \
     .help = "memory for the models of a device, e.g. 1.5GiB; default: 85 % of\na GPU's, half of what is free for the CPU"
 
+/* --precision, for CQ_OPT over an int: as pipeline_flags.precision. */
+#define PRECISION_OPT                                                                                           \
+    .name = "precision", .choices = "auto|fp32|fp16",                                                           \
+    .help = "fp16 keeps weights as float16 and computes in float32; auto is\nwhat the model's card says, else fp32"
+
 /* Parses `opts` (of `state`) and the common ones. True: go on, with *n_rest arguments at argv's front. False: *rc
  * is the exit code (help was printed, or a wrong option was told). */
 bool common_parse(const struct command *self, struct common *c, const struct cq_opt *opts, void *state, int argc,

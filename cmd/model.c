@@ -15,7 +15,7 @@ struct model_args {
     const char *decoder, *labels, *device;
     struct cq_opt_size size;
     struct cq_opt_bytes memory_limit;
-    int batch;
+    int batch, precision;
     struct common common;
 };
 
@@ -26,6 +26,7 @@ static const struct cq_opt opts[] = {
     CQ_OPT(struct model_args, labels, .name = "labels", .value = "FILE", .help = "class names, one per line"),
     CQ_OPT(struct model_args, size, .name = "size", .value = "WxH", .word = "clip", .min = 1, .max = 8192,
            .help = "input size where the model leaves it open; clip: each clip's own"),
+    CQ_OPT(struct model_args, precision, PRECISION_OPT),
     CQ_OPT(struct model_args, memory_limit, MEMORY_LIMIT_OPT),
     CQ_OPT(struct model_args, device, .name = "device", .letter = 'd', .value = "WHAT", .def_text = "auto",
            .help = "plan for this device"),
@@ -59,7 +60,7 @@ static enum cq_err plan_on(struct model_args *a, const struct model *m, const st
     struct session *s = NULL;
     struct session_image image = card->image;
     card_size_for(card, 1280, 720, &image.width, &image.height);
-    const struct session_params params = {.image = &image};
+    const struct session_params params = {.image = &image, .precision = card->precision};
     enum cq_err err = session_create(&a->common.log, dev, m, &params, &s);
     if (!err)
         err = session_plan_memory(s, a->batch, &out->memory);
@@ -153,6 +154,8 @@ static void print_card(const struct card *c)
     printf(", scale");
     for (int i = 0; i < im->channels; i++)
         printf(" %g", im->scale[i]);
+    if (c->precision == PRECISION_FP16)
+        printf("\n%-12s float16, computed in float32", "weights");
     printf("\n%-12s score >= %g, IoU <= %g, labels %d\n", "keeps", c->threshold, c->nms, c->n_labels);
 }
 
@@ -282,7 +285,7 @@ static int run(const struct command *self, int argc, char **argv)
         return common_usage(self, "--device: '%s' is none: say auto, cpu, gpu or P:D as `clipq devices` lists them",
                             a.device);
     const struct pipeline_flags flags = {.decoder = a.decoder, .labels = a.labels, .threshold = NAN, .nms = NAN,
-                                         .width = a.size.width, .height = a.size.height};
+                                         .width = a.size.width, .height = a.size.height, .precision = a.precision};
     enum cq_err err = pipeline_load_model(&a.common.log, argv[0], &flags, &m, &card);
     if (err)
         return err == CQ_INVALID ? EXIT_USAGE : EXIT_FATAL;

@@ -18,7 +18,7 @@ struct submit_args {
     double threshold, nms;
     struct cq_opt_size size;
     struct sampling_args sampling;
-    int priority, progress, probers;
+    int priority, progress, probers, precision;
     bool nul, dry_run;
 
     struct common common;
@@ -38,6 +38,7 @@ static const struct cq_opt opts[] = {
            .help = "of boxes of a class that overlap more, keep the best"),
     CQ_OPT(struct submit_args, size, .name = "size", .value = "WxH", .word = "clip", .min = 1, .max = 8192,
            .help = "input size for a model that leaves it open; clip: each clip's own"),
+    CQ_OPT(struct submit_args, precision, PRECISION_OPT),
     SAMPLING_OPTS(struct submit_args, sampling),
     CQ_OPT(struct submit_args, priority, .name = "priority", .value = "P", .min = -1000, .max = 1000,
            .help = "higher ones are worked on first; the default is 0"),
@@ -70,7 +71,7 @@ static enum cq_err make_pipeline(struct submit_args *a, struct pipeline *p)
 {
     const struct pipeline_flags flags = {
         .decoder = a->decoder, .labels = a->labels, .threshold = a->threshold, .nms = a->nms,
-        .width = a->size.width, .height = a->size.height,
+        .width = a->size.width, .height = a->size.height, .precision = a->precision,
     };
     if (!a->models.n)
         a->models.item[a->models.n++] = "builtin:scene";

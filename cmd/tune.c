@@ -15,7 +15,7 @@ struct tune_args {
     const char *device;
     struct cq_opt_size size;
     struct cq_opt_bytes memory_limit;
-    int batch, threads;
+    int batch, threads, precision;
     double budget_ms;
     struct common common;
 
@@ -34,6 +34,7 @@ static const struct cq_opt opts[] = {
            .help = "milliseconds to spend on each kernel of each operator"),
     CQ_OPT(struct tune_args, size, .name = "size", .value = "WxH", .min = 1, .max = 8192,
            .help = "input size where a model leaves it open"),
+    CQ_OPT(struct tune_args, precision, PRECISION_OPT),
     CQ_OPT(struct tune_args, memory_limit, MEMORY_LIMIT_OPT),
     {0},
 };
@@ -86,7 +87,7 @@ static void print_text(const struct session_tuned *tuned, const char *in, const 
            100 * (first->ms / best->ms - 1));
     for (int i = 0; i < r->n; i++) {
         const struct tune_candidate *c = &r->candidates[i];
-        printf("%s%s %s", i ? ", " : "", c->kernel->name, c->error > TUNE_TOLERANCE ? "wrong" : text_ms(c->ms, ms));
+        printf("%s%s %s", i ? ", " : "", c->kernel->name, c->wrong ? "wrong" : text_ms(c->ms, ms));
     }
     printf("; %s %s -> %s\n", tuned->op, in, out);
     fflush(stdout);
@@ -142,7 +143,7 @@ static enum cq_err tune_model(struct tune_args *a, struct device *dev, const cha
     budget_look("", &a->info, &facts);
     const struct bench_infer_params params = {
         .model = model, .width = a->size.width, .height = a->size.height,
-        .memory_limit = budget_of(&facts, (size_t) a->memory_limit.n),
+        .memory_limit = budget_of(&facts, (size_t) a->memory_limit.n), .precision = a->precision,
     };
     enum cq_err err = bench_infer_create(&a->common.log, dev, &params, &b);
     if (!err && !a->common.json)

@@ -18,22 +18,25 @@ struct bench_infer {
     struct session *session;
 };
 
-/* The card's picture. A model that does not take one is no error: *has_image is false. */
-static enum cq_err find_image(struct cq_log *log, const struct model *m, const char *spec, int width, int height,
-                              struct session_image *image, bool *has_image)
+/* The card's picture and precision. A model that does not take a picture is no error: out->image stays NULL, else it
+ * is `image`. */
+static enum cq_err take_card(struct cq_log *log, const struct model *m, const struct bench_infer_params *p,
+                             struct session_image *image, struct session_params *out)
 {
-    const struct pipeline_flags flags = {.threshold = NAN, .nms = NAN, .width = width, .height = height};
+    const struct pipeline_flags flags = {.threshold = NAN, .nms = NAN, .width = p->width, .height = p->height,
+                                         .precision = p->precision};
     struct card card;
-    *has_image = false;
-    enum cq_err err = pipeline_make_card(NULL, m, spec, &flags, &card);
+    out->precision = p->precision ? (enum precision) (p->precision - 1) : PRECISION_FP32;
+    enum cq_err err = pipeline_make_card(NULL, m, p->model, &flags, &card);
     if (err == CQ_UNSUPPORTED)
         return CQ_OK;
     if (err)
-        return pipeline_make_card(log, m, spec, &flags, &card);      /* again, to be told why */
+        return pipeline_make_card(log, m, p->model, &flags, &card);      /* again, to be told why */
     *image = card.image;
     card_size_for(&card, CLIP_WIDTH, CLIP_HEIGHT, &image->width, &image->height);
+    out->image = image;
+    out->precision = card.precision;
     card_finish(&card);
-    *has_image = true;
     return CQ_OK;
 }
 
@@ -41,7 +44,7 @@ enum cq_err bench_infer_create(struct cq_log *log, struct device *dev, const str
                                struct bench_infer **out)
 {
     struct session_image image;
-    bool has_image;
+    struct session_params params = {.memory_limit = p->memory_limit, .choices = p->choices};
     struct bench_infer *b = calloc(1, sizeof *b);
     *out = NULL;
     if (!b)
@@ -49,13 +52,9 @@ enum cq_err bench_infer_create(struct cq_log *log, struct device *dev, const str
     b->log = log;
     enum cq_err err = pipeline_load_file(log, p->model, &b->model);
     if (!err)
-        err = find_image(log, b->model, p->model, p->width, p->height, &image, &has_image);
-    if (!err) {
-        const struct session_params params = {
-            .image = has_image ? &image : NULL, .memory_limit = p->memory_limit, .choices = p->choices,
-        };
+        err = take_card(log, b->model, p, &image, &params);
+    if (!err)
         err = session_create(log, dev, b->model, &params, &b->session);
-    }
     if (err)
         bench_infer_destroy(&b);
     else

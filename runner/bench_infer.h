@@ -38,6 +38,7 @@ struct bench_infer_params {
     const char *model;              /* a file, or builtin:scene */
     int width, height;              /* for a model that leaves its size open; 0: as for a clip of 1280x720 */
     size_t memory_limit;            /* bytes of device memory */
+    int precision;                  /* as pipeline_flags.precision */
     const struct choices *choices;  /* as session_params.choices */
 };
 

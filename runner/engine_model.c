@@ -119,7 +119,7 @@ static enum cq_err make_shared(struct cq_log *log, struct device *dev, const str
         image.width = p->width;
         image.height = p->height;
         const struct session_params sp = {.image = &image, .memory_limit = p->memory_share,
-                                          .choices = p->choices};
+                                          .choices = p->choices, .precision = s->card.precision};
         err = session_create(log, dev, s->model, &sp, &s->session);
     }
     if (err)

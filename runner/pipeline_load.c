@@ -60,6 +60,8 @@ static enum cq_err make_card(struct cq_log *log, const struct model *m, const ch
         card->threshold = f->threshold;
     if (!isnan(f->nms))
         card->nms = f->nms;
+    if (f->precision)
+        card->precision = (enum precision) (f->precision - 1);
     return CQ_OK;
 }
 

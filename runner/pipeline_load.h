@@ -17,6 +17,7 @@ struct pipeline_flags {
     const char *labels;         /* file; NULL: none */
     double threshold, nms;      /* NAN: the card's own */
     int width, height;          /* for a model that leaves its input size open; 0: a default */
+    int precision;              /* 0: the card's own; else 1 + an enum precision */
 };
 
 /* Loads `spec` (a file, or "builtin:scene") and completes its card. Errors: the model's and the card's. */

@@ -71,7 +71,7 @@ static char *measured_text(const struct tune_result *r)
 {
     json_t *json = json_object();
     for (int i = 0; i < r->n; i++)
-        if (r->candidates[i].error <= TUNE_TOLERANCE)
+        if (!r->candidates[i].wrong)
             json_object_set_new(json, r->candidates[i].kernel->name, json_real(r->candidates[i].ms));
     char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(6));
     json_decref(json);

@@ -106,7 +106,8 @@ static enum cq_err get_lane(struct work *w, const struct pipeline_model *m, cons
     snprintf(l->hash, sizeof l->hash, "%s", m->hash);
     snprintf(l->name, sizeof l->name, "%s", m->name);
     snprintf(l->path, sizeof l->path, "%s", m->path);
-    snprintf(l->shape, sizeof l->shape, "%dx%dx%d", t->width, t->height, m->card.image.channels);
+    snprintf(l->shape, sizeof l->shape, "%dx%dx%d%s", t->width, t->height, m->card.image.channels,
+             m->card.precision == PRECISION_FP16 ? " fp16" : "");
     *out = room;
     return CQ_OK;
 }

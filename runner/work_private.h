@@ -154,7 +154,7 @@ struct work_lane {
     char path[STORE_PATH];
     char *card;                 /* owned JSON */
     struct scale_target target;
-    char shape[48];             /* "416x416x3" */
+    char shape[48];             /* "416x416x3", "416x416x3 fp16" */
     bool sized;                 /* for clips of one size: it ends when nobody holds it and another needs the room */
     int holders;                /* jobs, of a sized one */
     int64_t held;               /* when it was last taken, in holds */

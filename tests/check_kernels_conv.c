@@ -125,6 +125,7 @@ static void make_conv(struct check_rng *r, int n, struct check_case *c)
     struct conv_attrs *a = &c->op.u.conv;
     enum { DENSE, POINTWISE, DEPTHWISE, GROUPED } style = (unsigned) n % 4;
     c->op.kind = OP_CONV;
+    c->inst.half = true;
     random_act(r, &c->op);
     a->spatial = check_chance(r, 80) ? 2 : check_pick(r, (const int[]) {1, 3}, 2);
     if (style == POINTWISE)
@@ -160,6 +161,7 @@ static void make_three_by_three(struct check_rng *r, struct check_case *c)
     struct conv_attrs *a = &c->op.u.conv;
     bool tiny = c->small = check_chance(r, 30);
     c->op.kind = OP_CONV;
+    c->inst.half = true;
     random_act(r, &c->op);
     *a = (struct conv_attrs) {.spatial = 2, .group = 1, .kernel = {3, 3}, .stride = {1, 1}, .dilation = {1, 1}};
     for (int i = 0; i < 2; i++) {
@@ -284,6 +286,7 @@ static void bench_conv(int n, struct check_case *c)
     struct conv_attrs *a = &c->op.u.conv;
     int k = layers[n].k;
     c->op.kind = OP_CONV;
+    c->inst.half = true;
     c->op.act = layers[n].act;
     *a = (struct conv_attrs) {
         .spatial = 2, .group = layers[n].group, .kernel = {k, k}, .stride = {layers[n].stride, layers[n].stride},
@@ -318,6 +321,7 @@ static bool bench(int n, struct check_case *c)
 }
 
 static const struct check_tolerance tolerances[] = {
+    {"conv_pointwise_half", 1e-3f}, {"conv_tile_half", 1e-3f},
     {"conv_pointwise", 2e-6f}, {"conv_tile", 4e-6f},    {"conv_plain_in", 2e-6f},  {"conv_depthwise", 2e-6f},
     {"conv_rows", 4e-6f},      {"conv_generic", 4e-6f}, {"conv_transpose", 2e-6f}, {"winograd_4x4", 2e-5f},
     {"winograd_2x2", 1e-5f},

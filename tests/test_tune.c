@@ -202,7 +202,7 @@ static void winners_are_fast_and_right(void **state)
     for (int i = 0; i < f.n; i++) {
         const struct tune_result *r = &f.list[i];
         const struct tune_candidate *best = &r->candidates[r->best], *first = &r->candidates[r->first];
-        assert_true(best->error <= TUNE_TOLERANCE && best->ms > 0);
+        assert_true(!best->wrong && best->error <= TUNE_TOLERANCE && best->ms > 0);
         assert_true(r->best == r->first || best->ms < first->ms);
         assert_int_equal(strlen(r->key), CHOICE_KEY - 1);
     }

@@ -15,7 +15,7 @@
  *     "stride"     1..1024, of sizes from clips          "resample"   "area" | "linear"
  *     "max_size"   1..16384, of sizes from clips         "nhwc"       true | false
  *     "boxes"      "xyxy" | "yxyx" | "cxcywh"            "logits"     "sigmoid" | "softmax"
- *     "normalised" true | false
+ *     "normalised" true | false                          "precision"  "fp32" | "fp16", of its weights
  *     "mean"       one number, or one per channel, in the order of "channels", in units of 0..255
  *     "scale"      the same; x = (u8 - mean)*scale
  *
@@ -62,6 +62,7 @@ struct card {
     enum box_form boxes;           /* rows, lists, detr, selected */
     bool normalised;               /* those boxes are in shares of the input, not in its pixels */
     enum logits logits;            /* detr */
+    enum precision precision;      /* what the model is computed with */
     int keypoints;                 /* yolov8: landmarks per box, three numbers each */
     char **labels;                 /* owned; n_labels strings; may be NULL */
     int n_labels;

@@ -37,6 +37,8 @@ static const char *const box_forms[] = {
 };
 static const char *const logit_kinds[] = {[LOGITS_SIGMOID] = "sigmoid", [LOGITS_SOFTMAX] = "softmax", NULL};
 
+static const char *const precisions[] = {[PRECISION_FP32] = "fp32", [PRECISION_FP16] = "fp16", NULL};
+
 #define AT(field) offsetof(struct card, field)
 
 /* "channels" stands before what is counted by it. */
@@ -62,13 +64,15 @@ static const struct key keys[] = {
     {"boxes", KIND_CHOICE, AT(boxes), .choices = box_forms, .quiet = true},
     {"normalised", KIND_BOOL, AT(normalised), .quiet = true},
     {"logits", KIND_CHOICE, AT(logits), .choices = logit_kinds, .quiet = true},
+    {"precision", KIND_CHOICE, AT(precision), .choices = precisions, .quiet = true},
     {"labels", KIND_LABELS, 0},
 };
 enum { N_KEYS = sizeof keys / sizeof *keys };
 
 _Static_assert(sizeof(enum fit) == sizeof(int) && sizeof(enum resample) == sizeof(int) &&
                sizeof(enum channel_order) == sizeof(int) &&
-               sizeof(enum box_form) == sizeof(int) && sizeof(enum logits) == sizeof(int), "choices are read as int");
+               sizeof(enum box_form) == sizeof(int) && sizeof(enum logits) == sizeof(int) &&
+               sizeof(enum precision) == sizeof(int), "choices are read as int");
 
 static void *field(struct card *c, const struct key *k)
 {

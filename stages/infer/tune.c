@@ -197,16 +197,12 @@ static enum cq_err check(struct race *r, int i)
                        : memcmp(r->want[o], r->got, bytes)   ? INFINITY
                                                              : 0;
         c->error = fmax(c->error, error);
+        c->wrong = !(c->error <= (r->inst->half ? TUNE_TOLERANCE_HALF : TUNE_TOLERANCE));
     }
     return err;
 }
 
 /* ---- the race ---- */
-
-static bool runs(const struct tune_candidate *c)
-{
-    return c->error <= TUNE_TOLERANCE;
-}
 
 /* Milliseconds of one of `times` runs. */
 static enum cq_err sample(struct race *r, int i, int times, double *ms)
@@ -230,7 +226,7 @@ static enum cq_err run_round(struct race *r, unsigned who, double budget_ms)
     for (int i = 0; i < t->n && !err; i++) {
         struct tune_candidate *c = &t->candidates[i];
         double ms, times = budget_ms / fmax(c->ms, 1e-4);
-        if (!(who >> i & 1) || !runs(c))
+        if (!(who >> i & 1) || c->wrong)
             continue;
         err = sample(r, i, times < 1 ? 1 : times > 1000 ? 1000 : (int) times, &ms);
         c->ms = fmin(c->ms, ms);
@@ -243,7 +239,7 @@ static void choose(struct tune_result *t)
     t->best = t->first;
     for (int i = 0; i < t->n; i++) {
         double limit = t->candidates[t->best].ms * (t->best == t->first ? clearly : 1);
-        if (runs(&t->candidates[i]) && t->candidates[i].ms < limit)
+        if (!t->candidates[i].wrong && t->candidates[i].ms < limit)
             t->best = i;
     }
 }
@@ -254,7 +250,7 @@ static enum cq_err run_rounds(struct race *r, double budget_ms)
     struct tune_result *t = r->result;
     enum cq_err err = CQ_OK;
     for (int i = 0; i < t->n && !err; i++)
-        if (runs(&t->candidates[i]))
+        if (!t->candidates[i].wrong)
             err = sample(r, i, 1, &t->candidates[i].ms);
     for (int round = 0; round < ROUNDS && !err; round++)
         err = run_round(r, ~0u, budget_ms / ROUNDS);
@@ -283,7 +279,7 @@ static enum cq_err run_race(struct race *r, double budget_ms)
 static void tell_wrong(struct cq_log *log, const struct tune_result *t)
 {
     for (int i = 0; i < t->n; i++)
-        if (!runs(&t->candidates[i]))
+        if (t->candidates[i].wrong)
             cq_log_warn(log, "%s differs from %s by %.3g on the same operator: it is not used there",
                         t->candidates[i].kernel->name, t->candidates[t->first].kernel->name, t->candidates[i].error);
 }

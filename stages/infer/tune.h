@@ -1,7 +1,7 @@
 /* Which of the variants that serve an operator is the fastest on this device: measured, not guessed.
  *
  * Each candidate runs alone, on buffers and random numbers of its own, and must give the answer of the one that
- * kernel_find() would take, within TUNE_TOLERANCE; one that does not is out of the race. Candidates take turns, so that
+ * kernel_find() would take, within a tolerance; one that does not is out of the race. Candidates take turns, so that
  * what else the machine does disturbs all alike, and the least time of each counts. Another one wins only where it is
  * clearly faster.
  *
@@ -19,11 +19,13 @@ enum { TUNE_MAX = 12 };          /* candidates for one operator */
 /* Largest difference from the first choice's answer, over that answer's largest magnitude. What kernels may differ from
  * the reference is stated in tests/check_kernels_*.c: 2e-5 for Winograd's convolution, 5e-6 at most for all others. */
 #define TUNE_TOLERANCE 3e-5
+#define TUNE_TOLERANCE_HALF 2e-3     /* where op_inst.half lets weights be rounded to 11 bits */
 
 struct tune_candidate {
     const struct kernel_class *kernel;
     double ms;                   /* of one run */
-    double error;                /* against the first choice's answer; over TUNE_TOLERANCE: wrong, and not timed */
+    double error;                /* against the first choice's answer */
+    bool wrong;                  /* by more than the tolerance: not timed */
 };
 
 struct tune_result {
