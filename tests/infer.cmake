@@ -9,6 +9,7 @@ target_compile_definitions(test_fuzz_model PRIVATE ONNX_TESTDATA="${ONNX_TESTDAT
 clipq_test(test_recurrent clipq_infer clipq_onnx_proto m)
 clipq_test(test_fusions clipq_infer clipq_onnx_proto m)
 clipq_test(test_pass_residual clipq_infer clipq_onnx_proto m)
+clipq_test(test_pass_scale clipq_infer clipq_onnx_proto m)
 clipq_test(test_pass_select clipq_infer clipq_onnx_proto m)
 clipq_test(test_pass_sum clipq_infer clipq_onnx_proto m)
 clipq_test(test_pass_transpose clipq_infer clipq_onnx_proto m)

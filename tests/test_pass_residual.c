@@ -1,4 +1,5 @@
-/* Sums behind convolutions become part of them, with an activation behind the sum or in front of it, but not both. */
+/* Activations behind convolutions become part of them, reshapes and transposes between the two or not; so do sums, with
+ * an activation behind the sum or in front of it, but not both. */
 #include "tests/pass_check.h"
 
 static Onnx__ModelProto *begin(void)
@@ -82,12 +83,27 @@ static void test_left_alone(void **state)
     expect(p, 2, 2, ACT_RELU, false);
 }
 
+static void test_activation_behind_moves(void **state)
+{
+    (void) state;
+    for (int shared = 0; shared < 2; shared++) {
+        Onnx__ModelProto *p = begin();
+        onnx_ints(p, "shape", 2, (int64_t[]){2, 100});
+        onnx_attr_ints(onnx_node(p, "Transpose", "c", "t"), "perm", 4, (int64_t[]){0, 2, 3, 1});
+        onnx_node(p, "Reshape", "t,shape", "r");
+        onnx_node(p, "Sigmoid", "r", shared ? "a" : "y");
+        if (shared)
+            onnx_node(p, "Sub", "a,r", "y");
+        expect(p, shared ? 5 : 3, 2, shared ? ACT_NONE : ACT_SIGMOID, false);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_activation_behind),        cmocka_unit_test(test_activation_before),
         cmocka_unit_test(test_activation_on_both_sides), cmocka_unit_test(test_second_sum),
-        cmocka_unit_test(test_left_alone),
+        cmocka_unit_test(test_left_alone),               cmocka_unit_test(test_activation_behind_moves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* An activation behind an operator that can apply one to its result becomes part of it. */
+/* An activation behind an operator that can apply one to its result becomes part of it; reshapes and transposes may stand
+ * between the two, as they do in detectors' heads. */
 #include "stages/infer/pass.h"
 
 static enum act act_of(enum unary fn)
@@ -21,9 +22,18 @@ static bool arithmetic(enum binary fn)
     return fn <= BIN_MAX;
 }
 
+/* The step that only moves what it reads to t, which nobody else reads; or NULL. */
+static struct step *mover(const struct rewrite *r, int t)
+{
+    struct step *s = rewrite_only_source(r, t, OP_COPY);
+    return s ? s : rewrite_only_source(r, t, OP_TRANSPOSE);
+}
+
 static struct step *host_of(const struct rewrite *r, int t)
 {
     static const enum op_kind kinds[] = {OP_CONV, OP_CONV_TRANSPOSE, OP_MATMUL, OP_GEMM, OP_BINARY, OP_BATCH_NORM};
+    for (struct step *s = mover(r, t); s; s = mover(r, t))
+        t = s->in[0];
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         struct step *s = rewrite_only_source(r, t, kinds[i]);
         if (s && !s->op.act && (s->op.kind != OP_BINARY || arithmetic(s->op.u.binary)))
@@ -43,7 +53,8 @@ static enum cq_err run(struct rewrite *r)
         host->op.act = act;
         host->op.act_a = s->op.act_a;
         host->op.act_b = s->op.act_b;
-        rewrite_take_output(r, host, s);
+        struct step *between = mover(r, s->in[0]);
+        rewrite_take_output(r, between ? between : host, s);
     }
     return CQ_OK;
 }
