@@ -78,12 +78,19 @@ void device_use_stream(struct device *dev, int stream);
 /* How many compute units that is. */
 int device_units(const struct device *dev);
 
-/* As device_write and device_read, but not waiting: the host's memory must stay as it is until device_finish_all. */
+/* As device_write and device_read, but not waiting: the host's memory must stay as it is until device_finish_all or a
+ * fence. */
 enum cq_err device_write_later(struct device *dev, struct device_mem *mem, size_t offset, const void *src,
                                size_t bytes);
 enum cq_err device_read_later(struct device *dev, struct device_mem *mem, size_t offset, void *dst, size_t bytes);
 /* Waits for all streams and uses the whole device from then on; the first error. */
 enum cq_err device_finish_all(struct device *dev);
+
+/* Everything that is queued now, in whatever stream; to wait for it while more is being queued. */
+struct device_fence;
+enum cq_err device_fence(struct device *dev, struct device_fence **out);
+/* Waits, and frees the fence. NULL is done. CQ_OOM or CQ_DEVICE when a part of it has failed. */
+enum cq_err device_fence_wait(struct device_fence **fence);
 
 /* Was CL_OUT_OF_RESOURCES seen? Then it is the driver's secret whether the context still lives. */
 bool device_is_lost(const struct device *dev);

@@ -10,6 +10,12 @@
 
 enum { MOST = 8 };
 
+struct device_fence {
+    struct device *dev;
+    cl_event events[MOST + 1];
+    int n;
+};
+
 struct device_streams {
     int n, units;                    /* units of each */
     int current;                     /* DEVICE_WHOLE, or the one in use */
@@ -86,4 +92,45 @@ enum cq_err device_finish_all(struct device *dev)
     device_use_stream(dev, DEVICE_WHOLE);
     enum cq_err failed = device_finish(dev);
     return err ? err : failed;
+}
+
+static enum cq_err mark(struct device_fence *f, cl_command_queue queue)
+{
+    cl_int status = clEnqueueMarkerWithWaitList(queue, 0, NULL, &f->events[f->n]);
+    if (status == CL_SUCCESS)
+        f->n++;
+    if (status == CL_SUCCESS)
+        status = clFlush(queue);
+    return device_check(f->dev, status, "clEnqueueMarkerWithWaitList");
+}
+
+enum cq_err device_fence(struct device *dev, struct device_fence **out)
+{
+    const struct device_streams *s = dev->streams;
+    struct device_fence *f = calloc(1, sizeof *f);
+    *out = NULL;
+    if (!f)
+        return CQ_NOMEM;
+    f->dev = dev;
+    enum cq_err err = mark(f, dev->whole);
+    for (int i = 0; s && i < s->n && !err; i++)
+        err = mark(f, s->queues[i]);
+    *out = f;
+    if (err)
+        device_fence_wait(out);
+    return err;
+}
+
+enum cq_err device_fence_wait(struct device_fence **fence)
+{
+    struct device_fence *f = *fence;
+    enum cq_err err = CQ_OK;
+    for (int i = 0; f && i < f->n; i++) {
+        enum cq_err failed = device_check(f->dev, clWaitForEvents(1, &f->events[i]), "clWaitForEvents");
+        clReleaseEvent(f->events[i]);
+        err = err ? err : failed;
+    }
+    free(f);
+    *fence = NULL;
+    return err;
 }

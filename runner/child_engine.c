@@ -22,6 +22,14 @@
 #include "runner/messages.h"
 #include "runner/wire.h"
 #include "stages/infer/choice.h"
+#include "stages/infer/session.h"
+
+/* A batch that was asked for and is not answered. */
+struct flight {
+    struct msg_batch batch;
+    const uint8_t *pixels[BATCHER_MAX];
+    bool started;                            /* the device has it; else it is run when its turn comes */
+};
 
 struct engine_child {
     struct cq_log *log;
@@ -34,7 +42,8 @@ struct engine_child {
     struct choices choices;
     struct engine_model *models[BATCHER_LANES];
     int64_t batches;                         /* so far, for fault_at() */
-    struct msg_batch batch;                  /* large: not on the stack */
+    struct flight flights[SESSION_FLIGHTS];  /* large: not on the stack */
+    int oldest, n_flights;
     struct msg_result result;
 };
 
@@ -171,40 +180,87 @@ static enum cq_err load(struct engine_child *e, struct cq_rd *body)
     return err;
 }
 
-static enum cq_err infer(struct engine_child *e, struct cq_rd *body)
+/* Answers the oldest batch. */
+static enum cq_err answer(struct engine_child *e)
 {
-    const uint8_t *pixels[BATCHER_MAX];
-    if (msg_get_batch(body, &e->batch))
-        return CQ_PROTOCOL;
-    if (fault_at("kill", ++e->batches) || fault_over("killover", e->batch.n))
-        raise(SIGKILL);
-
-    struct engine_model *m = e->models[e->batch.lane];
-    if (!m)
-        return CQ_PROTOCOL;
-    for (int i = 0; i < e->batch.n; i++) {
-        pixels[i] = arena_at(&e->arena, e->batch.items[i].input, engine_model_frame_bytes(m));
-        if (!pixels[i])
-            return CQ_PROTOCOL;
-    }
-    enum cq_err err = engine_model_run(m, &e->batch, pixels, &e->result);
+    struct flight *f = &e->flights[e->oldest];
+    struct engine_model *m = e->models[f->batch.lane];
+    e->oldest = (e->oldest + 1) % SESSION_FLIGHTS;
+    e->n_flights--;
+    enum cq_err err = f->started ? engine_model_finish(m, &f->batch, f->pixels, &e->result)
+                                 : engine_model_run(m, &f->batch, f->pixels, &e->result);
     if (err)
         return err;
-    e->result.id = e->batch.id;
-    e->result.lane = e->batch.lane;
+    e->result.id = f->batch.id;
+    e->result.lane = f->batch.lane;
     msg_put_result(&e->out, &e->result);
     return tell(e, MSG_RESULT);
+}
+
+static enum cq_err answer_all(struct engine_child *e)
+{
+    enum cq_err err = CQ_OK;
+    while (e->n_flights && !err)
+        err = answer(e);
+    return err;
+}
+
+static enum cq_err take_batch(struct engine_child *e, struct cq_rd *body, struct flight *f)
+{
+    if (msg_get_batch(body, &f->batch))
+        return CQ_PROTOCOL;
+    if (fault_at("kill", ++e->batches) || fault_over("killover", f->batch.n))
+        raise(SIGKILL);
+    const struct engine_model *m = e->models[f->batch.lane];
+    if (!m)
+        return CQ_PROTOCOL;
+    for (int i = 0; i < f->batch.n; i++) {
+        f->pixels[i] = arena_at(&e->arena, f->batch.items[i].input, engine_model_frame_bytes(m));
+        if (!f->pixels[i])
+            return CQ_PROTOCOL;
+    }
+    return CQ_OK;
+}
+
+/* Gives a batch to the device before the one before it is answered, so that it need not wait for that. What cannot be
+ * started now, for want of memory say, takes its turn; nothing after it may overtake. */
+static enum cq_err infer(struct engine_child *e, struct cq_rd *body)
+{
+    enum cq_err err = e->n_flights == SESSION_FLIGHTS ? answer(e) : CQ_OK;
+    if (err)
+        return err;
+    struct flight *f = &e->flights[(e->oldest + e->n_flights) % SESSION_FLIGHTS];
+    const struct flight *before = e->n_flights ? &e->flights[e->oldest] : NULL;
+    err = take_batch(e, body, f);
+    if (err)
+        return err;
+    f->started = (!before || before->started) && engine_model_start(e->models[f->batch.lane], &f->batch, f->pixels);
+    e->n_flights++;
+    return CQ_OK;
+}
+
+static enum cq_err obey(struct engine_child *e, struct wire_msg *msg)
+{
+    if (msg->type == MSG_INFER)
+        return infer(e, &msg->body);
+    enum cq_err err = answer_all(e);
+    if (err)
+        return err;
+    return msg->type == MSG_MODEL ? load(e, &msg->body)
+         : msg->type == MSG_CHOICES ? take_choices(e, &msg->body)
+         : CQ_PROTOCOL;
 }
 
 static enum cq_err run(struct engine_child *e)
 {
     struct wire_msg msg;
     enum cq_err err = setup(e);
-    while (!err && !(err = wire_receive(&e->wire, &msg)))
-        err = msg.type == MSG_MODEL ? load(e, &msg.body)
-            : msg.type == MSG_INFER ? infer(e, &msg.body)
-            : msg.type == MSG_CHOICES ? take_choices(e, &msg.body)
-            : CQ_PROTOCOL;
+    while (!err) {
+        if (e->n_flights && wire_poll(&e->wire, 0) == CQ_AGAIN)
+            err = answer(e);
+        else if (!(err = wire_receive(&e->wire, &msg)))
+            err = obey(e, &msg);
+    }
     return err;
 }
 

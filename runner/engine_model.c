@@ -29,6 +29,7 @@ struct shared {
     struct card card;
     const struct decoder_class *decoder;
     size_t bytes;               /* of device memory: what the largest size needs at its largest batch */
+    int64_t free_ns;            /* when the newest batch was finished */
 };
 
 struct engine_model {
@@ -43,6 +44,8 @@ struct engine_model {
     double flops;
     struct cq_buf blobs;        /* answers of the newest run */
     char message[MSG_TEXT];     /* of the newest error */
+    struct { int64_t ticket, ns; } started[SESSION_FLIGHTS];    /* the oldest first */
+    int n_started;
 };
 
 /* ---- what is shared ---- */
@@ -317,14 +320,14 @@ static int smaller_batch(struct engine_model *m, int ran, bool *tried_alone, str
     return ran / 2;
 }
 
-static enum cq_err run_part(struct engine_model *m, const struct msg_batch *batch, const uint8_t *const *pixels,
-                            int first, int n, struct msg_result *out)
+/* Decodes what came back for items first..first+n-1, and counts the time since `start`. */
+static enum cq_err take_part(struct engine_model *m, const struct msg_batch *batch, int first, int n, int64_t ticket,
+                             int64_t start, struct msg_result *out)
 {
     const struct session_output *outputs;
     int n_outputs;
     size_t blobs = m->blobs.size;
-    int64_t start = cq_now_ns();
-    enum cq_err err = session_run_images(m->shared->session, pixels + first, n, &outputs, &n_outputs);
+    enum cq_err err = session_finish(m->shared->session, ticket, &outputs, &n_outputs);
     int64_t ran = cq_now_ns();
     if (!err)
         err = decode_part(m, batch, first, n, outputs, n_outputs, out);
@@ -336,7 +339,16 @@ static enum cq_err run_part(struct engine_model *m, const struct msg_batch *batc
     out->infer_ns += ran - start;
     out->postprocess_ns += cq_now_ns() - ran;
     out->runs++;
+    m->shared->free_ns = ran;
     return CQ_OK;
+}
+
+static enum cq_err run_part(struct engine_model *m, const struct msg_batch *batch, const uint8_t *const *pixels,
+                            int first, int n, struct msg_result *out)
+{
+    int64_t start = cq_now_ns(), ticket;
+    enum cq_err err = session_start_images(m->shared->session, pixels + first, n, &ticket);
+    return err ? err : take_part(m, batch, first, n, ticket, start, out);
 }
 
 /* Not even one frame: what it takes, and what there is. */
@@ -349,8 +361,7 @@ static void give_up(struct engine_model *m, struct msg_result *out)
     out->n = 0;
 }
 
-enum cq_err engine_model_run(struct engine_model *m, const struct msg_batch *batch, const uint8_t *const *pixels,
-                             struct msg_result *out)
+static void clear(struct engine_model *m, const struct msg_batch *batch, struct msg_result *out)
 {
     out->message = "";
     out->err = CQ_OK;
@@ -358,11 +369,29 @@ enum cq_err engine_model_run(struct engine_model *m, const struct msg_batch *bat
     out->infer_ns = out->postprocess_ns = 0;
     out->n = batch->n;
     cq_buf_clear(&m->blobs);
+}
 
-    enum cq_err resized = session_resize(m->shared->session, m->width, m->height);
-    if (resized)
-        return resized;
-    session_set_memory_limit(m->shared->session, m->limit);
+static void settle(struct engine_model *m, struct msg_result *out)
+{
+    out->safe_batch = m->max_batch;
+    settle_blobs(m, out);
+}
+
+static enum cq_err get_ready(struct engine_model *m)
+{
+    enum cq_err err = session_resize(m->shared->session, m->width, m->height);
+    if (!err)
+        session_set_memory_limit(m->shared->session, m->limit);
+    return err;
+}
+
+enum cq_err engine_model_run(struct engine_model *m, const struct msg_batch *batch, const uint8_t *const *pixels,
+                             struct msg_result *out)
+{
+    enum cq_err unready = get_ready(m);
+    if (unready)
+        return unready;
+    clear(m, batch, out);
     int size = batch->n;
     bool tried_alone = false;
     for (int at = 0; at < batch->n;) {
@@ -378,7 +407,35 @@ enum cq_err engine_model_run(struct engine_model *m, const struct msg_batch *bat
         if (!err)
             at += n;
     }
-    out->safe_batch = m->max_batch;
-    settle_blobs(m, out);
+    settle(m, out);
     return CQ_OK;
+}
+
+bool engine_model_start(struct engine_model *m, const struct msg_batch *batch, const uint8_t *const *pixels)
+{
+    int64_t now = cq_now_ns(), ticket;
+    if (batch->n > m->max_batch || m->n_started == SESSION_FLIGHTS || get_ready(m) ||
+        session_start_images(m->shared->session, pixels, batch->n, &ticket))
+        return false;
+    m->started[m->n_started].ticket = ticket;
+    m->started[m->n_started++].ns = now;
+    return true;
+}
+
+enum cq_err engine_model_finish(struct engine_model *m, const struct msg_batch *batch, const uint8_t *const *pixels,
+                                struct msg_result *out)
+{
+    int64_t ticket = m->started[0].ticket, start = m->started[0].ns, before = m->shared->free_ns;
+    m->started[0] = m->started[1];
+    m->n_started--;
+    clear(m, batch, out);
+    enum cq_err err = take_part(m, batch, 0, batch->n, ticket, start > before ? start : before, out);
+    if (!err) {
+        settle(m, out);
+        return CQ_OK;
+    }
+    if (device_is_lost(m->dev))
+        return err;
+    session_trim(m->shared->session);
+    return engine_model_run(m, batch, pixels, out);
 }

@@ -60,4 +60,11 @@ int64_t engine_model_frame_bytes(const struct engine_model *m);  /* pixels of on
 enum cq_err engine_model_run(struct engine_model *m, const struct msg_batch *batch, const uint8_t *const *pixels,
                              struct msg_result *out);
 
+/* Lets the device begin with a batch while the one before is still looked at; false where that cannot be, which
+ * changes nothing. What was started is finished in the same order, with the same batch and pixels; when something
+ * happened to it, it is run again as engine_model_run does, which can take what was started after it along. */
+bool engine_model_start(struct engine_model *m, const struct msg_batch *batch, const uint8_t *const *pixels);
+enum cq_err engine_model_finish(struct engine_model *m, const struct msg_batch *batch, const uint8_t *const *pixels,
+                                struct msg_result *out);
+
 #endif

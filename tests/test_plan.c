@@ -203,6 +203,43 @@ static void test_out_of_memory_is_survived(void **state)
     model_destroy(&m);
 }
 
+/* Two batches are started before the first is finished; a third must wait, and what was dropped says so. */
+static void test_two_batches_started(void **state)
+{
+    (void) state;
+    int n_out;
+    int64_t ticket[3];
+    struct session *s;
+    const struct session_output *out;
+    Onnx__ModelProto *p = onnx_model(13);
+    onnx_input(p, "x", 4, (int64_t[]){-1, 3, 4, 5});
+    onnx_node(p, "Relu", "x", "out");
+    onnx_output(p, "out");
+    struct model *m = load_and_free(p);
+    struct session_image image = {.width = 5, .height = 4, .channels = 3, .scale = {1, 1, 1}};
+    assert_int_equal(session_create(&logger, dev, m, &(struct session_params){.image = &image}, &s), CQ_OK);
+    uint8_t frames[4][60];
+    const uint8_t *list[4] = {frames[0], frames[1], frames[2], frames[3]};
+    for (int i = 0; i < 4; i++)
+        memset(frames[i], i + 1, sizeof frames[i]);
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(session_start_images(s, list, 3, &ticket[0]), CQ_OK);
+        assert_int_equal(session_start_images(s, list + 3, 1, &ticket[1]), CQ_OK);
+        assert_int_equal(session_start_images(s, list, 1, &ticket[2]), CQ_INVALID);
+        assert_int_equal(session_run_images(s, list, 1, &out, &n_out), CQ_INVALID);
+        assert_int_equal(session_finish(s, ticket[1], &out, &n_out), CQ_AGAIN);
+        assert_int_equal(session_finish(s, ticket[0], &out, &n_out), CQ_OK);
+        for (int i = 0; i < 180; i++)
+            assert_true(((const float *) out[0].data)[i] == (float) (i / 60 + 1));
+        if (round == 1)
+            session_trim(s);
+        assert_int_equal(session_finish(s, ticket[1], &out, &n_out), round == 1 ? CQ_AGAIN : CQ_OK);
+        assert_true(round == 1 || *(const float *) out[0].data == 4.0f);
+    }
+    session_destroy(&s);
+    model_destroy(&m);
+}
+
 static void count_line(void *ctx, const char *text)
 {
     int *lines = ctx;
@@ -345,6 +382,7 @@ int main(void)
         cmocka_unit_test(test_shared_results_stay),      cmocka_unit_test(test_places_do_not_overlap),
         cmocka_unit_test(test_memory_limit),             cmocka_unit_test(test_weights_are_shared),
         cmocka_unit_test(test_out_of_memory_is_survived), cmocka_unit_test(test_images_are_normalised),
+        cmocka_unit_test(test_two_batches_started),
         cmocka_unit_test(test_free_size),                cmocka_unit_test(test_half_model),
     };
     if (!open_device())

@@ -164,8 +164,32 @@ enum cq_err session_plan_for_batch(struct session *s, int batch, struct session_
 
 /* ---- life ---- */
 
+static enum cq_err make_flight(struct session_flight *f, int n_outputs)
+{
+    f->parts = calloc((size_t) n_outputs + 1, sizeof *f->parts);
+    f->outputs = calloc((size_t) n_outputs + 1, sizeof *f->outputs);
+    return f->parts && f->outputs ? CQ_OK : CQ_NOMEM;
+}
+
+static void finish_flight(struct session_flight *f, int n_outputs)
+{
+    for (int i = 0; i < f->n_results; i++)
+        free(f->results[i].data);
+    for (int i = 0; f->parts && i < n_outputs; i++) {
+        free(f->parts[i].each);
+        free(f->parts[i].data);
+    }
+    free(f->results);
+    free(f->parts);
+    free(f->outputs);
+}
+
 void session_trim(struct session *s)
 {
+    for (; s->n_started; s->n_started--) {
+        device_fence_wait(&s->flights[s->oldest].fence);
+        s->oldest = (s->oldest + 1) % SESSION_FLIGHTS;
+    }
     while (s->n_plans)
         drop_plan(s, s->n_plans - 1);
     session_free_streams(s);
@@ -178,15 +202,8 @@ void session_destroy(struct session **session)
         return;
     session_trim(s);
     weights_finish(&s->weights);
-    for (int i = 0; i < s->n_results; i++)
-        free(s->results[i].data);
-    for (int i = 0; s->parts && i < model_output_count(s->model); i++) {
-        free(s->parts[i].each);
-        free(s->parts[i].data);
-    }
-    free(s->results);
-    free(s->parts);
-    free(s->outputs);
+    for (int i = 0; i < SESSION_FLIGHTS; i++)
+        finish_flight(&s->flights[i], model_output_count(s->model));
     free(s->streams);
     free(s);
     *session = NULL;
@@ -235,11 +252,11 @@ enum cq_err session_create(struct cq_log *log, struct device *dev, const struct 
         .rewrite = has_fixed_batch(model), .n_streams = params->whole_device ? 1 : device_streams(dev),
         .segment_bytes = device_get_info(dev)->max_alloc_bytes / PLACE_ALIGN * PLACE_ALIGN,
     };
-    size_t n = (size_t) model_output_count(model);
+    s->now = s->flights;
     s->streams = calloc((size_t) s->n_streams, sizeof *s->streams);
-    s->parts = calloc(n + 1, sizeof *s->parts);
-    s->outputs = calloc(n + 1, sizeof *s->outputs);
-    enum cq_err err = s->streams && s->parts && s->outputs ? CQ_OK : CQ_NOMEM;
+    enum cq_err err = s->streams ? CQ_OK : CQ_NOMEM;
+    for (int i = 0; i < SESSION_FLIGHTS && !err; i++)
+        err = make_flight(&s->flights[i], model_output_count(model));
     if (!err && params->image) {
         s->image = *params->image;
         err = session_check_image(s);
@@ -381,9 +398,4 @@ int session_host_ops(struct session *s, int batch)
     if (session_plan_for_batch(s, batch, &way, &sp))
         return 0;
     return sp->plan->host_steps + (sp->plan->tail ? sp->plan->tail->n_nodes : 0);
-}
-
-struct session_times session_last_times(const struct session *s)
-{
-    return s->times;
 }

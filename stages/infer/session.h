@@ -119,6 +119,15 @@ struct session_output session_output_image(const struct session_output *o, int i
 enum cq_err session_run_images(struct session *s, const uint8_t *const *images, int batch,
                                const struct session_output **out, int *n_out);
 
+/* The same in two parts, so that the device computes while the host looks at the batch before. Up to SESSION_FLIGHTS
+ * batches may be started and not finished; images must stay as they are until their batch is. A failure to start
+ * leaves earlier batches as they are. session_finish waits for a batch, the oldest one first: its outputs are valid
+ * until the next start. CQ_AGAIN: session_trim() has dropped it. While something is started, the other ways to run
+ * are CQ_INVALID. */
+enum { SESSION_FLIGHTS = 2 };
+enum cq_err session_start_images(struct session *s, const uint8_t *const *images, int batch, int64_t *ticket);
+enum cq_err session_finish(struct session *s, int64_t ticket, const struct session_output **out, int *n_out);
+
 /* Feeds every model input as a PLAIN tensor of its declared type, desc giving concrete shapes. */
 struct session_input {
     struct tensor_desc desc;
@@ -134,10 +143,6 @@ enum cq_err session_noise_create(const struct session *s, int batch, struct sess
 void session_noise_destroy(struct session_noise **n);
 enum cq_err session_run_noise(struct session *s, const struct session_noise *n, const struct session_output **out,
                               int *n_out);
-
-/* Nanoseconds of the newest run: upload; kernels (with waiting) and what runs on the host for each image; read-back. */
-struct session_times { int64_t upload_ns, infer_ns, read_ns; };
-struct session_times session_last_times(const struct session *s);
 
 /* One operator of a plan, run alone. Texts are owned by the session and valid until its next call. */
 struct session_step {
@@ -166,7 +171,7 @@ struct session_tuned {
 enum cq_err session_tune(struct session *s, int batch, double budget_ms,
                          void (*tell)(void *ctx, const struct session_tuned *tuned), void *ctx);
 
-/* Gives back all plans and the arena; the next run makes them anew. */
+/* Gives back all plans and the arena, and drops what was started; the next run makes them anew. */
 void session_trim(struct session *s);
 
 #endif

@@ -70,18 +70,18 @@ static void free_results(struct session_result *r, int n)
 
 static enum cq_err compare(struct session *s, const struct tensor_desc *two, const struct session_feed *feed)
 {
-    const struct plan *ran;
-    enum cq_err err = session_run_in(s, s->log, &(struct session_way){0, 1}, two, feed, &ran);
+    enum cq_err err = session_run_in(s, s->log, &(struct session_way){0, 1}, two, feed);
     if (err)
         return err;
-    struct session_result *alone = s->results;
-    int n = s->n_results;
-    s->results = NULL;
-    s->n_results = 0;
+    struct session_flight *now = s->now;
+    struct session_result *alone = now->results;
+    int n = now->n_results;
+    now->results = NULL;
+    now->n_results = 0;
     /* A failure here is an answer, not an error: nothing is logged as one. */
-    enum cq_err together = session_run_in(s, NULL, &(struct session_way){0, 2}, two, feed, &ran);
+    enum cq_err together = session_run_in(s, NULL, &(struct session_way){0, 2}, two, feed);
     s->checked = together != CQ_OOM && together != CQ_NOMEM;
-    s->batchable = !s->checked || (!together && same_results(ran, alone, s->results));
+    s->batchable = !s->checked || (!together && same_results(now->plan, alone, now->results));
     free_results(alone, n);
     if (!s->checked)
         session_trim(s);
@@ -91,13 +91,12 @@ static enum cq_err compare(struct session *s, const struct tensor_desc *two, con
 enum cq_err session_run_once(struct session *s, const struct tensor_desc *inputs)
 {
     struct session_noise *noise = NULL;
-    const struct plan *ran;
     if (!session_inputs_fit(s, inputs))
         return CQ_OK;
     enum cq_err err = session_noise_like(s, inputs, 1, &noise);
     if (!err) {
         struct session_feed feed = session_noise_feed(noise);
-        err = session_run_in(s, s->log, &(struct session_way){0, 1}, inputs, &feed, &ran);
+        err = session_run_in(s, s->log, &(struct session_way){0, 1}, inputs, &feed);
     }
     session_noise_destroy(&noise);
     return err;

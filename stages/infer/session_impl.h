@@ -35,6 +35,18 @@ struct session_parts {
     size_t size, capacity;
 };
 
+/* A batch on its way, or the newest that has arrived. */
+struct session_flight {
+    struct session_result *results;  /* one per output of the plan's net */
+    int n_results;
+    struct session_parts *parts;     /* one per output of the model */
+    struct session_output *outputs;
+    const struct plan *plan;         /* borrowed from the session's store, which drops only old ones */
+    int count, shown;                /* images run, and those of them that were asked for */
+    int64_t ticket;
+    struct device_fence *fence;
+};
+
 /* What images that are computed at the same time may not share. */
 struct session_stream {
     struct device_mem **arena;       /* segments of segment_bytes each, the last one shorter */
@@ -67,12 +79,10 @@ struct session {
     size_t segment_bytes;
     int generation;                  /* grows when a buffer of the session is replaced */
 
-    struct session_result *results;  /* one per output of the newest plan's net */
-    int n_results;
-    struct session_parts *parts;     /* one per output of the model */
-    struct session_output *outputs;
-    struct session_way way;          /* of the newest run, as are the times */
-    struct session_times times;
+    struct session_flight flights[SESSION_FLIGHTS], *now;   /* now: the one being started or finished */
+    int64_t tickets;                 /* given out so far */
+    int oldest, n_started;           /* those not finished: n_started from flights[oldest] on, in a circle */
+    struct session_way way;          /* of the newest run */
 };
 
 /* What is fed: frames, or tensors of the model's inputs. */
@@ -109,17 +119,19 @@ void session_free_streams(struct session *s);
 /* Where a stream has a tensor of the plan. */
 struct mem_ref session_mem(const struct session *s, const struct plan *p, int stream, int tensor);
 
-/* Runs the feed in that way; `inputs` are the shapes of all its images. *ran is the plan, borrowed until the next
- * call. */
+/* Queues the feed in that way, for s->now; `inputs` are the shapes of all its images. */
+enum cq_err session_queue(struct session *s, struct cq_log *log, const struct session_way *way,
+                          const struct tensor_desc *inputs, const struct session_feed *feed);
+/* Waits for it too. */
 enum cq_err session_run_in(struct session *s, struct cq_log *log, const struct session_way *way,
-                           const struct tensor_desc *inputs, const struct session_feed *feed, const struct plan **ran);
+                           const struct tensor_desc *inputs, const struct session_feed *feed);
 
 /* Copies the part of image i of `count` to `to`; `one` is its shape for one image. False where the result is not
  * `count` times that. */
 bool session_copy_part(const struct session_result *r, const struct tensor_desc *one, int i, int count, void *to);
 
-/* Fills s->outputs from the results of `count` images, running the tail for each. */
-enum cq_err session_make_outputs(struct session *s, const struct plan *p, int count);
+/* Fills the outputs of s->now from its results, running the tail for each image. */
+enum cq_err session_make_outputs(struct session *s);
 
 /* Does what running at these shapes takes fit the memory limit? */
 bool session_inputs_fit(struct session *s, const struct tensor_desc *inputs);

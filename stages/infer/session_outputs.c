@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/base/clock.h"
 #include "kernels/base/log.h"
 #include "stages/infer/model_graph.h"
 #include "stages/infer/session_impl.h"
@@ -117,14 +116,14 @@ static enum cq_err run_image(struct session *s, const struct plan *p, int i, int
         cut[k] = part;
         if (!part)
             err = CQ_NOMEM;
-        else if (!session_copy_part(&s->results[first + k], one, i, count, part))
+        else if (!session_copy_part(&s->now->results[first + k], one, i, count, part))
             err = mixes_images(s, t->cut[k].value);
     }
     if (!err)
         err = tail_run(s->log, s->dev, t, cut, &net, made);
     for (int o = 0; o < t->graph->n_outputs && !err; o++)
         if (t->output[o] < 0)
-            err = add_part(&s->parts[o], &made[o]);
+            err = add_part(&s->now->parts[o], &made[o]);
     net_finish(&net);
     return err;
 }
@@ -135,18 +134,17 @@ static enum cq_err add_failure(struct session *s, const struct tail *t)
     enum cq_err err = CQ_OK;
     for (int o = 0; o < t->graph->n_outputs && !err; o++)
         if (t->output[o] < 0)
-            err = add_part(&s->parts[o], &(struct constant){.data = NULL});
+            err = add_part(&s->now->parts[o], &(struct constant){.data = NULL});
     return err;
 }
 
 static enum cq_err run_tail(struct session *s, const struct plan *p, int count)
 {
-    int64_t start = cq_now_ns();
     int n = p->tail->graph->n_outputs;
     struct constant *made = calloc((size_t) n + 1, sizeof *made);
     enum cq_err err = made ? CQ_OK : CQ_NOMEM;
     for (int o = 0; o < n; o++)
-        s->parts[o].n_each = 0, s->parts[o].size = 0;
+        s->now->parts[o].n_each = 0, s->now->parts[o].size = 0;
     for (int i = 0, failed = 0; i < count && !err; i++) {
         err = run_image(s, p, i, count, made);
         bool bad = err == CQ_UNSUPPORTED || err == CQ_INVALID;
@@ -154,18 +152,18 @@ static enum cq_err run_tail(struct session *s, const struct plan *p, int count)
             err = add_failure(s, p->tail);
     }
     free(made);
-    s->times.infer_ns += cq_now_ns() - start;
     return err;
 }
 
-enum cq_err session_make_outputs(struct session *s, const struct plan *p, int count)
+enum cq_err session_make_outputs(struct session *s)
 {
-    enum cq_err err = p->tail ? run_tail(s, p, count) : CQ_OK;
+    const struct plan *p = s->now->plan;
+    enum cq_err err = p->tail ? run_tail(s, p, s->now->count) : CQ_OK;
     for (int o = 0; o < model_output_count(s->model) && !err; o++) {
         int from = p->tail ? p->tail->output[o] : o;
-        const struct session_parts *parts = &s->parts[o];
-        s->outputs[o] = from < 0 ? (struct session_output){joined(parts), parts->data, parts->each}
-                                 : (struct session_output){s->results[from].desc, s->results[from].data, NULL};
+        const struct session_parts *parts = &s->now->parts[o];
+        s->now->outputs[o] = from < 0 ? (struct session_output){joined(parts), parts->data, parts->each}
+                                 : (struct session_output){s->now->results[from].desc, s->now->results[from].data, NULL};
     }
     return err;
 }

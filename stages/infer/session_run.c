@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/base/clock.h"
 #include "kernels/base/log.h"
 #include "stages/infer/model_graph.h"
 #include "stages/infer/session_impl.h"
@@ -64,23 +63,23 @@ static enum cq_err upload_tensors(struct session *s, const struct plan *p, int s
 
 /* ---- down ---- */
 
-static enum cq_err fit_results(struct session *s, int n)
+static enum cq_err fit_results(struct session_flight *f, int n)
 {
-    if (n <= s->n_results)
+    if (n <= f->n_results)
         return CQ_OK;
-    struct session_result *results = realloc(s->results, (size_t) n * sizeof *results);
+    struct session_result *results = realloc(f->results, (size_t) n * sizeof *results);
     if (!results)
         return CQ_NOMEM;
-    memset(results + s->n_results, 0, (size_t) (n - s->n_results) * sizeof *results);
-    s->results = results;
-    s->n_results = n;
+    memset(results + f->n_results, 0, (size_t) (n - f->n_results) * sizeof *results);
+    f->results = results;
+    f->n_results = n;
     return CQ_OK;
 }
 
 /* Of the run `done` out of `total` runs that make the batch. */
 static enum cq_err read_result(struct session *s, const struct plan *p, int stream, int i, int done, int total)
 {
-    struct session_result *r = &s->results[i];
+    struct session_result *r = &s->now->results[i];
     int t = p->net.outputs[i];
     const struct tensor *tensor = &p->net.tensors[t];
     size_t bytes = tensor_bytes(&tensor->desc), all = bytes * (size_t) total;
@@ -132,33 +131,9 @@ static enum cq_err read_all(struct session *s, const struct plan *p, int stream,
     return err;
 }
 
-/* On the whole device, each part of the time measured by itself. */
-static enum cq_err run_whole(struct session *s, const struct session_plan *sp, const struct session_feed *feed, int done,
-                             int total)
-{
-    int64_t start = cq_now_ns();
-    enum cq_err err = upload(s, sp->plan, 0, feed);
-    if (!err)
-        err = device_finish(s->dev);
-    int64_t uploaded = cq_now_ns();
-    if (!err)
-        err = enqueue_all(s, sp, 0);
-    if (!err)
-        err = device_finish(s->dev);
-    int64_t computed = cq_now_ns();
-    if (!err)
-        err = read_all(s, sp->plan, 0, done, total);
-    enum cq_err finished = device_finish(s->dev);           /* also after a failure: copies may be under way */
-    s->times.upload_ns += uploaded - start;
-    s->times.infer_ns += computed - uploaded;
-    s->times.read_ns += cq_now_ns() - computed;
-    return err ? err : finished;
-}
-
 static enum cq_err queue_in_stream(struct session *s, const struct session_plan *sp, int stream,
                                    const struct session_feed *feed, int done, int total)
 {
-    device_use_stream(s->dev, stream);
     enum cq_err err = upload(s, sp->plan, stream, feed);
     if (!err)
         err = enqueue_all(s, sp, stream);
@@ -167,84 +142,129 @@ static enum cq_err queue_in_stream(struct session *s, const struct session_plan 
     return err;
 }
 
-/* Copies and kernels of different images run beside each other, so their time is one. */
-static enum cq_err run_streams(struct session *s, const struct session_plan *sp, const struct session_way *way,
-                               const struct session_feed *feed)
-{
-    int64_t start = cq_now_ns();
-    int total = feed->count / way->chunk;
-    enum cq_err err = CQ_OK;
-    for (int i = 0; i < total && !err; i++) {
-        struct session_feed part = {feed->images, feed->in, feed->first + i * way->chunk, way->chunk};
-        err = queue_in_stream(s, sp, i % way->streams, &part, i, total);
-    }
-    enum cq_err finished = device_finish_all(s->dev);       /* also after a failure */
-    s->times.infer_ns += cq_now_ns() - start;
-    return err ? err : finished;
-}
-
-static enum cq_err run_one_by_one(struct session *s, const struct session_plan *sp, const struct session_way *way,
-                                  const struct session_feed *feed)
+static enum cq_err queue_all(struct session *s, const struct session_plan *sp, const struct session_way *way,
+                             const struct session_feed *feed)
 {
     int total = feed->count / way->chunk;
     enum cq_err err = CQ_OK;
     for (int i = 0; i < total && !err; i++) {
         struct session_feed part = {feed->images, feed->in, feed->first + i * way->chunk, way->chunk};
-        err = run_whole(s, sp, &part, i, total);
+        int stream = way->streams ? i % way->streams : 0;
+        device_use_stream(s->dev, way->streams ? stream : DEVICE_WHOLE);
+        err = queue_in_stream(s, sp, stream, &part, i, total);
     }
+    device_use_stream(s->dev, DEVICE_WHOLE);
     return err;
 }
 
-enum cq_err session_run_in(struct session *s, struct cq_log *log, const struct session_way *way,
-                           const struct tensor_desc *inputs, const struct session_feed *feed, const struct plan **ran)
+/* The plan, ready to run. */
+static enum cq_err get_ready(struct session *s, struct cq_log *log, const struct session_way *way,
+                             const struct tensor_desc *inputs, const struct session_feed *feed, struct session_plan **out)
 {
-    struct session_plan *sp;
     struct tensor_desc *chunk = malloc(((size_t) model_input_count(s->model) + 1) * sizeof *chunk);
     if (!chunk)
         return CQ_NOMEM;
     session_chunk_inputs(s, inputs, way->chunk, chunk);
-    enum cq_err err = session_get_plan(s, log, way->chunk == feed->count ? inputs : chunk, &sp);
+    enum cq_err err = session_get_plan(s, log, way->chunk == feed->count ? inputs : chunk, out);
     free(chunk);
     if (!err)
-        err = fit_results(s, sp->plan->net.n_outputs);
+        err = fit_results(s->now, (*out)->plan->net.n_outputs);
     if (!err)
-        err = session_bind(s, sp, way->streams > 1 ? way->streams : 1);
+        err = session_bind(s, *out, way->streams ? way->streams : 1);
+    return err;
+}
+
+enum cq_err session_queue(struct session *s, struct cq_log *log, const struct session_way *way,
+                          const struct tensor_desc *inputs, const struct session_feed *feed)
+{
+    struct session_plan *sp;
+    enum cq_err err = get_ready(s, log, way, inputs, feed, &sp);
+    if (!err && way->streams != s->way.streams)
+        err = device_finish_all(s->dev);    /* the whole device and the first stream use the same memory */
     if (err)
         return err;
-    *ran = sp->plan;
     s->way = *way;
-    return way->streams ? run_streams(s, sp, way, feed) : run_one_by_one(s, sp, way, feed);
+    s->now->plan = sp->plan;
+    err = queue_all(s, sp, way, feed);
+    if (err)
+        device_finish_all(s->dev);          /* copies may be under way */
+    return err;
+}
+
+enum cq_err session_run_in(struct session *s, struct cq_log *log, const struct session_way *way,
+                           const struct tensor_desc *inputs, const struct session_feed *feed)
+{
+    enum cq_err err = session_queue(s, log, way, inputs, feed);
+    return err ? err : device_finish_all(s->dev);
+}
+
+/* ---- starting and finishing ---- */
+
+/* With a proof that images may be run together, where they will be. */
+static enum cq_err choose_way(struct session *s, const struct tensor_desc *inputs, int count, struct session_way *way)
+{
+    enum cq_err err = CQ_OK;
+    *way = session_way(s, inputs, count);
+    if (way->chunk > 1 && !s->checked) {
+        err = session_check_batch(s, inputs);
+        *way = session_way(s, inputs, count);
+        if (!err && way->chunk > 1 && !s->checked)
+            err = CQ_OOM;               /* two did not fit */
+    }
+    return err;
+}
+
+static enum cq_err start(struct session *s, const struct tensor_desc *inputs, const struct session_feed *feed, int shown,
+                         int64_t *ticket)
+{
+    struct session_way way;
+    if (s->n_started == SESSION_FLIGHTS)
+        return CQ_INVALID;
+    s->now = &s->flights[(s->oldest + s->n_started) % SESSION_FLIGHTS];
+    enum cq_err err = choose_way(s, inputs, feed->count, &way);
+    if (!err)
+        err = session_queue(s, s->log, &way, inputs, feed);
+    if (!err && (err = device_fence(s->dev, &s->now->fence)))
+        device_finish_all(s->dev);
+    if (err)
+        return err;
+    s->now->count = feed->count;
+    s->now->shown = shown;
+    s->now->ticket = *ticket = ++s->tickets;
+    s->n_started++;
+    return CQ_OK;
+}
+
+/* Of a group that was filled up, only the first images are shown. */
+static void show_first(const struct session *s, struct session_flight *f)
+{
+    for (int i = 0; i < model_output_count(s->model) && f->shown < f->count; i++)
+        if (!f->outputs[i].each && f->outputs[i].desc.rank > 0 && f->outputs[i].desc.dim[0] == f->count)
+            f->outputs[i].desc.dim[0] = f->shown;
+}
+
+enum cq_err session_finish(struct session *s, int64_t ticket, const struct session_output **out, int *n_out)
+{
+    if (!s->n_started || s->flights[s->oldest].ticket != ticket)
+        return CQ_AGAIN;
+    struct session_flight *f = s->now = &s->flights[s->oldest];
+    s->oldest = (s->oldest + 1) % SESSION_FLIGHTS;
+    s->n_started--;
+    enum cq_err err = device_fence_wait(&f->fence);
+    if (!err)
+        err = session_make_outputs(s);
+    if (err)
+        return err;
+    show_first(s, f);
+    *n_out = model_output_count(s->model);
+    *out = f->outputs;
+    return CQ_OK;
 }
 
 /* ---- the two ways in ---- */
 
-static enum cq_err run(struct session *s, const struct tensor_desc *inputs, const struct session_feed *feed,
-                       const struct session_output **out, int *n_out)
-{
-    const struct plan *ran = NULL;
-    enum cq_err err = CQ_OK;
-    struct session_way way = session_way(s, inputs, feed->count);
-    if (way.chunk > 1 && !s->checked) {
-        err = session_check_batch(s, inputs);
-        way = session_way(s, inputs, feed->count);
-    }
-    s->times = (struct session_times){0};
-    if (!err && way.chunk > 1 && !s->checked)
-        err = CQ_OOM;               /* two did not fit */
-    if (!err)
-        err = session_run_in(s, s->log, &way, inputs, feed, &ran);
-    if (!err)
-        err = session_make_outputs(s, ran, feed->count);
-    if (err)
-        return err;
-    *n_out = model_output_count(s->model);
-    *out = s->outputs;
-    return CQ_OK;
-}
-
-/* A group of fixed size, filled up with the last image; only the first `batch` answers are shown. */
-static enum cq_err run_group(struct session *s, const uint8_t *const *images, int batch,
-                             const struct session_output **out, int *n_out)
+/* A group of fixed size, filled up with the last image. */
+static enum cq_err start_group(struct session *s, const uint8_t *const *images, int batch, int64_t *ticket)
 {
     struct tensor_desc inputs[1];
     const uint8_t *group[SESSION_MAX_GROUP];
@@ -253,16 +273,10 @@ static enum cq_err run_group(struct session *s, const uint8_t *const *images, in
         group[i] = images[i < batch ? i : batch - 1];
     struct session_feed feed = {.images = group, .count = n};
     enum cq_err err = session_image_inputs(s, n, inputs);
-    if (!err)
-        err = run(s, inputs, &feed, out, n_out);
-    for (int i = 0; i < *n_out && !err; i++)
-        if (!s->outputs[i].each && s->outputs[i].desc.rank > 0 && s->outputs[i].desc.dim[0] == n)
-            s->outputs[i].desc.dim[0] = batch;
-    return err;
+    return err ? err : start(s, inputs, &feed, batch, ticket);
 }
 
-enum cq_err session_run_images(struct session *s, const uint8_t *const *images, int batch,
-                               const struct session_output **out, int *n_out)
+enum cq_err session_start_images(struct session *s, const uint8_t *const *images, int batch, int64_t *ticket)
 {
     struct tensor_desc inputs[1];
     struct session_feed feed = {.images = images, .count = batch};
@@ -273,9 +287,17 @@ enum cq_err session_run_images(struct session *s, const uint8_t *const *images, 
         return CQ_INVALID;
     }
     if (group > 1)
-        return run_group(s, images, batch, out, n_out);
+        return start_group(s, images, batch, ticket);
     enum cq_err err = session_image_inputs(s, batch, inputs);
-    return err ? err : run(s, inputs, &feed, out, n_out);
+    return err ? err : start(s, inputs, &feed, batch, ticket);
+}
+
+enum cq_err session_run_images(struct session *s, const uint8_t *const *images, int batch,
+                               const struct session_output **out, int *n_out)
+{
+    int64_t ticket;
+    enum cq_err err = s->n_started ? CQ_INVALID : session_start_images(s, images, batch, &ticket);
+    return err ? err : session_finish(s, ticket, out, n_out);
 }
 
 static enum cq_err check_input(const struct session *s, const struct session_input *in, const struct model_io *io)
@@ -298,7 +320,8 @@ enum cq_err session_run_tensors(struct session *s, const struct session_input *i
 {
     struct tensor_desc *inputs = calloc((size_t) n_in + 1, sizeof *inputs);
     struct tensor_desc *exported = calloc((size_t) n_in + 1, sizeof *exported);
-    enum cq_err err = inputs && exported ? CQ_OK : CQ_NOMEM;
+    int64_t ticket;
+    enum cq_err err = !inputs || !exported ? CQ_NOMEM : s->n_started ? CQ_INVALID : CQ_OK;
     if (!err && (n_in != model_input_count(s->model) || s->has_image)) {
         cq_log_error(s->log, "the model has %d inputs, %d were given", model_input_count(s->model), n_in);
         err = CQ_INVALID;
@@ -312,8 +335,10 @@ enum cq_err session_run_tensors(struct session *s, const struct session_input *i
         bool batched = n_in && inputs[0].rank > 0 && exported[0].dim[0] > 0;
         int64_t batch = batched ? inputs[0].dim[0] / exported[0].dim[0] : 1;
         struct session_feed feed = {.in = in, .count = (int) batch};
-        err = run(s, inputs, &feed, out, n_out);
+        err = start(s, inputs, &feed, feed.count, &ticket);
     }
+    if (!err)
+        err = session_finish(s, ticket, out, n_out);
     free(inputs);
     free(exported);
     return err;
