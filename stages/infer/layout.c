@@ -78,6 +78,21 @@ static double padding(const struct tensor_desc *d)
     return (double) tensor_bytes(d) / (double) dtype_size(d->type) - (double) tensor_elems(d);
 }
 
+/* Elements that must be copied to cut x into parts: none where they lie in it in one piece (share.h). */
+static double cutting(const struct step *s, const struct op_inst *inst)
+{
+    const struct tensor_desc *x = &inst->in[0];
+    int axis = s->op.u.axis.axis;
+    bool whole = true;
+    if (s->op.kind != OP_SPLIT)
+        return 0;
+    for (int i = 0; i < axis; i++)
+        whole = whole && x->dim[i] == 1;
+    for (int i = 0; i + 1 < inst->n_out && x->layout == LAYOUT_BLOCKED && axis == 1; i++)
+        whole = whole && inst->out[i].dim[1] % x->block == 0;
+    return whole ? 0 : (double) tensor_elems(x);
+}
+
 /* Fills l->inst for the candidate; the cost of the reorders it needs and of the room it wastes. */
 static double arrange(struct layouts *l, const struct step *s, const struct candidate *c)
 {
@@ -96,7 +111,7 @@ static double arrange(struct layouts *l, const struct step *s, const struct cand
         set_layout(&l->inst->out[i], c->out, l->block);
         cost += padding(&l->inst->out[i]);
     }
-    return cost;
+    return cost + cutting(s, l->inst);
 }
 
 static bool is_view(const struct step *s)

@@ -26,7 +26,8 @@ struct pass {
 /* Until nothing is left to do; CQ_NOMEM. */
 enum cq_err pass_run_all(struct cq_log *log, struct net *net);
 
-extern const struct pass pass_view, pass_transpose, pass_select, pass_gelu, pass_layer_norm, pass_affine, pass_silu, pass_pad, pass_residual, pass_activation, pass_scale, pass_sum;
+extern const struct pass pass_view, pass_transpose, pass_select, pass_gelu, pass_layer_norm, pass_affine, pass_silu,
+    pass_pad, pass_residual, pass_activation, pass_sibling, pass_scale, pass_sum;
 
 /* ---- for the passes ---- */
 
