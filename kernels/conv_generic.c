@@ -4,6 +4,7 @@
 
 #include "kernels/classes.h"
 #include "kernels/conv.h"
+#include "kernels/nest.h"
 
 enum { GEN_M = 4 };   /* as in the .cl */
 
@@ -53,7 +54,7 @@ static enum cq_err enqueue(struct device *dev, const struct op_inst *inst, const
         .kernel = "conv_generic",
         .dims = 3,
         .global = {(pixels + width - 1) / width, channel_tiles(&g), (size_t) g.n},
-        .local = {1, 1, 1},
+        .local = {(size_t) nest_local_size(dev), 1, 1},
         .args = args,
         .n_args = sizeof args / sizeof *args,
     });
@@ -73,7 +74,7 @@ static enum cq_err transpose_enqueue(struct device *dev, const struct op_inst *i
         .dims = 3,
         .global = {(columns + width - 1) / width * phases, (size_t) g.out[0] * (size_t) g.out[1],
                    channel_tiles(&g) * (size_t) g.n},
-        .local = {1, 1, 1},
+        .local = {(size_t) nest_local_size(dev), 1, 1},
         .args = args,
         .n_args = sizeof args / sizeof *args,
     });

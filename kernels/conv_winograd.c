@@ -79,7 +79,7 @@ static bool shape_of(const struct device *dev, const struct op_inst *inst, int s
     const struct device_info *info = device_get_info(dev);
     const struct conv_geom *g = &t->g;
     int width = conv_width(dev), units = info->compute_units;
-    if (info->kind != DEVICE_CPU || !conv_geom_of(inst, &t->g) || inst->op->u.conv.group != 1 || g->n == 0 ||
+    if (info->simt || !conv_geom_of(inst, &t->g) || inst->op->u.conv.group != 1 || g->n == 0 ||
         g->kh != 3 || g->kw != 3 || g->sh != 1 || g->sw != 1 || g->dh != 1 || g->dw != 1)
         return false;
     t->across = (int32_t) up(g->ow, size - 2);

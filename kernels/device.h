@@ -32,8 +32,11 @@ struct device_info {
     char driver[64];
     char platform[128];
     enum device_kind kind;
+    bool simt;                 /* neighbouring work-items run in step: one for each element, work-groups that share local
+                                  memory. A GPU, or what CLIPQ_SIMT=1 in the environment makes one (0: what it does
+                                  not), for tests of kernels for GPUs where there is none */
     int compute_units;
-    int float_width;           /* native vector width, floats: 4, 8 or 16 */
+    int float_width;           /* native vector width, floats: 4, 8 or 16; with simt, 4 */
     size_t global_bytes;
     size_t max_alloc_bytes;
     size_t align_bytes;        /* base address alignment */

@@ -49,10 +49,16 @@ static enum device_kind kind_of(cl_device_type type)
     return type & CL_DEVICE_TYPE_CPU ? DEVICE_CPU : DEVICE_OTHER;
 }
 
-/* Blocks are made for 4, 8 or 16 lanes; a GPU reports 1 and works best with 4. */
+/* Blocks are made for 4, 8 or 16 lanes. */
 static int width_of(cl_uint native)
 {
     return native >= 16 ? 16 : native >= 8 ? 8 : 4;
+}
+
+static bool is_simt(enum device_kind kind)
+{
+    const char *wanted = getenv("CLIPQ_SIMT");
+    return wanted && *wanted ? strcmp(wanted, "0") != 0 : kind == DEVICE_GPU;
 }
 
 static double score_of(const struct device_info *d, cl_uint mhz)
@@ -82,7 +88,8 @@ static void describe(cl_platform_id platform, cl_device_id id, int p, int d, str
     clGetDeviceInfo(id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof local, &local, NULL);
     out->kind = kind_of(type);
     out->compute_units = (int) units;
-    out->float_width = width_of(native);
+    out->simt = is_simt(out->kind);
+    out->float_width = out->simt ? 4 : width_of(native);
     out->align_bytes = align_bits / 8;
     out->local_bytes = local;
     out->global_bytes = global;

@@ -53,7 +53,7 @@ static enum cq_err gather_enqueue(struct device *dev, const struct op_inst *inst
     int64_t rows = s.outer * s.count, per_item = 1;
     if (rows * s.inner == 0)
         return CQ_OK;
-    if (device_get_info(dev)->kind == DEVICE_CPU && s.inner < CPU_GRAIN)
+    if (!device_get_info(dev)->simt && s.inner < CPU_GRAIN)
         per_item = CPU_GRAIN / s.inner;
     struct kernel_arg args[] = {
         ARG_REF(bufs->in[0]), ARG_REF(bufs->in[1]), ARG_REF(bufs->out[0]), ARG_INT(inst->in[1].type == DT_I64),

@@ -5,8 +5,11 @@
 #include <string.h>
 
 #include "kernels/classes.h"
+#include "kernels/device.h"
 
 const struct kernel_class *const kernel_classes[] = {
+    &kernel_conv_simt,
+    &kernel_conv_direct,
     &kernel_conv_pointwise_half,
     &kernel_conv_pointwise,
     &kernel_conv_depthwise,
@@ -83,11 +86,16 @@ const struct kernel_class *const kernel_classes[] = {
     NULL,
 };
 
+bool kernel_suits(const struct kernel_class *k, const struct device *dev)
+{
+    return !k->simt || device_get_info(dev)->simt;
+}
+
 const struct kernel_class *kernel_find(const struct device *dev, const struct op_inst *inst)
 {
     for (int i = 0; kernel_classes[i]; i++) {
         const struct kernel_class *k = kernel_classes[i];
-        if ((k->kind == inst->op->kind || kernel_is_host(k)) && k->serves(dev, inst) &&
+        if ((k->kind == inst->op->kind || kernel_is_host(k)) && kernel_suits(k, dev) && k->serves(dev, inst) &&
             (!k->pays || k->pays(dev, inst)))
             return k;
     }

@@ -39,6 +39,7 @@ struct kernel_bufs {
 struct kernel_class {
     const char *name;            /* "conv_tile"; unique, stored beside measurements */
     enum op_kind kind;
+    bool simt;                   /* made for device_info.simt: not thought of elsewhere */
     /* Pure. Looks at kinds, types, layouts, shapes; inputs that must be constant are checked through
      * inst->constant. */
     bool (*serves)(const struct device *dev, const struct op_inst *inst);
@@ -69,7 +70,10 @@ struct kernel_class {
 /* All variants, in the order of preference within a kind; ends with NULL. */
 extern const struct kernel_class *const kernel_classes[];
 
-/* The first that serves and is expected to pay, or NULL. */
+/* Is the variant made for such a device? */
+bool kernel_suits(const struct kernel_class *k, const struct device *dev);
+
+/* The first that suits, serves and is expected to pay, or NULL. */
 const struct kernel_class *kernel_find(const struct device *dev, const struct op_inst *inst);
 const struct kernel_class *kernel_by_name(const char *name);
 

@@ -8,7 +8,7 @@
 #include "kernels/program.h"
 
 /* Elements per work-item on a CPU: some microseconds of work, for a group costs about 12 ns there. */
-enum { CPU_GRAIN = 4096, CPU_ITEMS_PER_UNIT = 16, GPU_GROUP = 64 };
+enum { CPU_GRAIN = 4096, CPU_ITEMS_PER_UNIT = 16, SIMT_GROUP = 64 };
 
 enum { SHORT_ROW = 8 };
 
@@ -93,7 +93,7 @@ static void cut(const struct device *dev, struct nest *n, int64_t rows, int widt
 {
     const struct device_info *info = device_get_info(dev);
     int64_t total = rows * n->len, vector = width == 1 ? info->float_width : 1, grain = vector;
-    if (info->kind == DEVICE_CPU) {
+    if (!info->simt) {
         int64_t share = total / ((int64_t) device_units(dev) * CPU_ITEMS_PER_UNIT);
         grain = share > CPU_GRAIN / width ? share : CPU_GRAIN / width;
     }
@@ -146,12 +146,12 @@ bool nest_of_broadcast(const struct device *dev, const struct op_inst *inst, str
 
 int nest_local_size(const struct device *dev)
 {
-    return device_get_info(dev)->kind == DEVICE_CPU ? 1 : GPU_GROUP;
+    return device_get_info(dev)->simt ? SIMT_GROUP : 1;
 }
 
 int nest_rows_per_item(const struct device *dev, int64_t cost)
 {
-    if (device_get_info(dev)->kind != DEVICE_CPU || cost >= CPU_GRAIN || cost < 1)
+    if (device_get_info(dev)->simt || cost >= CPU_GRAIN || cost < 1)
         return 1;
     return (int) (CPU_GRAIN / cost);
 }

@@ -16,10 +16,11 @@ static const struct program_class program = {
     .source = {cl_common, cl_peak},
 };
 
-/* Work-items: on a CPU enough that PoCL, which hands out dozens of groups at once, keeps all threads busy; a GPU hides its latency with thousands for each unit. */
+/* Work-items: on a CPU enough that PoCL, which hands out dozens of groups at once, keeps all threads busy; a GPU hides
+ * its latency with thousands for each unit. */
 static size_t items_on(const struct device_info *d)
 {
-    return (size_t) d->compute_units * (d->kind == DEVICE_CPU ? 256 : 2048);
+    return (size_t) d->compute_units * (d->simt ? 2048 : 256);
 }
 
 static enum cq_err run_once(struct device *dev, struct device_mem *out, int rounds, int64_t *ns)
@@ -30,7 +31,7 @@ static enum cq_err run_once(struct device *dev, struct device_mem *out, int roun
     };
     const struct launch l = {
         .program = &program, .kernel = "peak", .dims = 1, .global = {items_on(info)},
-        .local = {info->kind == DEVICE_CPU ? 1 : 128}, .args = args, .n_args = sizeof args / sizeof *args,
+        .local = {info->simt ? 128 : 1}, .args = args, .n_args = sizeof args / sizeof *args,
     };
     int64_t start = cq_now_ns();
     enum cq_err err = program_run(dev, &l);

@@ -99,7 +99,7 @@ static enum cq_err lanes_enqueue(struct device *dev, const struct op_inst *inst,
 {
     const struct tensor_desc *y = &inst->out[0];
     int64_t area = y->dim[2] * y->dim[3];
-    int per_item = device_get_info(dev)->kind == DEVICE_CPU ? GRAIN : 1;
+    int per_item = !device_get_info(dev)->simt ? GRAIN : 1;
     struct launch launch = {
         .kernel = "select_lanes", .dims = 3, .local = {(size_t) nest_local_size(dev), 1, 1},
         .global = {(size_t) ((area + per_item - 1) / per_item), (size_t) (stored_channels(y) / y->block),

@@ -56,7 +56,7 @@ static bool rank_serves(const struct device *dev, const struct op_inst *inst)
     if (!heap_serves(dev, inst))
         return false;
     struct topk t = topk_of(inst);
-    bool cpu = device_get_info(dev)->kind == DEVICE_CPU;
+    bool cpu = !device_get_info(dev)->simt;
     return (double) t.rows * t.n * t.n <= (double) (cpu ? CPU_COMPARISONS : gpu_comparisons);
 }
 

@@ -81,10 +81,11 @@ static void report(const struct options *o, const struct check_family *f, int in
 }
 
 /* Is the variant to be looked at in this run? The host's times are of no interest and take long. */
-static bool wanted(const struct options *o, int n, const struct check_case *c, const struct tally *tally)
+static bool wanted(const struct device *dev, const struct options *o, int n, const struct check_case *c,
+                   const struct tally *tally)
 {
     const struct kernel_class *k = kernel_classes[n];
-    if (o->small && (kernel_is_host(k) || tally->ran[n] >= SMALL_RUNS))
+    if (!kernel_suits(k, dev) || (o->small && (kernel_is_host(k) || tally->ran[n] >= SMALL_RUNS)))
         return false;
     if (o->only)
         return !strcmp(o->only, k->name) && (k->kind == c->op.kind || kernel_is_host(k));
@@ -122,7 +123,7 @@ static void check_case_run(struct device *dev, const struct options *o, const st
 {
     const struct op_inst plain = c->inst;
     for (int n = 0; kernel_classes[n]; n++) {
-        if (!wanted(o, n, c, tally))
+        if (!wanted(dev, o, n, c, tally))
             continue;
         for (int bits = 0; bits < CHECK_LAYOUTS; bits++) {
             c->inst = plain;
@@ -192,14 +193,15 @@ static void run_family(struct device *dev, const struct options *o, int family, 
     }
 }
 
-static void summarise(const struct options *o, struct tally *tally)
+static void summarise(const struct device *dev, const struct options *o, struct tally *tally)
 {
     bool narrowed = o->family || o->only || o->index >= 0 || o->cases;
     for (int n = 0; kernel_classes[n]; n++) {
         const char *name = kernel_classes[n]->name;
+        bool expected = kernel_suits(kernel_classes[n], dev) && !(o->small && kernel_is_host(kernel_classes[n]));
         if (tally->ran[n]) {
             printf("%-20s %5d runs, largest error %.2g\n", name, tally->ran[n], (double) tally->worst[n]);
-        } else if (!narrowed && !(o->small && kernel_is_host(kernel_classes[n]))) {
+        } else if (!narrowed && expected) {
             tally->failed++;
             printf("FAIL %s: no case of any family is served by it\n", name);
         }
@@ -271,17 +273,17 @@ int main(int argc, char **argv)
     if (o.width)
         info.float_width = o.width;
     if (o.as)
-        info.kind = *o.as == 'c' ? DEVICE_CPU : DEVICE_GPU;
+        info.simt = *o.as == 'g';
     if (!err)
         err = device_open(&log, &info, &dev);
     if (err)
         return 1;
-    printf("%s: %s, %d units, vectors of %d floats, seed %llu\n", info.spec, info.name, info.compute_units,
-           info.float_width, (unsigned long long) o.seed);
+    printf("%s: %s, %d units%s, vectors of %d floats, seed %llu\n", info.spec, info.name, info.compute_units,
+           info.simt ? " (SIMT)" : "", info.float_width, (unsigned long long) o.seed);
     for (int f = 0; f < FAMILIES; f++)
         if (!o.family || !strcmp(o.family, families[f]->name))
             run_family(dev, &o, f, &tally);
+    summarise(dev, &o, &tally);
     device_close(&dev);
-    summarise(&o, &tally);
     return tally.failed ? 1 : 0;
 }

@@ -25,7 +25,7 @@ static void mix_desc(XXH128_hash_t *h, const struct tensor_desc *d)
 void choice_key(const struct device *dev, const struct op_inst *inst, char out[CHOICE_KEY])
 {
     const struct device_info *info = device_get_info(dev);
-    int64_t head[5] = {info->float_width, info->compute_units, inst->n_in, inst->n_out, inst->half};
+    int64_t head[6] = {info->float_width, info->compute_units, info->simt, inst->n_in, inst->n_out, inst->half};
     XXH128_hash_t h = {0};
     mix(&h, head, sizeof head);
     mix(&h, inst->op, sizeof *inst->op);

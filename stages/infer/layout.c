@@ -28,6 +28,9 @@ static const struct candidate candidates[] = {
     {WANT_PLAIN, LAYOUT_PLAIN},        {WANT_PLAIN, LAYOUT_BLOCKED},    {WANT_BLOCKED, LAYOUT_PLAIN},
 };
 
+/* Neighbouring work-items read neighbouring pixels. */
+static const struct candidate simt_candidates[] = {{WANT_PLAIN, LAYOUT_PLAIN}};
+
 struct layouts {
     struct cq_log *log;
     const struct device *dev;
@@ -37,6 +40,8 @@ struct layouts {
     int n_steps, max_steps;
     struct op_inst *inst;
     int block;
+    const struct candidate *candidates;
+    size_t n_candidates;
 };
 
 static bool may_be_blocked(const struct tensor *t)
@@ -191,10 +196,10 @@ static enum cq_err place_step(struct layouts *l, struct step *s)
 {
     const struct candidate *best = NULL;
     double best_cost = 0;
-    for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
-        double cost = cost_of(l, s, &candidates[i]);
+    for (size_t i = 0; i < l->n_candidates; i++) {
+        double cost = cost_of(l, s, &l->candidates[i]);
         if (cost >= 0 && (!best || cost < best_cost)) {
-            best = &candidates[i];
+            best = &l->candidates[i];
             best_cost = cost;
         }
     }
@@ -226,8 +231,11 @@ static enum cq_err plain_outputs(struct layouts *l)
 
 enum cq_err layout_choose(struct cq_log *log, const struct device *dev, struct net *net)
 {
+    bool simt = device_get_info(dev)->simt;
     struct layouts l = {
         .log = log, .dev = dev, .net = net, .block = device_get_info(dev)->float_width,
+        .candidates = simt ? simt_candidates : candidates,
+        .n_candidates = simt ? 1 : sizeof candidates / sizeof *candidates,
         .copy = malloc(((size_t) net->max_tensors + 1) * sizeof *l.copy), .inst = malloc(sizeof *l.inst),
     };
     enum cq_err err = l.copy && l.inst ? CQ_OK : CQ_NOMEM;

@@ -45,7 +45,7 @@ static void find_candidates(const struct device *dev, const struct op_inst *inst
     const struct kernel_class *first = kernel_find(dev, inst);
     for (int i = 0; kernel_classes[i] && r->n < TUNE_MAX; i++) {
         const struct kernel_class *k = kernel_classes[i];
-        if (k->kind != inst->op->kind || kernel_is_host(k) || !k->serves(dev, inst))
+        if (k->kind != inst->op->kind || kernel_is_host(k) || !kernel_suits(k, dev) || !k->serves(dev, inst))
             continue;
         if (k == first)
             r->first = r->best = r->n;
