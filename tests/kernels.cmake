@@ -23,7 +23,7 @@ foreach(width 4 16)
   set_tests_properties(check_kernels_width_${width} PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77)
 endforeach()
 # As they are launched on a GPU.
-add_test(NAME check_kernels_simt COMMAND check_kernels --as gpu --cases 128 WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+add_test(NAME check_kernels_simt COMMAND check_kernels --as gpu --width 4 --cases 128 WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 set_tests_properties(check_kernels_simt PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77)
 # Every read and write of the kernels within bounds, seen by a simulator. A sanitizer's allocator and the simulator's do
 # not go together.
