@@ -18,6 +18,12 @@ typedef struct {
     int u_step, p_step;               /* floats from plane to plane */
 } winograd;
 
+#if defined(__x86_64__) || defined(__aarch64__)
+#define PREFETCH(p) __builtin_prefetch((const void *) (size_t) (p), 0, 2)
+#else
+#define PREFETCH(p)
+#endif
+
 enum { WINO_MOST = 6, WINO_FEW = TILE_PX * 2 / 3 };
 
 /* Statements for every i < WINO_MOST, unrolled by the preprocessor as TILE_EACH. */
@@ -130,16 +136,19 @@ INLINE void winograd_gather_group(local float *u, global const float *xb, int fi
             winograd_gather(u, t->u_step, x[i] + b * plane, g->w, rows[i], columns[i], size);
 }
 
-/* `px` tiles of one plane times `nv` blocks. Above TILE_PX tiles, those of the next group follow. */
-INLINE void winograd_product(local float *p, local const float *u, int group, global const float *w, int channels,
-                             const int px, const int nv)
+/* `px` tiles of one plane times `nv` blocks. Above TILE_PX tiles, those of the next group follow. The weights of the
+ * next plane are on their way meanwhile: `step` floats of `next` per channel. */
+INLINE void winograd_product(local float *p, local const float *u, int group, global const float *w,
+                             global const float *next, int step, int channels, const int px, const int nv)
 {
     VF a[2 * TILE_PX];
     TILE_EACH(a[i] = (VF) (0.0f);)
     for (int b = channels / V; b > 0; b--, u += TILE_PX * V) {
         #pragma unroll
-        for (int c = 0; c < V; c++, w += 2 * V)
+        for (int c = 0; c < V; c++, w += 2 * V, next += step) {
+            PREFETCH(next);
             TILE_TAP(u[(i < TILE_PX ? 0 : group) + i % TILE_PX * V + c])
+        }
     }
     for (int c = 0; c < channels % V; c++, w += 2 * V)
         TILE_TAP(u[(i < TILE_PX ? 0 : group) + i % TILE_PX * V + c])
@@ -154,17 +163,19 @@ INLINE void winograd_product(local float *p, local const float *u, int group, gl
 INLINE void winograd_plane(local float *p, local const float *u, global const float *w, int blocks, const winograd *t)
 {
     const int channels = t->g.c, group = blocks_of(channels) * TILE_PX * V;
-    for (int left = t->strip; left > 0;) {
+    const int step = 2 * V / ((t->strip + TILE_PX - 1) / TILE_PX);
+    global const float *next = w + channels * 2 * V;
+    for (int left = t->strip; left > 0; next += channels * step) {
         int done = TILE_PX;
         if (blocks == 1 && left > TILE_PX) {
             done = 2 * TILE_PX;
-            winograd_product(p, u, group, w, channels, 2 * TILE_PX, 1);
+            winograd_product(p, u, group, w, next, step, channels, 2 * TILE_PX, 1);
         } else if (blocks == 1) {
-            winograd_product(p, u, group, w, channels, TILE_PX, 1);
+            winograd_product(p, u, group, w, next, step, channels, TILE_PX, 1);
         } else if (left > WINO_FEW) {
-            winograd_product(p, u, group, w, channels, TILE_PX, 2);
+            winograd_product(p, u, group, w, next, step, channels, TILE_PX, 2);
         } else {
-            winograd_product(p, u, group, w, channels, WINO_FEW, 2);
+            winograd_product(p, u, group, w, next, step, channels, WINO_FEW, 2);
         }
         left -= done;
         p += done * 2 * V;
