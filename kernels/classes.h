@@ -19,7 +19,8 @@ extern const struct kernel_class kernel_resize_table;
 extern const struct kernel_class kernel_grid_sample, kernel_roi_align;
 extern const struct kernel_class kernel_gemm_packed, kernel_gemm_tile, kernel_matmul_packed, kernel_matmul_tile,
     kernel_matmul_batches, kernel_gemm_half, kernel_matmul_half;
-extern const struct kernel_class kernel_reduce, kernel_softmax, kernel_instance_norm, kernel_layer_norm;
+extern const struct kernel_class kernel_reduce, kernel_softmax, kernel_instance_norm, kernel_layer_norm,
+    kernel_layer_norm_blocks;
 extern const struct kernel_class kernel_move_concat, kernel_lanes_concat, kernel_move_split, kernel_lanes_split,
     kernel_move_slice, kernel_lanes_slice, kernel_move_transpose, kernel_move_copy, kernel_move_expand,
     kernel_move_tile, kernel_move_pad, kernel_move_depth_to_space, kernel_move_space_to_depth, kernel_gather_rows,

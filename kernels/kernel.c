@@ -74,6 +74,7 @@ const struct kernel_class *const kernel_classes[] = {
     &kernel_topk_heap,
     &kernel_instance_norm,
     &kernel_layer_norm,
+    &kernel_layer_norm_blocks,
     &kernel_batch_norm,
     &kernel_lrn,
     &kernel_cast_any,

@@ -201,6 +201,54 @@ static enum cq_err layer_enqueue(struct device *dev, const struct op_inst *inst,
     return run(dev, "norm_rows", &r, args, sizeof args / sizeof *args);
 }
 
+/* Whole images, BLOCKED: the same rows in another order, and so must scale and bias be. */
+static bool layer_blocks_serves(const struct device *dev, const struct op_inst *inst)
+{
+    const struct tensor_desc *x = &inst->in[0], *y = &inst->out[0];
+    bool has_bias = inst->n_in > 2 && inst->in[2].type != DT_NONE;
+    return serves_type(inst, DT_F32) && serves_int_index(inst) && x->layout == LAYOUT_BLOCKED &&
+           x->block == device_get_info(dev)->float_width && y->layout == LAYOUT_BLOCKED && y->block == x->block &&
+           (inst->op->u.norm.axis == 1 || (inst->op->u.norm.axis == 0 && x->dim[0] == 1)) && x->dim[1] % x->block == 0 && tensor_elems(x) > 0 && inst->constant[1] &&
+           tensor_elems(&inst->in[1]) == trailing_elems(x, 1) &&
+           (!has_bias || (inst->constant[2] && tensor_elems(&inst->in[2]) == trailing_elems(x, 1)));
+}
+
+static size_t layer_blocks_packed_bytes(const struct device *dev, const struct op_inst *inst)
+{
+    (void) dev;
+    return 2 * (size_t) trailing_elems(&inst->in[0], 1) * sizeof(float);
+}
+
+static enum cq_err layer_blocks_pack(const struct device *dev, const struct op_inst *inst, void *dst)
+{
+    const struct tensor_desc *x = &inst->in[0];
+    const float *scale = inst->constant[1], *bias = inst->n_in > 2 ? inst->constant[2] : NULL;
+    int64_t n = trailing_elems(x, 1), area = n / x->dim[1];
+    float *to = dst;
+    (void) dev;
+    for (int64_t c = 0; c < x->dim[1]; c++)
+        for (int64_t i = 0; i < area; i++) {
+            int64_t at = (c / x->block * area + i) * x->block + c % x->block;
+            to[at] = scale[c * area + i];
+            to[n + at] = bias ? bias[c * area + i] : 0;
+        }
+    return CQ_OK;
+}
+
+static enum cq_err layer_blocks_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
+{
+    const struct tensor_desc *x = &inst->in[0];
+    struct rows rows = {x->dim[0], trailing_elems(x, 1), 1};
+    struct rows_arg r = arg_of(dev, &rows);
+    struct mem_ref bias = bufs->packed;
+    bias.offset += (size_t) rows.n * sizeof(float);
+    struct kernel_arg args[] = {
+        ARG_REF(bufs->in[0]), ARG_REF(bufs->packed), ARG_REF(bias), ARG_REF(bufs->out[0]), ARG_STRUCT(r), ARG_INT(0),
+        ARG_FLOAT(inst->op->u.norm.epsilon),
+    };
+    return run(dev, "norm_rows", &r, args, sizeof args / sizeof *args);
+}
+
 const struct kernel_class kernel_reduce = {
     .name = "reduce", .kind = OP_REDUCE, .serves = reduce_serves, .enqueue = reduce_enqueue,
 };
@@ -219,4 +267,9 @@ const struct kernel_class kernel_instance_norm = {
 
 const struct kernel_class kernel_layer_norm = {
     .name = "layer_norm", .kind = OP_LAYER_NORM, .serves = layer_serves, .enqueue = layer_enqueue,
+};
+
+const struct kernel_class kernel_layer_norm_blocks = {
+    .name = "layer_norm_blocks", .kind = OP_LAYER_NORM, .serves = layer_blocks_serves,
+    .packed_bytes = layer_blocks_packed_bytes, .packs = 6, .pack = layer_blocks_pack, .enqueue = layer_blocks_enqueue,
 };

@@ -50,6 +50,23 @@ static void test_last_dimension(void **state)
     expect(p, 1, 5);
 }
 
+static void test_layer_norm(void **state)
+{
+    (void) state;
+    for (int bias = 0; bias < 2; bias++) {
+        Onnx__ModelProto *p = begin(4, (int64_t[]){2, 3, 4, 5});
+        p->opset_import[0]->version = 17;
+        onnx_weights(p, "scale", 3, (int64_t[]){3, 4, 5});
+        onnx_weights(p, "bias", 3, (int64_t[]){3, 4, 5});
+        onnx_weights(p, "k", 3, (int64_t[]){3, 1, 1});
+        onnx_float(p, "two", 2);
+        onnx_attr_int(onnx_node(p, "LayerNormalization", bias ? "a,scale,bias" : "a,scale", "n"), "axis", 1);
+        onnx_node(p, "Mul", "n,k", "m");
+        onnx_node(p, "Add", "m,two", "y");
+        expect(p, 0, 2);
+    }
+}
+
 static void test_left_alone(void **state)
 {
     (void) state;
@@ -89,6 +106,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_channels), cmocka_unit_test(test_last_dimension), cmocka_unit_test(test_left_alone),
+        cmocka_unit_test(test_layer_norm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
  * (pass_affine.c).
  *
  * A batch normalisation has its constants along dimension 1. Where these lie further back and all dimensions in front
- * are 1, x is looked at as [1,C,..].
+ * are 1, x is looked at as [1,C,..]. A layer normalisation of whole images in front takes scale and shift for nothing.
  */
 #include <math.h>
 
@@ -159,6 +159,42 @@ static enum cq_err look_from(struct rewrite *r, int n, int axis)
     return err;
 }
 
+/* The layer normalisation in front, when it has constants of its own for every channel; or NULL. */
+static struct step *layer_norm(const struct rewrite *r, const struct step *norm)
+{
+    struct step *s = rewrite_only_source(r, norm->in[0], OP_LAYER_NORM);
+    bool fits = s && !norm->op.act && s->op.u.norm.axis <= 1 && rewrite_floats(r, s->in[1]) &&
+                (s->n_in < 3 || s->in[2] < 0 || rewrite_floats(r, s->in[2]));
+    return fits && tensor_same_shape(desc_of(r, s->out[0]), desc_of(r, norm->out[0])) ? s : NULL;
+}
+
+static enum cq_err join_layer_norm(struct rewrite *r, struct step *norm)
+{
+    struct step *s = layer_norm(r, norm);
+    if (!s)
+        return CQ_OK;
+    const struct tensor_desc d = *desc_of(r, s->in[1]), *y = desc_of(r, s->out[0]);
+    const float *scale = rewrite_floats(r, s->in[1]), *bias = s->n_in > 2 ? rewrite_floats(r, s->in[2]) : NULL;
+    const float *k = rewrite_floats(r, norm->in[1]), *c = rewrite_floats(r, norm->in[2]);
+    int64_t channels = y->dim[1], area = 1;
+    for (int i = 2; i < y->rank; i++)
+        area *= y->dim[i];
+    float *to_scale, *to_bias;
+    int *in = pool_alloc(&r->net->pool, 3, sizeof *in);
+    if (!in || (in[1] = rewrite_constant(r, &d, &to_scale)) < 0 || (in[2] = rewrite_constant(r, &d, &to_bias)) < 0)
+        return CQ_NOMEM;
+    for (int64_t i = 0; i < tensor_elems(&d); i++) {
+        int64_t channel = i / area % channels;
+        to_scale[i] = scale[i] * k[channel];
+        to_bias[i] = (bias ? bias[i] : 0) * k[channel] + c[channel];
+    }
+    in[0] = s->in[0];
+    s->in = in;
+    s->n_in = 3;
+    rewrite_take_output(r, s, norm);
+    return CQ_OK;
+}
+
 static enum cq_err fuse(struct rewrite *r, int n)
 {
     struct chain c = find_chain(r, &r->net->steps[n]);
@@ -168,7 +204,9 @@ static enum cq_err fuse(struct rewrite *r, int n)
     for (int i = 0; i < axis && axis > 1 && fits; i++)
         fits = y->dim[i] == 1;
     enum cq_err err = fits ? become_norm(r, &c, y->dim[axis], &fits) : CQ_OK;
-    return fits && !err && axis > 1 ? look_from(r, n, axis) : err;
+    if (fits && !err)
+        err = axis > 1 ? look_from(r, n, axis) : join_layer_norm(r, &r->net->steps[n]);
+    return err;
 }
 
 /* Backwards: the last step of a chain takes the others. */
