@@ -52,6 +52,23 @@ check "an unknown kernel is ignored" "$before" "$(variants b.db)"
 sqlite3 b.db "UPDATE tunings SET variant = 'gemm_tile'"
 check "one that does not serve is ignored" "$before" "$(variants b.db)"
 
+# Precision is the pipeline's: other jobs, operators and limits.
+check_code 0 "$clipq" submit --db d.db --model builtin:scene clip0.y4m
+check_code 0 "$clipq" submit --db d.db --model builtin:scene --precision fp32 clip0.y4m
+check "fp32 is what there was" "1 1" "$(sql d.db "SELECT count(*), count(DISTINCT pipeline_id) FROM jobs")"
+check_code 0 "$clipq" submit --db d.db --model builtin:scene --precision fp16 clip0.y4m
+check_code 0 "$clipq" submit --db d.db --model builtin:scene --precision fp16 clip0.y4m
+check "fp16 makes another job, once" "2 2" "$(sql d.db "SELECT count(*), count(DISTINCT pipeline_id) FROM jobs")"
+check_code 0 "$clipq" work --db d.db --workers 1
+check "both are answered" "2 6 6" \
+    "$(sql d.db "SELECT count(*), min(n), max(n) FROM (SELECT count(*) AS n FROM v_quality GROUP BY job_id)")"
+check "and agree" "0" "$(sql d.db "SELECT count(*) FROM (SELECT max(exposure) - min(exposure) AS d, max(contrast) - min(contrast) AS e
+    FROM v_quality GROUP BY seq) WHERE d > 0.005 OR e > 0.005")"
+check_code 0 "$clipq" model --json --precision fp16 builtin:scene
+check_says '"precision":"fp16"'
+check_code 0 "$clipq" tune kernels --json --db e.db --budget 1 --precision fp16 builtin:scene
+check_code 2 "$clipq" bench infer --precision fp8 builtin:scene
+
 check_code 1 "$clipq" tune kernels --db c.db --budget 1 missing.onnx
 check_says "missing.onnx"
 check_code 2 "$clipq" tune
