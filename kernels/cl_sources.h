@@ -9,6 +9,7 @@ extern const unsigned char cl_binary[];   /* functions of two floats */
 extern const unsigned char cl_gated_sum[];   /* sums of tensors with factors per channel */
 extern const unsigned char cl_conv[];     /* geometry of convolutions, tile size */
 extern const unsigned char cl_conv_tile[];
+extern const unsigned char cl_conv_lines[];
 extern const unsigned char cl_conv_winograd[];
 extern const unsigned char cl_conv_pointwise[];
 extern const unsigned char cl_conv_depthwise[];

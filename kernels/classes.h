@@ -4,8 +4,8 @@
 
 struct kernel_class;
 
-extern const struct kernel_class kernel_conv_pointwise, kernel_conv_depthwise, kernel_conv_plain_in, kernel_conv_tile,
-    kernel_conv_pointwise_half, kernel_conv_tile_half,
+extern const struct kernel_class kernel_conv_pointwise, kernel_conv_depthwise, kernel_conv_plain_in, kernel_conv_frames,
+    kernel_conv_tile, kernel_conv_pointwise_half, kernel_conv_tile_half,
     kernel_winograd_4x4, kernel_winograd_2x2, kernel_conv_rows, kernel_conv_generic, kernel_conv_transpose;
 extern const struct kernel_class kernel_conv_simt, kernel_conv_direct;
 extern const struct kernel_class kernel_image, kernel_reorder, kernel_reorder_last;

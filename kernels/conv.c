@@ -14,7 +14,7 @@ enum { GROUPS_PER_UNIT = 16 };
 
 const struct program_class conv_program = {
     .name = "conv",
-    .source = {cl_common, cl_act, cl_conv, cl_conv_tile, cl_conv_pointwise, cl_conv_winograd, cl_conv_depthwise,
+    .source = {cl_common, cl_act, cl_conv, cl_conv_tile, cl_conv_lines, cl_conv_pointwise, cl_conv_winograd, cl_conv_depthwise,
                cl_conv_rows, cl_conv_generic},
 };
 
@@ -28,10 +28,23 @@ static bool fits_int(const struct tensor_desc *d)
     return d->dim[0] >= 0 && d->dim[0] <= INT_MAX && area < INT_MAX / 32;
 }
 
+/* What is convolved, as [N,C,...]. */
+static struct tensor_desc input_of(const struct op_inst *inst)
+{
+    struct tensor_desc x = inst->in[0];
+    if (inst->op->kind != OP_CONV_FRAMES)
+        return x;
+    x.type = x.type == DT_U8 && x.rank == 4 && x.dim[3] <= 4 ? DT_F32 : DT_NONE;
+    x.dim[1] = inst->in[0].dim[3];
+    x.dim[2] = inst->in[0].dim[1];
+    x.dim[3] = inst->in[0].dim[2];
+    return x;
+}
+
 bool conv_window_agrees(const struct op_inst *inst)
 {
     const struct conv_attrs *a = &inst->op->u.conv;
-    const struct tensor_desc *x = &inst->in[0], *w = &inst->in[1], *y = &inst->out[0];
+    const struct tensor_desc input = input_of(inst), *x = &input, *w = &inst->in[1], *y = &inst->out[0];
     bool transposed = inst->op->kind == OP_CONV_TRANSPOSE;
     if (a->spatial < 1 || a->spatial > OP_SPATIAL || a->group < 1)
         return false;
@@ -62,7 +75,7 @@ bool conv_shapes_agree(const struct op_inst *inst)
 bool conv_geom_of(const struct op_inst *inst, struct conv_geom *g)
 {
     const struct conv_attrs *a = &inst->op->u.conv;
-    const struct tensor_desc *x = &inst->in[0], *w = &inst->in[1], *y = &inst->out[0];
+    const struct tensor_desc input = input_of(inst), *x = &input, *w = &inst->in[1], *y = &inst->out[0];
     int s = a->spatial;
     if (x->type != DT_F32 || w->type != DT_F32 || y->type != DT_F32 || s > 2 || !conv_shapes_agree(inst))
         return false;

@@ -5,7 +5,7 @@
  *
  *     zeros [2V]                     what a tap outside the image reads
  *     bias  [tiles][2V]              zero where there is none
- *     weights [tiles][C/V][kh][kw][c of the block][2V]    or [tiles][C][kh][kw][2V] for PLAIN input
+ *     weights [tiles][C/V][kh][kw][c of the block][2V]    (first layers: see conv_lines.c)
  *
  * in the order in which a tile reads them, so that they stream. A residual is read where the output is
  * written, element by element: the two may be the same memory (CONV_IN_PLACE).
@@ -48,7 +48,7 @@ struct conv3_geom {
 };
 struct conv3_geom conv3_geom_of(const struct op_inst *inst);
 
-/* False unless it is a float32 CONV over one or two dimensions; one dimension is seen as H = 1. */
+/* False unless it is a float32 CONV, or a CONV_FRAMES, over one or two dimensions; one dimension is seen as H = 1. */
 bool conv_geom_of(const struct op_inst *inst, struct conv_geom *g);
 
 /* Are x, y and the residual, if any, laid out so, and weights and bias known at load? */

@@ -1,7 +1,6 @@
-/* Convolutions with one group and BLOCKED output, by register tiles: conv_pointwise (1x1 as a matrix product),
- * conv_tile (any window), conv_plain_in (PLAIN input of few channels). The kernels are in cl/conv_tile.cl and
- * cl/conv_pointwise.cl; conv.h has the packing. The *_half variants are the same kernels with weights kept as float16,
- * which widen as they are read. */
+/* Convolutions with one group, BLOCKED, by register tiles: conv_pointwise (1x1 as a matrix product) and conv_tile (any
+ * window). The kernels are in cl/conv_tile.cl and cl/conv_pointwise.cl; conv.h has the packing. The *_half variants are
+ * the same kernels with weights kept as float16, which widen as they are read. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,38 +9,30 @@
 #include "kernels/classes.h"
 #include "kernels/conv.h"
 
-enum { PLAIN_IN_MAX = 16 };   /* input channels up to which a tap of PLAIN pixels pays */
-
 static int64_t tiles_of(const struct conv_geom *g, int width)
 {
     return (g->m + 2 * width - 1) / (2 * width);
 }
 
-static bool serves(const struct op_inst *inst, enum layout x, struct conv_geom *g)
+static bool serves(const struct op_inst *inst, struct conv_geom *g)
 {
-    return conv_geom_of(inst, g) && inst->op->u.conv.group == 1 && conv_layouts(inst, x, LAYOUT_BLOCKED);
+    return conv_geom_of(inst, g) && inst->op->u.conv.group == 1 &&
+           conv_layouts(inst, LAYOUT_BLOCKED, LAYOUT_BLOCKED);
 }
 
 static bool tile_serves(const struct device *dev, const struct op_inst *inst)
 {
     struct conv_geom g;
     (void) dev;
-    return serves(inst, LAYOUT_BLOCKED, &g);
+    return serves(inst, &g);
 }
 
 static bool pointwise_serves(const struct device *dev, const struct op_inst *inst)
 {
     struct conv_geom g;
     (void) dev;
-    return serves(inst, LAYOUT_BLOCKED, &g) && g.kh * g.kw == 1 && g.sh == 1 && g.sw == 1 && g.oh == g.h &&
+    return serves(inst, &g) && g.kh * g.kw == 1 && g.sh == 1 && g.sw == 1 && g.oh == g.h &&
            g.ow == g.w && g.pt == 0 && g.pl == 0;
-}
-
-static bool plain_in_serves(const struct device *dev, const struct op_inst *inst)
-{
-    struct conv_geom g;
-    (void) dev;
-    return serves(inst, LAYOUT_PLAIN, &g) && g.c <= PLAIN_IN_MAX;
 }
 
 static bool half_tile_serves(const struct device *dev, const struct op_inst *inst)
@@ -80,13 +71,15 @@ static size_t half_packed_bytes(const struct device *dev, const struct op_inst *
     return head * sizeof(float) + weights * sizeof(uint16_t);
 }
 
-/* Weights [M][C][taps] into [tiles][C/block][taps][block][2V]; block 1 is the PLAIN order. */
-static enum cq_err pack(const struct device *dev, const struct op_inst *inst, int block, float *dst)
+/* Weights [M][C][taps] into [tiles][C/V][taps][V][2V]. */
+static enum cq_err pack(const struct device *dev, const struct op_inst *inst, void *packed)
 {
     struct conv_geom g;
     conv_geom_of(inst, &g);
+    int block = conv_width(dev);
+    float *dst = packed;
     const float *w = inst->constant[1], *bias = inst->n_in > 2 ? inst->constant[2] : NULL;
-    int64_t pair = 2 * conv_width(dev), tiles = tiles_of(&g, conv_width(dev)), taps = (int64_t) g.kh * g.kw;
+    int64_t pair = 2 * block, tiles = tiles_of(&g, block), taps = (int64_t) g.kh * g.kw;
     memset(dst, 0, tile_packed_bytes(dev, inst));
     dst += pair;
     if (bias)
@@ -105,16 +98,6 @@ static enum cq_err pack(const struct device *dev, const struct op_inst *inst, in
     return CQ_OK;
 }
 
-static enum cq_err pack_blocked(const struct device *dev, const struct op_inst *inst, void *dst)
-{
-    return pack(dev, inst, conv_width(dev), dst);
-}
-
-static enum cq_err pack_plain(const struct device *dev, const struct op_inst *inst, void *dst)
-{
-    return pack(dev, inst, 1, dst);
-}
-
 static enum cq_err pack_half(const struct device *dev, const struct op_inst *inst, void *dst)
 {
     size_t head, weights;
@@ -122,7 +105,7 @@ static enum cq_err pack_half(const struct device *dev, const struct op_inst *ins
     float *wide = malloc(tile_packed_bytes(dev, inst)), *to = dst;
     if (!wide)
         return CQ_NOMEM;
-    enum cq_err err = pack_blocked(dev, inst, wide);
+    enum cq_err err = pack(dev, inst, wide);
     memcpy(to, wide, head * sizeof *to);
     cq_halves_from_floats(wide + head, weights, (uint16_t *) (to + head));
     free(wide);
@@ -170,11 +153,6 @@ static enum cq_err pointwise_enqueue(struct device *dev, const struct op_inst *i
     return enqueue(dev, inst, bufs, "conv_pointwise", false);
 }
 
-static enum cq_err plain_in_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
-{
-    return enqueue(dev, inst, bufs, "conv_plain_in", false);
-}
-
 static enum cq_err half_tile_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
 {
     return enqueue(dev, inst, bufs, "conv_tile", true);
@@ -193,7 +171,7 @@ const struct kernel_class kernel_conv_pointwise = {
     .packed_bytes = tile_packed_bytes,
     .packs = 1u << 1 | 1u << 2,
     .in_place = CONV_IN_PLACE,
-    .pack = pack_blocked,
+    .pack = pack,
     .enqueue = pointwise_enqueue,
 };
 
@@ -204,19 +182,8 @@ const struct kernel_class kernel_conv_tile = {
     .packed_bytes = tile_packed_bytes,
     .packs = 1u << 1 | 1u << 2,
     .in_place = CONV_IN_PLACE,
-    .pack = pack_blocked,
+    .pack = pack,
     .enqueue = tile_enqueue,
-};
-
-const struct kernel_class kernel_conv_plain_in = {
-    .name = "conv_plain_in",
-    .kind = OP_CONV,
-    .serves = plain_in_serves,
-    .packed_bytes = tile_packed_bytes,
-    .packs = 1u << 1 | 1u << 2,
-    .in_place = CONV_IN_PLACE,
-    .pack = pack_plain,
-    .enqueue = plain_in_enqueue,
 };
 
 const struct kernel_class kernel_conv_pointwise_half = {

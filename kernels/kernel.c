@@ -18,6 +18,7 @@ const struct kernel_class *const kernel_classes[] = {
     &kernel_conv_tile_half,
     &kernel_conv_tile,
     &kernel_conv_plain_in,
+    &kernel_conv_frames,
     &kernel_conv_rows,
     &kernel_conv_generic,
     &kernel_conv_transpose,

@@ -29,8 +29,7 @@ static double window(const struct conv_attrs *a)
 static double conv_flops(const struct op_inst *inst)
 {
     const struct conv_attrs *a = &inst->op->u.conv;
-    double depth = (double) inst->in[0].dim[1] / a->group;
-    return 2 * window(a) * depth * elems(&inst->out[0]);
+    return 2 * window(a) * (double) inst->in[1].dim[1] * elems(&inst->out[0]);
 }
 
 /* Every input element meets every tap of its group's output channels. */
@@ -58,6 +57,7 @@ double op_flops(const struct op_inst *inst)
 {
     switch (inst->op->kind) {
     case OP_CONV:
+    case OP_CONV_FRAMES:
     case OP_CONV_INT:
         return conv_flops(inst);
     case OP_CONV_TRANSPOSE:

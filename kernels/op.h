@@ -21,6 +21,7 @@ enum { OP_MAX_INPUTS = 64, OP_MAX_OUTPUTS = 32, OP_SPATIAL = 3, OP_GATED_SUM_MOS
 /*  kind            inputs -> outputs; notes */
 #define OP_KINDS(X)                                                                                          \
     X(CONV)          /* x [N,C,H,W], w [M,C/group,kh,kw], bias [M]?, residual (shape of y)? -> y; act */     \
+    X(CONV_FRAMES)   /* u8 frames [N,H,W,C], w, bias?, residual? -> y: IMAGE, then CONV; u.conv_frames */    \
     X(CONV_TRANSPOSE)/* x, w [C,M/group,kh,kw], bias? -> y; then act */                                      \
     X(POOL_MAX)      /* x -> y, index of each maximum in all of x (int64, -1: none)? */                       \
     X(POOL_AVG)      /* x -> y; global pooling is a window of the whole image */                             \
@@ -198,6 +199,7 @@ struct op {
         struct { int axis; bool largest, sorted; int64_t k; } topk;
         struct { int axis; int64_t block; /* scale has one value per `block` elements along axis; 0: one value for
                                              all, or one per element along axis */ } quant;
+        struct { struct conv_attrs conv; /* also seen as u.conv */ float mean[4], scale[4]; } conv_frames;
         struct { float mean[4], scale[4]; /* y = (x - mean)*scale per channel */ bool nhwc; } image;
     } u;
 };

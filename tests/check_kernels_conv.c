@@ -233,10 +233,35 @@ static void make_image(struct check_rng *r, int n, struct check_case *c)
     snprintf(c->text, sizeof c->text, "%.60s to %.60s", x, y);
 }
 
+/* A first layer straight from frames: windows that reach over every border, strips of a row and more than one. */
+static void make_frames(struct check_rng *r, int n, struct check_case *c)
+{
+    struct conv_attrs *a = &c->op.u.conv;
+    int channels = check_chance(r, 60) ? 3 : check_int(r, 1, 4), m = check_pick(r, channel_counts, N_CHANNELS);
+    random_act(r, &c->op);
+    a->spatial = 2;
+    a->group = 1;
+    random_window(r, a);
+    a->dilation[1] = 1;
+    c->inst.in[0] = check_tensor(DT_F32, 4, check_int(r, 1, 3), channels, 1, 1);
+    for (int i = 0; i < 2; i++)
+        c->inst.in[0].dim[2 + i] = random_extent(r, a, i, i && check_chance(r, 20) ? 700 : 30);
+    complete(c, m, check_chance(r, 70), check_chance(r, 20), 0);
+    c->op.kind = OP_CONV_FRAMES;
+    for (int i = 0; i < 4; i++) {
+        c->op.u.conv_frames.mean[i] = n % 2 ? check_float(r, 0, 255) : 0;
+        c->op.u.conv_frames.scale[i] = check_float(r, 0.003f, 0.02f);
+    }
+    const int64_t *d = c->inst.in[0].dim;
+    c->inst.in[0] = check_tensor(DT_U8, 4, (int) d[0], (int) d[2], (int) d[3], channels);
+}
+
 static void make(struct check_rng *r, int n, struct check_case *c)
 {
-    int which = n % 9;
-    if (which == 8)
+    int which = n % 10;
+    if (which == 9)
+        make_frames(r, n / 10, c);
+    else if (which == 8)
         make_three_by_three(r, c);
     else if (which == 5)
         make_reorder(r, n, c);
@@ -245,7 +270,7 @@ static void make(struct check_rng *r, int n, struct check_case *c)
     else if (which == 7)
         make_transpose(r, n, c);
     else
-        make_conv(r, n / 9 * 5 + which, c);
+        make_conv(r, n / 10 * 5 + which, c);
 }
 
 /* Layers of real models: yolox_nano, yunet, FastestDet, squeezenet, super_resolution, builtin:scene. */
@@ -324,14 +349,14 @@ static const struct check_tolerance tolerances[] = {
     {"conv_pointwise_half", 1e-3f}, {"conv_tile_half", 1e-3f},
     {"conv_pointwise", 2e-6f}, {"conv_tile", 4e-6f},    {"conv_plain_in", 2e-6f},  {"conv_depthwise", 2e-6f},
     {"conv_rows", 4e-6f},      {"conv_generic", 4e-6f}, {"conv_transpose", 2e-6f}, {"winograd_4x4", 2e-5f},
-    {"winograd_2x2", 1e-5f},   {"conv_simt", 4e-6f},    {"conv_direct", 4e-6f},    {"reorder", 0},
-    {"image", 1e-6f},
+    {"winograd_2x2", 1e-5f},   {"conv_simt", 4e-6f},    {"conv_direct", 4e-6f},    {"conv_frames", 2e-6f},
+    {"reorder", 0},            {"image", 1e-6f},
     {"host", 1e-6f},           {NULL, 0},
 };
 
 const struct check_family check_conv = {
     .name = "conv",
-    .cases = 540,
+    .cases = 600,
     .make = make,
     .bench = bench,
     .tolerances = tolerances,

@@ -285,6 +285,67 @@ static void test_images_are_normalised(void **state)
     model_destroy(&m);
 }
 
+static void note_frames(void *ctx, const char *text)
+{
+    bool *joined = ctx;
+    *joined |= strstr(text, "CONV_FRAMES") != NULL;
+}
+
+/* The output from frames against that from the normalised images; is the first layer one with the normalisation? */
+static bool first_layer_joined(const struct model *m)
+{
+    enum { W = 9, H = 7, BYTES = 3 * W * H };
+    struct session_image image = {
+        .width = W, .height = H, .channels = 3, .mean = {10, 120, 30}, .scale = {0.01f, 0.02f, 0.03f},
+    };
+    uint8_t frame[BYTES];
+    float x[BYTES];
+    for (int i = 0; i < BYTES; i++)
+        frame[i] = (uint8_t) (i * 37);
+    for (int i = 0; i < BYTES; i++)
+        x[i % 3 * W * H + i / 3] = ((float) frame[i] - image.mean[i % 3]) * image.scale[i % 3];
+    struct session *s, *plain = open_session(m);
+    const struct session_output *out, *want;
+    int n_out;
+    bool joined = false;
+    assert_int_equal(session_create(&logger, dev, m, &(struct session_params){.image = &image}, &s), CQ_OK);
+    assert_int_equal(session_run_images(s, (const uint8_t *[]){frame}, 1, &out, &n_out), CQ_OK);
+    struct session_input in = {{DT_F32, .rank = 4, .dim = {1, 3, H, W}}, x};
+    assert_int_equal(session_run_tensors(plain, &in, 1, &want, &n_out), CQ_OK);
+    assert_true(tensor_same_shape(&out[0].desc, &want[0].desc));
+    for (int64_t i = 0; i < tensor_elems(&want[0].desc); i++)
+        assert_true(fabsf(((const float *) out[0].data)[i] - ((const float *) want[0].data)[i]) < 1e-4f);
+    assert_int_equal(session_describe(s, 1, note_frames, &joined), CQ_OK);
+    session_destroy(&plain);
+    session_destroy(&s);
+    return joined;
+}
+
+static void test_frames_into_the_first_layer(void **state)
+{
+    (void) state;
+    for (int groups = 1; groups <= 3; groups += 2)
+        for (int readers = 1; readers <= 2; readers++) {
+            Onnx__ModelProto *p = onnx_model(13);
+            onnx_input(p, "x", 4, (int64_t[]){1, 3, 7, 9});
+            onnx_weights(p, "w", 4, (int64_t[]){6, 3 / groups, 3, 3});
+            Onnx__NodeProto *conv = onnx_node(p, "Conv", "x,w", "c");
+            onnx_attr_ints(conv, "pads", 4, (int64_t[]){1, 1, 1, 1});
+            onnx_attr_ints(conv, "strides", 2, (int64_t[]){2, 2});
+            onnx_attr_int(conv, "group", groups);
+            onnx_node(p, "Relu", "c", "out");
+            onnx_output(p, "out");
+            if (readers == 2) {
+                onnx_node(p, "Neg", "x", "other");
+                onnx_output(p, "other");
+            }
+            struct model *m = load_and_free(p);
+            bool possible = groups == 1 && readers == 1 && device_get_info(dev)->kind == DEVICE_CPU;
+            assert_int_equal(first_layer_joined(m), possible);
+            model_destroy(&m);
+        }
+}
+
 /* Height and width left open: each size gets a plan of its own, and none can be made before one is known. */
 static void test_free_size(void **state)
 {
@@ -383,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_memory_limit),             cmocka_unit_test(test_weights_are_shared),
         cmocka_unit_test(test_out_of_memory_is_survived), cmocka_unit_test(test_images_are_normalised),
         cmocka_unit_test(test_two_batches_started),
+        cmocka_unit_test(test_frames_into_the_first_layer),
         cmocka_unit_test(test_free_size),                cmocka_unit_test(test_half_model),
     };
     if (!open_device())

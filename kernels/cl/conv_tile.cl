@@ -13,11 +13,12 @@ typedef struct {
     int blocks;                       /* 2, or 1 */
 } tile_out;
 
-inline tile_out tile_out_of(global const float *rb, ulong ro, global float *yb, ulong yo, global const float *wb,
-                            ulong wo, const conv_geom *g)
+/* Pair t of image n. */
+inline tile_out tile_out_at(global const float *rb, ulong ro, global float *yb, ulong yo, global const float *wb,
+                            ulong wo, int t, int n, const conv_geom *g)
 {
-    int t = get_global_id(1), blocks = blocks_of(g->m), pairs = (blocks + 1) / 2;
-    long at = ((long) get_global_id(2) * blocks + 2 * t) * g->oh * g->ow * V;
+    int blocks = blocks_of(g->m), pairs = (blocks + 1) / 2;
+    long at = ((long) n * blocks + 2 * t) * g->oh * g->ow * V;
     tile_out o;
     o.zeros = AT(const float, wb, wo);
     o.bias = o.zeros + (1 + t) * 2 * V;
@@ -26,6 +27,12 @@ inline tile_out tile_out_of(global const float *rb, ulong ro, global float *yb, 
     o.y = AT(float, yb, yo) + at;
     o.blocks = min(2, blocks - 2 * t);
     return o;
+}
+
+inline tile_out tile_out_of(global const float *rb, ulong ro, global float *yb, ulong yo, global const float *wb,
+                            ulong wo, const conv_geom *g)
+{
+    return tile_out_at(rb, ro, yb, yo, wb, wo, get_global_id(1), get_global_id(2), g);
 }
 
 /* One input channel into all sums: a[j * TILE_PX + i] += w[j] * input, `input` being an expression in i. The
@@ -176,53 +183,5 @@ kernel void conv_tile(global const float *xb, ulong xo, global const float *rb, 
             conv_tile_at(&o, x, first, 2, &g);
         else
             conv_tile_at(&o, x, first, 1, &g);
-    }
-}
-
-/* PLAIN input of few channels, for first layers: a tap is one channel of one pixel. */
-INLINE void conv_plain_in_at(const tile_out *o, global const float *x, int first, const int nv, const conv_geom *g)
-{
-    const int px = TILE_PX, taps = g->kh * g->kw;
-    const long plane = (long) g->h * g->w;
-    tile_pixels t;
-    tile_place(&t, x, 1, first, g);
-    VF a[2 * TILE_PX];
-    TILE_EACH(a[i] = LOADV(i / TILE_PX, o->bias);)
-    if (t.inside) {
-        global const WEIGHT *w = o->weights;
-        for (int c = 0; c < g->c; c++) {
-            for (int ky = 0; ky < g->kh; ky++) {
-                long at = c * plane + ky * g->dh * g->w;
-                for (int kx = 0; kx < g->kw; kx++, at += g->dw, w += 2 * V)
-                    TILE_TAP(t.p[i][at])
-            }
-        }
-    } else {
-        for (int tap = 0; tap < taps; tap++) {
-            global const float *q[TILE_PX];
-            global const WEIGHT *w = o->weights + tap * 2 * V;
-            long step[TILE_PX];
-            tile_aim(q, step, &t, tap / g->kw, tap % g->kw, 1, plane, o->zeros, g);
-            for (int c = 0; c < g->c; c++, w += taps * 2 * V) {
-                TILE_TAP(q[i][0])
-                TILE_EACH(if (i < TILE_PX) q[i] += step[i];)
-            }
-        }
-    }
-    tile_finish(o, a, first, first, px, nv, g);
-}
-
-/* global: (work-items over pixels, pairs of output blocks, images); local (1,1,1). */
-kernel void conv_plain_in(global const float *xb, ulong xo, global const float *rb, ulong ro, global float *yb,
-                          ulong yo, global const float *wb, ulong wo, conv_geom g)
-{
-    tile_out o = tile_out_of(rb, ro, yb, yo, wb, wo, &g);
-    global const float *x = AT(const float, xb, xo) + (long) get_global_id(2) * g.c * g.h * g.w;
-    int first = get_global_id(0) * g.per_item * TILE_PX, end = min(first + g.per_item * TILE_PX, g.oh * g.ow);
-    for (; first < end; first += TILE_PX) {
-        if (o.blocks == 2)
-            conv_plain_in_at(&o, x, first, 2, &g);
-        else
-            conv_plain_in_at(&o, x, first, 1, &g);
     }
 }

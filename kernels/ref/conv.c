@@ -1,6 +1,9 @@
 /* Convolution and transposed convolution over one to three spatial dimensions. */
 #include "kernels/ref/ref.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 struct conv {
     const struct op_inst *inst;
     const void *const *in;
@@ -123,4 +126,41 @@ enum cq_err ref_conv(const struct op_inst *inst, const void *const *in, void *co
 enum cq_err ref_conv_transpose(const struct op_inst *inst, const void *const *in, void *const *out)
 {
     return ref_conv(inst, in, out);
+}
+
+static enum cq_err conv_of_image(struct op_inst *inst, const void *const *in, void *const *out)
+{
+    const struct op *frames = inst->op;
+    struct op image = {.kind = OP_IMAGE}, conv = {.kind = OP_CONV, .act = frames->act};
+    struct op_inst first = {.op = &image, .n_in = 1, .n_out = 1, .in = {inst->in[0]}};
+    memcpy(image.u.image.mean, frames->u.conv_frames.mean, sizeof image.u.image.mean);
+    memcpy(image.u.image.scale, frames->u.conv_frames.scale, sizeof image.u.image.scale);
+    conv.act_a = frames->act_a;
+    conv.act_b = frames->act_b;
+    conv.u.conv = frames->u.conv;
+    inst->op = &conv;
+    inst->in[0] = first.out[0] = (struct tensor_desc) {
+        .type = DT_F64, .rank = 4, .dim = {first.in[0].dim[0], first.in[0].dim[3], first.in[0].dim[1], first.in[0].dim[2]},
+    };
+    double *x = malloc(tensor_bytes(&inst->in[0]) + 1);
+    const void *conv_in[] = {x, in[1], inst->n_in > 2 ? in[2] : NULL, inst->n_in > 3 ? in[3] : NULL};
+    void *image_out[] = {x};
+    enum cq_err err = x ? ref_image(&first, in, image_out) : CQ_NOMEM;
+    if (!err)
+        err = ref_conv(inst, conv_in, out);
+    free(x);
+    return err;
+}
+
+enum cq_err ref_conv_frames(const struct op_inst *inst, const void *const *in, void *const *out)
+{
+    if (inst->in[0].rank != 4 || inst->n_in < 2 || inst->n_in > 4)
+        return CQ_UNSUPPORTED;
+    struct op_inst *planar = malloc(sizeof *planar);
+    if (!planar)
+        return CQ_NOMEM;
+    *planar = *inst;
+    enum cq_err err = conv_of_image(planar, in, out);
+    free(planar);
+    return err;
 }

@@ -7,6 +7,7 @@
 
 static ref_fn *const table[OP_KIND_COUNT] = {
     [OP_CONV] = ref_conv,
+    [OP_CONV_FRAMES] = ref_conv_frames,
     [OP_CONV_TRANSPOSE] = ref_conv_transpose,
     [OP_POOL_MAX] = ref_pool,
     [OP_POOL_AVG] = ref_pool,

@@ -14,7 +14,7 @@
 typedef enum cq_err ref_fn(const struct op_inst *inst, const void *const *in, void *const *out);
 
 /* One function per operator kind. CQ_UNSUPPORTED: a type or attribute that it does not know. */
-ref_fn ref_conv, ref_conv_transpose, ref_pool, ref_matmul, ref_gemm, ref_unary, ref_binary, ref_gated_sum, ref_where, ref_cast,
+ref_fn ref_conv, ref_conv_frames, ref_conv_transpose, ref_pool, ref_matmul, ref_gemm, ref_unary, ref_binary, ref_gated_sum, ref_where, ref_cast,
     ref_softmax, ref_reduce, ref_arg, ref_concat, ref_split, ref_slice, ref_transpose, ref_copy, ref_expand, ref_tile,
     ref_pad, ref_gather, ref_select, ref_gather_elements, ref_gather_nd, ref_scatter_elements, ref_scatter_nd, ref_cum_sum,
     ref_det, ref_resize, ref_grid_sample, ref_roi_align, ref_batch_norm, ref_instance_norm, ref_layer_norm, ref_lrn,

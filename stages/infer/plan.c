@@ -7,6 +7,7 @@
 #include "kernels/base/log.h"
 #include "kernels/device.h"
 #include "stages/infer/choice.h"
+#include "stages/infer/frames.h"
 #include "stages/infer/graph.h"
 #include "stages/infer/layout.h"
 #include "stages/infer/lower.h"
@@ -59,48 +60,6 @@ static enum cq_err note_inner(struct plan *p)
     for (int i = 0; p->inner && i < p->net.n_outputs; i++)
         p->inner[i] = p->net.tensors[p->net.outputs[i]].batch_inner;
     return p->inner ? CQ_OK : CQ_NOMEM;
-}
-
-/* The step that turns an input in NHWC to NCHW, when nothing else reads it. */
-static struct step *only_turn(const struct net *net, int input)
-{
-    static const int to_nchw[] = {0, 3, 1, 2};
-    struct step *turn = NULL;
-    for (int i = 0; i < net->n_outputs; i++)
-        if (net->outputs[i] == input)
-            return NULL;
-    for (int n = 0; n < net->n_steps; n++)
-        for (int i = 0; i < net->steps[n].n_in; i++) {
-            struct step *s = &net->steps[n];
-            if (s->in[i] == input && (turn || s->op.kind != OP_TRANSPOSE || memcmp(s->op.u.perm, to_nchw, sizeof to_nchw)))
-                return NULL;
-            turn = s->in[i] == input ? s : turn;
-        }
-    return turn;
-}
-
-/* The frames as they come, and a first step that turns them into what the model reads. */
-static enum cq_err add_image_step(struct net *net, const struct session_image *image)
-{
-    int input = net->inputs[0];
-    const struct tensor_desc *x = &net->tensors[input].desc;
-    struct tensor_desc frames = {
-        .type = DT_U8, .rank = 4, .dim = {x->dim[0], image->height, image->width, image->channels},
-    };
-    struct step *turn = image->nhwc ? only_turn(net, input) : NULL;
-    int from = net_tensor(net, "frames", &frames), to = turn ? turn->out[0] : input;
-    struct step s = {
-        .op.kind = OP_IMAGE, .n_in = 1, .n_out = 1, .in = &from, .out = &to, .name = net->tensors[input].name,
-        .type = "Image",
-    };
-    memcpy(s.op.u.image.mean, image->mean, sizeof image->mean);
-    memcpy(s.op.u.image.scale, image->scale, sizeof image->scale);
-    s.op.u.image.nhwc = image->nhwc && !turn;
-    net->inputs[0] = from;
-    if (turn)
-        turn->dead = true;
-    enum cq_err err = from < 0 ? CQ_NOMEM : net_insert(net, 0, &s);
-    return err ? err : net_sweep(net);
 }
 
 /* ---- constants ---- */
@@ -262,7 +221,7 @@ enum cq_err plan_create(struct cq_log *log, struct device *dev, const struct gra
         err = pass_run_all(log, &p->net);
     p->net.half = params->half;
     if (!err && params->image)
-        err = add_image_step(&p->net, params->image);
+        err = frames_feed(&p->net, dev, params->image);
     if (!err)
         err = layout_choose(log, dev, &p->net);
     if (!err)
