@@ -17,6 +17,7 @@ extern const unsigned char cl_conv_rows[];
 extern const unsigned char cl_conv_generic[];
 extern const unsigned char cl_simt[];     /* matrix tiles in local memory */
 extern const unsigned char cl_conv_simt[];
+extern const unsigned char cl_gemm_simt[];
 extern const unsigned char cl_image[];
 extern const unsigned char cl_reorder[];
 extern const unsigned char cl_move[];     /* moving elements of any width */

@@ -10,6 +10,8 @@
 const struct kernel_class *const kernel_classes[] = {
     &kernel_conv_simt,
     &kernel_conv_direct,
+    &kernel_gemm_simt,
+    &kernel_matmul_simt,
     &kernel_conv_pointwise_half,
     &kernel_conv_pointwise,
     &kernel_conv_depthwise,
