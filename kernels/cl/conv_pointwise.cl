@@ -2,7 +2,11 @@
  * are neighbours in memory, so one pointer serves them all; the last tile overlaps the one before, and what
  * was done is not stored again. */
 
-/* A tile of `px` pixels by `nv` blocks; pixels before `fresh` are done. x is the first pixel in the first block. */
+enum { PAIR_BYTES = 2 * V * sizeof(WEIGHT) };   /* of one channel's weights */
+
+/* A tile of `px` pixels by `nv` blocks; pixels before `fresh` are done. x is the first pixel in the first block. The
+ * weights of the next pair of blocks are on their way meanwhile, each tile asking for its share: a network's weights
+ * do not stay in the cache from image to image. */
 INLINE void pointwise_tile(const tile_out *o, global const float *x, long plane, int from, int fresh, const int px,
                            const int nv, const conv_geom *g)
 {
@@ -10,7 +14,10 @@ INLINE void pointwise_tile(const tile_out *o, global const float *x, long plane,
     TILE_EACH(a[i] = LOADV(nv > 1 ? i / TILE_PX : 0, o->bias);)
     global const WEIGHT *w = o->weights;
     global const float *q = x + from * (long) V;
-    for (int b = g->c / V; b > 0; b--, q += plane) {
+    const int tiles = (g->oh * g->ow + TILE_PX - 1) / TILE_PX, step = V * PAIR_BYTES / tiles;
+    global const char *next = (global const char *) (w + g->c * 2 * V) + (long) (from / TILE_PX) * step * (g->c / V);
+    for (int b = g->c / V; b > 0; b--, q += plane, next += step) {
+        PREFETCH(next);
         #pragma unroll
         for (int c = 0; c < V; c++, w += 2 * V)
             TILE_TAP(q[V * i + c])

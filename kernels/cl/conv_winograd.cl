@@ -18,12 +18,6 @@ typedef struct {
     int u_step, p_step;               /* floats from plane to plane */
 } winograd;
 
-#if defined(__x86_64__) || defined(__aarch64__)
-#define PREFETCH(p) __builtin_prefetch((const void *) (size_t) (p), 0, 2)
-#else
-#define PREFETCH(p)
-#endif
-
 enum { WINO_MOST = 6, WINO_FEW = TILE_PX * 2 / 3 };
 
 /* Statements for every i < WINO_MOST, unrolled by the preprocessor as TILE_EACH. */
