@@ -18,6 +18,7 @@
 #include "runner/work_private.h"
 
 enum { LOANS = 4 };             /* slots that a busy worker should have in hand */
+enum { DECODERS_PER_CPU = 4 };  /* that may have slots at once, beside those that the engines wait for */
 enum { DEATHS_MAX = 20 };       /* in a row, without a clip between: out of service */
 static const int64_t backoff_first_ms = 100, backoff_max_ms = 10000;
 
@@ -40,7 +41,8 @@ struct worker {
 
 struct work_workers {
     struct worker *list;
-    int n, next;                /* next: where granting begins, so that nobody is always first */
+    int n, next;                /* next: where lending begins, so that nobody is always first */
+    int cpus;
     struct balancer balancer;
     struct balancer_target *targets;
 };
@@ -226,6 +228,7 @@ enum cq_err work_workers_create(struct work *w)
     if (!ws->list || !ws->targets || err)
         return CQ_NOMEM;
     ws->n = w->p.workers;
+    ws->cpus = (int) uv_available_parallelism();
     for (int i = 0; i < ws->n; i++) {
         struct worker *wk = &ws->list[i];
         wk->w = w;
@@ -359,33 +362,49 @@ static void send_grant(struct worker *wk)
     cq_buf_finish(&body);
 }
 
-/* First those that have none, then one more for each, and so on: with few slots everybody still moves. */
+/* As many as the worker may have, as far as there is room; false when the arena has none. */
+static bool lend_bunch(struct worker *wk, int *room)
+{
+    while (wants_slot(wk) && *room > 0) {
+        if (lend(wk))
+            return false;
+        (*room)--;
+    }
+    return true;
+}
+
+/* Whole bunches, in turn: a decoder that fills several slots at once has its pictures in the caches, and when the
+ * engines are the slower part no more decoders are awake than it takes. */
 static void lend_slots(struct work *w, int room)
 {
     struct work_workers *ws = w->workers;
-    for (int have = 0; have < LOANS && room > 0; have++) {
-        for (int i = 0; i < ws->n && room > 0; i++) {
-            struct worker *wk = &ws->list[(ws->next + i) % ws->n];
-            if (!wants_slot(wk) || wk->n_loans > have)
-                continue;
-            if (lend(wk))
-                return;
-            room--;
-        }
+    int begin = ws->next;
+    for (int i = 0; i < ws->n && room > 0; i++) {
+        struct worker *wk = &ws->list[(begin + i) % ws->n];
+        if (!lend_bunch(wk, &room))
+            return;
+        if (!wants_slot(wk))
+            ws->next = (begin + i + 1) % ws->n;
     }
+}
+
+/* What the engines can use, and bunches for more decoders than there are processors, for some wait for their disk. */
+static int slots_wanted(const struct work *w)
+{
+    int busy = busy_workers(w), most = DECODERS_PER_CPU * w->workers->cpus;
+    return work_engines_appetite(w) + LOANS * (busy < most ? busy : most);
 }
 
 static void grant_slots(struct work *w)
 {
     struct work_workers *ws = w->workers;
-    int room = work_engines_appetite(w) + LOANS * busy_workers(w) - slots_out(w);
+    int room = slots_wanted(w) - slots_out(w);
     if (writer_full(w->writer) || room <= 0)
         return;
     lend_slots(w, room);
     for (int i = 0; i < ws->n; i++)
         if (ws->list[i].job && ws->list[i].n_loans > ws->list[i].n_told)
             send_grant(&ws->list[i]);
-    ws->next = (ws->next + 1) % ws->n;
 }
 
 void work_workers_turn(struct work *w)
