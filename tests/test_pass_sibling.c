@@ -73,6 +73,31 @@ static void test_whole_vectors(void **state)
     }
 }
 
+/* The same function behind each goes in front of the Split; into the convolution, where it can be. */
+static void test_functions_behind(void **state)
+{
+    (void) state;
+    for (int fused = 0; fused < 2; fused++) {
+        struct net net;
+        Onnx__ModelProto *p = begin(1);
+        for (int i = 0; i < 3; i++) {
+            char point[8], deep[8], act[8];
+            snprintf(point, sizeof point, "p%d", i);
+            snprintf(deep, sizeof deep, "d%d", i);
+            snprintf(act, sizeof act, "a%d", i);
+            conv(p, "x", point, (struct shape){CHANNELS, 1 + i, 1, 1, 1, true});
+            onnx_node(p, fused ? "Relu" : "Sin", point, act);
+            conv(p, act, deep, (struct shape){1 + i, 1 + i, 1 + i, 3, 1, false});
+            onnx_output(p, deep);
+        }
+        struct model *m = rewrite_and_compare(p, &net);
+        assert_int_equal(net.n_steps, fused ? 3 : 4);
+        assert_int_equal(net.steps[0].op.act, fused ? ACT_RELU : ACT_NONE);
+        net_finish(&net);
+        model_destroy(&m);
+    }
+}
+
 static void test_left_alone(void **state)
 {
     (void) state;
@@ -109,7 +134,8 @@ static void test_left_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_heads), cmocka_unit_test(test_whole_vectors), cmocka_unit_test(test_left_alone),
+        cmocka_unit_test(test_heads), cmocka_unit_test(test_whole_vectors),
+        cmocka_unit_test(test_functions_behind), cmocka_unit_test(test_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
