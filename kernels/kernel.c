@@ -27,6 +27,7 @@ const struct kernel_class *const kernel_classes[] = {
     &kernel_image,
     &kernel_reorder,
     &kernel_move_concat,
+    &kernel_select_concat,
     &kernel_lanes_concat,
     &kernel_move_split,
     &kernel_lanes_split,

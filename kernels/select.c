@@ -1,6 +1,7 @@
 /* Select: channels from several tensors into one, in any order, which is what joining, shuffling and cutting of channels
- * come to (stages/infer/pass_select.c). The table of where each channel comes from is packed; every source is an argument
- * of the kernel, so there can be only so many.
+ * come to (stages/infer/pass_select.c); and Concat of BLOCKED channels that change their lane, which is a Select of all
+ * in their order. The table of where each channel comes from is packed; every source is an argument of the kernel, so
+ * there can be only so many.
  */
 #include "kernels/classes.h"
 #include "kernels/device.h"
@@ -16,12 +17,19 @@ enum { MAX_SOURCES = 16, FIXED_ARGS = 3, GRAIN = 1024 };   /* GRAIN: pixels per 
 struct origin { int32_t source, channel; };
 struct select { int32_t area, per_item, channels, x_channels[MAX_SOURCES]; };
 
+/* The first input that is a source: in front of those of a Select stands the list of channels. */
+static int first_source(const struct op_inst *inst)
+{
+    return inst->op->kind == OP_SELECT;
+}
+
 static bool find_origin(const struct op_inst *inst, int64_t at, struct origin *out)
 {
-    int64_t c = ((const int32_t *) inst->constant[0])[at];
-    for (int i = 1; i < inst->n_in && c >= 0; c -= inst->in[i++].dim[1])
+    int first = first_source(inst);
+    int64_t c = first ? ((const int32_t *) inst->constant[0])[at] : at;
+    for (int i = first; i < inst->n_in && c >= 0; c -= inst->in[i++].dim[1])
         if (c < inst->in[i].dim[1]) {
-            *out = (struct origin){i - 1, (int32_t) c};
+            *out = (struct origin){i - first, (int32_t) c};
             return true;
         }
     return false;
@@ -31,10 +39,11 @@ static bool select_serves(const struct op_inst *inst, enum layout layout, int bl
 {
     const struct tensor_desc *y = &inst->out[0];
     struct origin o;
-    if (inst->in[0].type != DT_I32 || !inst->constant[0] || inst->n_in - 1 > MAX_SOURCES || y->rank != 4 ||
-        y->type != DT_F32 || y->layout != layout || y->block != block || !serves_int_index(inst))
+    int first = first_source(inst);
+    if (inst->n_in - first > MAX_SOURCES || y->rank != 4 || y->type != DT_F32 || y->layout != layout ||
+        y->block != block || !serves_int_index(inst) || (first && (inst->in[0].type != DT_I32 || !inst->constant[0])))
         return false;
-    for (int i = 1; i < inst->n_in; i++)
+    for (int i = first; i < inst->n_in; i++)
         if (inst->in[i].type != DT_F32 || inst->in[i].layout != layout || inst->in[i].block != block)
             return false;
     for (int64_t c = 0; c < y->dim[1]; c++)
@@ -52,6 +61,11 @@ static bool rows_serves(const struct device *dev, const struct op_inst *inst)
 {
     (void) dev;
     return select_serves(inst, LAYOUT_PLAIN, 0);
+}
+
+static bool concat_serves(const struct device *dev, const struct op_inst *inst)
+{
+    return inst->op->u.axis.axis == 1 && inst->out[0].dim[1] > 0 && lanes_serves(dev, inst);
 }
 
 static int64_t stored_channels(const struct tensor_desc *d)
@@ -83,10 +97,10 @@ static enum cq_err run(struct device *dev, const struct op_inst *inst, const str
     const struct tensor_desc *y = &inst->out[0];
     struct select s = {(int32_t) (y->dim[2] * y->dim[3]), per_item, (int32_t) y->dim[1], {0}};
     struct kernel_arg args[FIXED_ARGS + MAX_SOURCES] = {ARG_REF(bufs->packed), ARG_REF(bufs->out[0]), ARG_STRUCT(s)};
-    for (int i = 0; i < MAX_SOURCES; i++) {
-        bool there = i < inst->n_in - 1;
-        args[FIXED_ARGS + i] = (struct kernel_arg) ARG_REF(bufs->in[there ? i + 1 : 1]);
-        s.x_channels[i] = there ? (int32_t) stored_channels(&inst->in[i + 1]) : 0;
+    for (int i = 0, first = first_source(inst); i < MAX_SOURCES; i++) {
+        bool there = first + i < inst->n_in;
+        args[FIXED_ARGS + i] = (struct kernel_arg) ARG_REF(bufs->in[there ? first + i : first]);
+        s.x_channels[i] = there ? (int32_t) stored_channels(&inst->in[first + i]) : 0;
     }
     l->program = &move_program;
     l->options = move_options(y->type);
@@ -125,4 +139,9 @@ const struct kernel_class kernel_select_lanes = {
 const struct kernel_class kernel_select_rows = {
     .name = "select_rows", .kind = OP_SELECT, .serves = rows_serves, .packed_bytes = select_packed_bytes, .packs = 1,
     .pack = select_pack, .enqueue = rows_enqueue,
+};
+
+const struct kernel_class kernel_select_concat = {
+    .name = "select_concat", .kind = OP_CONCAT, .serves = concat_serves, .packed_bytes = select_packed_bytes,
+    .pack = select_pack, .enqueue = lanes_enqueue,
 };

@@ -329,7 +329,7 @@ static const struct check_tolerance tolerances[] = {
     {"move_concat", 0}, {"move_split", 0}, {"move_slice", 0}, {"move_transpose", 0}, {"move_copy", 0},
     {"move_expand", 0}, {"move_tile", 0}, {"move_pad", 0}, {"move_depth_to_space", 0}, {"move_space_to_depth", 0},
     {"lanes_concat", 0}, {"lanes_split", 0}, {"lanes_slice", 0}, {"reorder_last", 0}, {"gather_rows", 0},
-    {"select_lanes", 0}, {"select_rows", 0}, {"gather_elements", 0}, {"pad_rows", 0}, {NULL},
+    {"select_lanes", 0}, {"select_rows", 0}, {"select_concat", 0}, {"gather_elements", 0}, {"pad_rows", 0}, {NULL},
 };
 
 const struct check_family check_move = {

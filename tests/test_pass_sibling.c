@@ -101,6 +101,16 @@ static void test_functions_behind(void **state)
 static void test_left_alone(void **state)
 {
     (void) state;
+    Onnx__ModelProto *csp = begin(1);               /* one is to be made within a join */
+    conv(csp, "x", "a", (struct shape){CHANNELS, 16, 1, 1, 1, true});
+    conv(csp, "x", "b", (struct shape){CHANNELS, 16, 1, 1, 1, true});
+    onnx_node(csp, "Relu", "a", "c");
+    onnx_node(csp, "Relu", "b", "d");
+    onnx_node(csp, "Sin", "c", "e");
+    onnx_attr_int(onnx_node(csp, "Concat", "e,d", "f"), "axis", 1);
+    onnx_output(csp, "f");
+    expect(csp, 2, 0);
+
     static const struct shape other[] = {
         {CHANNELS, 4, 1, 1, 1, false}, {CHANNELS, 4, 1, 3, 2, false}, {CHANNELS, 4, 2, 3, 1, false},
     };

@@ -27,7 +27,7 @@ struct pass {
 enum cq_err pass_run_all(struct cq_log *log, struct net *net);
 
 extern const struct pass pass_view, pass_transpose, pass_select, pass_gelu, pass_layer_norm, pass_affine, pass_silu,
-    pass_pad, pass_residual, pass_activation, pass_sibling, pass_focus, pass_scale, pass_sum;
+    pass_pad, pass_residual, pass_activation, pass_sibling, pass_focus, pass_channels_last, pass_scale, pass_sum;
 
 /* ---- for the passes ---- */
 

@@ -4,7 +4,7 @@
  * Split become one in front of it, and so does a function of one variable that stands behind all of them.
  *
  * It pays where fewer channels are computed in vain, or where the Split is only a view (share.h): for one picture, with
- * parts that fill vectors of any device.
+ * parts that fill vectors of any device and are not to be joined with others, for which they would have to be copied.
  */
 #include <string.h>
 
@@ -156,13 +156,20 @@ static int64_t rounded(int64_t channels)
     return (channels + TILE - 1) / TILE * TILE;
 }
 
+/* Then it can be made where it belongs (share.h), but not as a part of something else. */
+static bool is_joined_later(const struct rewrite *r, const struct siblings *g, int i)
+{
+    const struct step *reader = reader_of(r, g->unary[i] ? g->unary[i]->out[0] : g->conv[i]->out[0]);
+    return reader && reader->op.kind == OP_CONCAT;
+}
+
 static bool pays(const struct rewrite *r, const struct siblings *g)
 {
     int64_t sum = 0, single = 0;
     bool view = r->net->tensors[g->conv[0]->out[0]].desc.dim[0] == 1;
     for (int i = 0; i < g->n; i++) {
         int64_t n = channels_of(r, g->conv[i]);
-        view = view && n % TILE == 0;
+        view = view && n % TILE == 0 && !is_joined_later(r, g, i);
         sum += n;
         single += rounded(n);
     }
