@@ -19,6 +19,12 @@ static size_t bytes_of(const struct net *net, int t)
     return tensor_bytes(desc_of(net, t));
 }
 
+static bool stored_alike(const struct tensor_desc *a, const struct tensor_desc *b)
+{
+    return tensor_same_shape(a, b) && a->layout == b->layout && a->block == b->block &&
+           dtype_size(a->type) == dtype_size(b->type);
+}
+
 /* ---- parts ---- */
 
 /* Bytes from one element to the next along dimension `axis`, for BLOCKED channels from one block to the next. */
@@ -139,8 +145,11 @@ static void move_root(const struct net *net, struct placement *p, struct life *l
 /* A Concat's inputs as parts of its result. */
 struct joint {
     const struct net *net;
+    const struct place_wish *wishes;
+    const struct placement *p;
     const struct step *step;
     size_t at[OP_MAX_INPUTS];    /* offset of each input in the result */
+    int made[OP_MAX_INPUTS];     /* the first step that writes to its memory, the Concat at the latest */
 };
 
 /* Inputs without elements are nowhere, and in nobody's way. */
@@ -150,12 +159,14 @@ static bool is_empty(const struct joint *j, int i)
 }
 
 /* False when some input would not lie in consecutive bytes of the result. */
-static bool find_parts(struct joint *j)
+static bool find_parts(struct joint *j, const struct life *lives)
 {
     const struct step *s = j->step;
     int64_t start[TENSOR_MAX_RANK] = {0};
     for (int i = 0; i < s->n_in; i++) {
         const struct tensor_desc *x = desc_of(j->net, s->in[i]);
+        const struct place *place = &j->p->of[s->in[i]];
+        j->made[i] = place->kind == PLACE_ARENA ? lives[place->root].first : (int) (s - j->net->steps);
         if (!is_empty(j, i) && !part_of(desc_of(j->net, s->out[0]), x, start, &j->at[i]))
             return false;
         start[s->op.u.axis.axis] += x->dim[s->op.u.axis.axis];
@@ -163,54 +174,98 @@ static bool find_parts(struct joint *j)
     return true;
 }
 
-static bool lies_there(const struct joint *j, const struct placement *p, int i)
+static bool lies_there(const struct joint *j, int i)
 {
-    const struct place *x = &p->of[j->step->in[i]], *y = &p->of[j->step->out[0]];
+    const struct place *x = &j->p->of[j->step->in[i]], *y = &j->p->of[j->step->out[0]];
     return is_empty(j, i) || (x->root == y->root && x->offset == y->offset + j->at[i]);
 }
 
-/* Input `i` can lie where it belongs if its whole root can: the rest of the root must be other inputs, where they
- * belong. */
-static bool can_lie_there(const struct joint *j, const struct placement *p, int i)
+/* Bytes from `begin` to `end` of a root. */
+struct range { int root; size_t begin, end; };
+
+static bool is_in(const struct joint *j, int t, const struct range *range)
+{
+    const struct place *x = t >= 0 ? &j->p->of[t] : NULL;
+    return x && x->root == range->root && x->offset < range->end && range->begin < x->offset + bytes_of(j->net, t);
+}
+
+/* May step `n` write input `i` of the Concat over what it reads from the range? Every tensor in it must lie exactly there,
+ * and the kernel must allow it. */
+static bool may_overwrite(const struct joint *j, const struct range *range, int n, int i)
+{
+    const struct step *s = &j->net->steps[n];
+    if (s->n_out != 1 || s->out[0] != j->step->in[i] || j->p->skip[n] ||
+        range->end - range->begin != bytes_of(j->net, s->out[0]))
+        return false;
+    for (int k = 0; k < s->n_in; k++)
+        if (is_in(j, s->in[k], range) &&
+            (!(j->wishes[n].in_place >> k & 1) || j->p->of[s->in[k]].offset != range->begin ||
+             !stored_alike(desc_of(j->net, s->in[k]), desc_of(j->net, s->out[0]))))
+            return false;
+    return true;
+}
+
+/* Is the range of no use any more when input `i` of the Concat is made? */
+static bool is_free_for(const struct joint *j, const struct range *range, int i)
+{
+    for (int n = j->made[i]; n < j->net->n_steps; n++) {
+        const struct step *s = &j->net->steps[n];
+        bool touched = false;
+        for (int k = 0; k < s->n_in; k++)
+            touched = touched || is_in(j, s->in[k], range);
+        if (touched && (n > j->made[i] || !may_overwrite(j, range, n, i)))
+            return false;
+        for (int k = 0; k < s->n_out; k++)
+            if (is_in(j, s->out[k], range))
+                return false;
+    }
+    for (int k = 0; k < j->net->n_outputs; k++)
+        if (is_in(j, j->net->outputs[k], range))
+            return false;
+    return true;
+}
+
+/* Input `i` can lie where it belongs if its whole root can. Where the rest of the root comes to lie are other parts of it
+ * that belong there, or inputs that are made when that rest has been read for the last time. */
+static bool can_lie_there(const struct joint *j, int i)
 {
     const struct step *s = j->step;
-    const struct place *x = &p->of[s->in[i]];
-    if (is_empty(j, i) || x->kind != PLACE_ARENA || x->root == p->of[s->out[0]].root || j->at[i] < x->offset)
+    const struct place *x = &j->p->of[s->in[i]];
+    if (is_empty(j, i) || x->kind != PLACE_ARENA || x->root == j->p->of[s->out[0]].root || j->at[i] < x->offset)
         return false;
-    size_t first = j->at[i] - x->offset, covered = 0;
+    size_t first = j->at[i] - x->offset, end = first + bytes_of(j->net, x->root);
+    if (end > bytes_of(j->net, s->out[0]))
+        return false;
     for (int k = 0; k < s->n_in; k++) {
-        const struct place *other = &p->of[s->in[k]];
-        if (other->root == x->root && first + other->offset == j->at[k])
-            covered += bytes_of(j->net, s->in[k]);
+        const struct place *other = &j->p->of[s->in[k]];
+        size_t begin = j->at[k] > first ? j->at[k] : first, stop = j->at[k] + bytes_of(j->net, s->in[k]);
+        bool same = other->root == x->root && first + other->offset == j->at[k];
+        struct range range = {x->root, begin - first, (stop < end ? stop : end) - first};
+        if (!is_empty(j, k) && begin < stop && begin < end && !same && !is_free_for(j, &range, k))
+            return false;
     }
-    return covered == bytes_of(j->net, x->root);
+    return true;
 }
 
 /* Puts inputs of Concats into their results. */
 static void join(const struct net *net, const struct place_wish *wishes, struct placement *p, struct life *lives)
 {
     for (int n = 0; n < net->n_steps; n++) {
-        struct joint j = {.net = net, .step = &net->steps[n]};
-        if (j.step->op.kind != OP_CONCAT || !wishes[n].takes_parts || !find_parts(&j))
+        struct joint j = {.net = net, .wishes = wishes, .p = p, .step = &net->steps[n]};
+        if (j.step->op.kind != OP_CONCAT || !wishes[n].takes_parts || !find_parts(&j, lives))
             continue;
         int y = j.step->out[0], there = 0;
         for (int i = 0; i < j.step->n_in; i++) {
-            if (can_lie_there(&j, p, i))
+            if (can_lie_there(&j, i))
                 move_root(net, p, lives, p->of[j.step->in[i]].root, p->of[y].root,
                           p->of[y].offset + j.at[i] - p->of[j.step->in[i]].offset);
-            there += lies_there(&j, p, i);
+            there += lies_there(&j, i);
         }
         p->skip[n] = there == j.step->n_in;
     }
 }
 
 /* ---- what is written over ---- */
-
-static bool stored_alike(const struct tensor_desc *a, const struct tensor_desc *b)
-{
-    return tensor_same_shape(a, b) && a->layout == b->layout && a->block == b->block &&
-           dtype_size(a->type) == dtype_size(b->type);
-}
 
 /* The input whose memory step `n` may write its result to, or -1. Another input in the same memory forbids it,
  * unless it is the same tensor and may be overwritten too. */

@@ -3,7 +3,8 @@
  * Three things put a tensor into memory that is not its own:
  *   - it is another look at it: a reshape, or a part cut out of consecutive bytes (Split, Slice);
  *   - a Concat's inputs lie in the result one behind the other, where nothing outer cuts them into pieces: they are made
- *     there, and nothing remains to be joined;
+ *     there, and nothing remains to be joined. An input may be part of something whose rest is no longer needed when
+ *     the inputs beside it are made: of two halves that one convolution makes, one waits and the other is worked on;
  *   - a kernel may write its result over an input that nobody reads any more.
  * Each is a link to a root and an offset within it. A root lives from the first time that any of it is written to the
  * last time that any of it is read.
