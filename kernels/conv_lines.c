@@ -67,7 +67,7 @@ static bool plain_in_serves(const struct device *dev, const struct op_inst *inst
 static bool frames_serves(const struct device *dev, const struct op_inst *inst)
 {
     struct lines t;
-    return device_get_info(dev)->kind == DEVICE_CPU && lines_of(dev, inst, &t);
+    return !device_get_info(dev)->simt && lines_of(dev, inst, &t);
 }
 
 /* ---- weights ---- */

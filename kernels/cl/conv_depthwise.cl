@@ -44,38 +44,54 @@ inline void border_pixel(const strip_row *s, int ox, const conv_geom *g)
     strip_put(s, a, ox, g);
 }
 
-/* Pixels from..from + STRIP_PX - 1, of which those before `fresh` are done. `stride` is a constant where the
- * caller knows it. */
-INLINE void strip(const strip_row *s, int from, int fresh, int stride, const conv_geom *g)
+/* Pixels from..from + n - 1, of which those before `fresh` are done. `stride` is a constant where the caller knows it. */
+INLINE void strip(const strip_row *s, int from, int fresh, const int n, const int stride, const conv_geom *g)
 {
     int left = from * stride - g->pl, top = s->oy * g->sh - g->pt;
     VF a[STRIP_PX];
-    TILE_EACH(if (i < STRIP_PX) a[i] = s->bias;)
+    TILE_EACH(if (i < n) a[i] = s->bias;)
     for (int ky = s->ky0; ky < s->ky1; ky++) {
         global const float *q = s->x + ((long) (top + ky * g->dh) * g->w + left) * V;
         global const float *w = s->weights + ky * g->kw * V;
         for (int kx = 0; kx < g->kw; kx++) {
             VF wv = LOADV(kx, w);
-            TILE_EACH(if (i < STRIP_PX) a[i] = fma(LOADV(i * stride, q), wv, a[i]);)
+            TILE_EACH(if (i < n) a[i] = fma(LOADV(i * stride, q), wv, a[i]);)
             q += g->dw * V;
         }
     }
     if (fresh == from && act_is_short(g)) {
         long to = (long) s->oy * g->ow + from;
         if (s->r && !g->act_first) {
-            TILE_EACH(if (i < STRIP_PX) a[i] += LOADV(to + i, s->r);)
+            TILE_EACH(if (i < n) a[i] += LOADV(to + i, s->r);)
         }
-        act_registers(a, STRIP_PX, g);
+        act_registers(a, n, g);
         if (s->r && g->act_first) {
-            TILE_EACH(if (i < STRIP_PX) a[i] += LOADV(to + i, s->r);)
+            TILE_EACH(if (i < n) a[i] += LOADV(to + i, s->r);)
         }
-        TILE_EACH(if (i < STRIP_PX) STOREV(a[i], to + i, s->y);)
+        TILE_EACH(if (i < n) STOREV(a[i], to + i, s->y);)
         return;
     }
     VF done[STRIP_PX];      /* indexed by a variable, therefore in memory, where `a` must not be */
-    TILE_EACH(if (i < STRIP_PX) done[i] = a[i];)
-    for (int i = fresh - from; i < STRIP_PX; i++)
+    TILE_EACH(if (i < n) done[i] = a[i];)
+    for (int i = fresh - from; i < n; i++)
         strip_put(s, done[i], from + i, g);
+}
+
+/* Columns lo..hi-1, whose windows lie inside. The last strip overlaps the one before and writes the same once more, unless
+ * a residual may lie where it writes. */
+INLINE void strips(const strip_row *s, int lo, int hi, const int stride, const conv_geom *g)
+{
+    int ox = lo;
+    for (; ox + STRIP_PX <= hi; ox += STRIP_PX)
+        strip(s, ox, ox, STRIP_PX, stride, g);
+    int wide = hi - ox > STRIP_PX / 2 && hi - lo >= STRIP_PX;
+    for (; ox < hi; ox += wide ? STRIP_PX : STRIP_PX / 2) {
+        int from = min(ox, hi - (wide ? STRIP_PX : STRIP_PX / 2)), fresh = s->r ? ox : from;
+        if (wide)
+            strip(s, from, fresh, STRIP_PX, stride, g);
+        else
+            strip(s, from, fresh, STRIP_PX / 2, stride, g);
+    }
 }
 
 /* global: (work-items over rows, blocks, images); local (1,1,1). */
@@ -97,7 +113,7 @@ kernel void conv_depthwise(global const float *xb, ulong xo, global const float 
     int lo = min((g.pl + g.sw - 1) / g.sw, g.ow);
     int room = g.w - 1 - (g.kw - 1) * g.dw + g.pl;
     int hi = room < 0 ? 0 : min(room / g.sw + 1, g.ow);
-    if (hi - lo < STRIP_PX)
+    if (hi - lo < STRIP_PX / 2)
         lo = hi = 0;
     for (s.oy = first_row; s.oy < end_row; s.oy++) {
         int top = s.oy * g.sh - g.pt;
@@ -105,15 +121,12 @@ kernel void conv_depthwise(global const float *xb, ulong xo, global const float 
         s.ky1 = end_tap(top, g.dh, g.kh, g.h);
         for (int ox = 0; ox < lo; ox++)
             border_pixel(&s, ox, &g);
-        for (int ox = lo; ox < hi; ox += STRIP_PX) {
-            int from = min(ox, hi - STRIP_PX);
-            if (g.sw == 1)
-                strip(&s, from, ox, 1, &g);
-            else if (g.sw == 2)
-                strip(&s, from, ox, 2, &g);
-            else
-                strip(&s, from, ox, g.sw, &g);
-        }
+        if (g.sw == 1)
+            strips(&s, lo, hi, 1, &g);
+        else if (g.sw == 2)
+            strips(&s, lo, hi, 2, &g);
+        else
+            strips(&s, lo, hi, g.sw, &g);
         for (int ox = hi; ox < g.ow; ox++)
             border_pixel(&s, ox, &g);
     }
