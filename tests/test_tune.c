@@ -4,8 +4,8 @@
 #include "stages/infer/tune.h"
 #include "tests/session_fixture.h"
 
-/* Over the largest magnitude of the output; several operators in a row. */
-static const float tolerance = 1e-3f;
+/* Over the largest magnitude of the output, by precision; several operators in a row. */
+static const float tolerance[] = {[PRECISION_FP32] = 1e-3f, [PRECISION_FP16] = 5e-2f};
 
 enum { NETS = 12, LAYERS = 6, MAX_TUNED = 64 };
 
@@ -110,10 +110,10 @@ static void choose_all(const struct found *f, int c, struct choices *out)
     }
 }
 
-static struct session *open_with(const struct model *m, const struct choices *choices)
+static struct session *open_with(const struct model *m, enum precision precision, const struct choices *choices)
 {
     struct session *s;
-    const struct session_params params = {.choices = choices};
+    const struct session_params params = {.choices = choices, .precision = precision};
     if (session_create(&logger, dev, m, &params, &s))
         fail_msg("%s", logger.last_error);
     return s;
@@ -143,7 +143,7 @@ static int steps_as_chosen(struct session *s, const struct choices *choices)
     return n;
 }
 
-static void compare(const struct session_output *a, const float *want)
+static void compare(const struct session_output *a, const float *want, enum precision precision)
 {
     float largest = 0, error = 0;
     const float *got = a->data;
@@ -151,10 +151,39 @@ static void compare(const struct session_output *a, const float *want)
         largest = fmaxf(largest, fabsf(want[i]));
         error = fmaxf(error, fabsf(want[i] - got[i]));
     }
-    assert_true(error <= tolerance * largest);
+    if (!(error <= tolerance[precision] * largest))
+        fail_msg("off by %g of %g", (double) error, (double) largest);
 }
 
 /* ---- tests ---- */
+
+/* Runs the model with each candidate wherever there is one; returns how many operators had a choice. */
+static int try_all(const struct model *m, enum precision precision)
+{
+    struct session *s = open_with(m, precision, NULL);
+    struct session_noise *noise;
+    struct found f = {0};
+    assert_int_equal(session_noise_create(s, 1, &noise), CQ_OK);
+    assert_int_equal(session_tune(s, 1, 0.1, collect, &f), CQ_OK);
+    const struct session_output *out = run_noise(s, noise);
+    size_t bytes = tensor_bytes(&out->desc);
+    float *want = malloc(bytes);
+    assert_non_null(want);
+    memcpy(want, out->data, bytes);
+    for (int c = 0; c < f.most; c++) {
+        struct choices choices;
+        choose_all(&f, c, &choices);
+        struct session *other = open_with(m, precision, &choices);
+        assert_true(steps_as_chosen(other, &choices) >= f.n);
+        compare(run_noise(other, noise), want, precision);
+        session_destroy(&other);
+        choices_finish(&choices);
+    }
+    free(want);
+    session_noise_destroy(&noise);
+    session_destroy(&s);
+    return f.n;
+}
 
 static void every_candidate_gives_the_same(void **state)
 {
@@ -163,32 +192,11 @@ static void every_candidate_gives_the_same(void **state)
     for (int net = 0; net < NETS; net++) {
         int64_t shape[4];
         struct model *m = random_model(shape);
-        struct session *s = open_with(m, NULL);
-        struct session_noise *noise;
-        struct found f = {0};
-        assert_int_equal(session_noise_create(s, 1, &noise), CQ_OK);
-        assert_int_equal(session_tune(s, 1, 0.1, collect, &f), CQ_OK);
-        const struct session_output *out = run_noise(s, noise);
-        size_t bytes = tensor_bytes(&out->desc);
-        float *want = malloc(bytes);
-        assert_non_null(want);
-        memcpy(want, out->data, bytes);
-        for (int c = 0; c < f.most; c++) {
-            struct choices choices;
-            choose_all(&f, c, &choices);
-            struct session *other = open_with(m, &choices);
-            assert_true(steps_as_chosen(other, &choices) >= f.n);
-            compare(run_noise(other, noise), want);
-            session_destroy(&other);
-            choices_finish(&choices);
-        }
-        tuned += f.n;
-        free(want);
-        session_noise_destroy(&noise);
-        session_destroy(&s);
+        tuned += try_all(m, PRECISION_FP32);
+        tuned += try_all(m, PRECISION_FP16);
         model_destroy(&m);
     }
-    assert_true(tuned >= NETS);
+    assert_true(tuned >= 2 * NETS);
 }
 
 static void winners_are_fast_and_right(void **state)
@@ -197,7 +205,7 @@ static void winners_are_fast_and_right(void **state)
     struct found f = {0};
     int64_t shape[4];
     struct model *m = random_model(shape);
-    struct session *s = open_with(m, NULL);
+    struct session *s = open_with(m, PRECISION_FP32, NULL);
     assert_int_equal(session_tune(s, 2, 1, collect, &f), CQ_OK);
     for (int i = 0; i < f.n; i++) {
         const struct tune_result *r = &f.list[i];
