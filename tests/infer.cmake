@@ -34,6 +34,7 @@ clipq_test(test_quant clipq_infer clipq_onnx_proto)
 clipq_test(test_tail clipq_infer clipq_onnx_proto)
 clipq_test(test_batch clipq_infer clipq_onnx_proto)
 clipq_test(test_place clipq_infer)
+clipq_test(test_join clipq_infer clipq_onnx_proto m)
 clipq_test(test_tune clipq_infer clipq_onnx_proto m)
 
 if(CLIPQ_FUZZ)
