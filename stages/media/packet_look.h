@@ -1,6 +1,6 @@
 /* What a packet is to the packets after it, read from its bytes and not from what the container says.
  *
- * Known are H.264 and VP9; in any other codec, and where anything unusual is met, a packet is opaque and must be
+ * Known are H.264, HEVC, VP9 and MPEG-2; in any other codec, and where anything unusual is met, a packet is opaque and must be
  * decoded.
  *
  * Thread-safety: reads what it is given.
