@@ -1,7 +1,7 @@
-/* Select: channels from several tensors into one, in any order, which is what joining, shuffling and cutting of channels
- * come to (stages/infer/pass_select.c); and Concat of BLOCKED channels that change their lane, which is a Select of all
- * in their order. The table of where each channel comes from is packed; every source is an argument of the kernel, so
- * there can be only so many.
+/* Select: channels from several tensors into one, in any order, which is what joining, shuffling and cutting of
+ * channels come to (stages/infer/pass_select.c); and Concat of BLOCKED channels that change their lane, which is a
+ * Select of all in their order. The table of where each channel comes from is packed; every source is an argument of
+ * the kernel, so there can be only so many.
  */
 #include "kernels/classes.h"
 #include "kernels/device.h"

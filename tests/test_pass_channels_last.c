@@ -1,5 +1,5 @@
-/* Channels put last: a Transpose of joined heads is done for each head, of a flattened image for the image; and a frame of
- * zeros around what is averaged. Where nothing would be saved all stays as it is. */
+/* Channels put last: a Transpose of joined heads is done for each head, of a flattened image for the image; and a frame
+ * of zeros around what is averaged. Where nothing would be saved all stays as it is. */
 #include "tests/pass_check.h"
 
 enum { CHANNELS = 6, HEIGHT = 4, WIDTH = 5 };

@@ -1,5 +1,5 @@
-/* A convolution of an image taken apart into every other row and column is one of the whole image; where parts are missing
- * or not of one kind, nothing changes. */
+/* A convolution of an image taken apart into every other row and column is one of the whole image; where parts are
+ * missing or not of one kind, nothing changes. */
 #include <stdio.h>
 
 #include "tests/pass_check.h"

@@ -67,6 +67,24 @@ static void test_reductions(void **state)
     expect(p, 0, 5);
 }
 
+/* Layer normalisation: over all of a picture it can be turned, with its scale; over channels last it cannot. */
+static void test_normalisation(void **state)
+{
+    (void) state;
+    for (int axis = 1; axis <= 3; axis += 2) {
+        Onnx__ModelProto *p = onnx_model(17);
+        onnx_input(p, "x", 4, (int64_t[]){PICTURES, CHANNELS, HEIGHT, WIDTH});
+        int64_t shape[] = {HEIGHT, WIDTH, CHANNELS};
+        onnx_weights(p, "scale", 4 - axis, shape + axis - 1);
+        onnx_weights(p, "bias", 4 - axis, shape + axis - 1);
+        turn(p, "x", "t", true);
+        onnx_attr_int(onnx_node(p, "LayerNormalization", "t,scale,bias", "n"), "axis", axis);
+        turn(p, "n", "y", false);
+        onnx_output(p, "y");
+        expect(p, axis == 1 ? 0 : 2, axis == 1 ? 1 : 3);
+    }
+}
+
 /* What is small enough is looked at in the other order rather than turned. */
 static void test_operand_that_is_a_view(void **state)
 {
@@ -176,6 +194,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_between_convolutions), cmocka_unit_test(test_reductions),
+        cmocka_unit_test(test_normalisation),
         cmocka_unit_test(test_operand_that_is_a_view), cmocka_unit_test(test_partly_read_turned),
         cmocka_unit_test(test_cut_and_padded), cmocka_unit_test(test_input_in_nhwc), cmocka_unit_test(test_left_alone),
     };

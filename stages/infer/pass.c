@@ -7,7 +7,7 @@
 #include "kernels/base/log.h"
 
 static const struct pass *const passes[] = {
-    &pass_view, &pass_transpose, &pass_view, &pass_focus, &pass_select,
+    &pass_view, &pass_layer_norm, &pass_transpose, &pass_view, &pass_focus, &pass_select,
     &pass_gelu, &pass_layer_norm, &pass_affine, &pass_silu, &pass_pad,
     &pass_residual, &pass_sibling, &pass_activation, &pass_residual, &pass_scale, &pass_sum,
     &pass_channels_last,

@@ -1,7 +1,7 @@
 /* Convolutions side by side: several that read the same tensor with the same geometry, as the heads of detectors and
  * the two ways of a cross-stage block do, become one with all their output channels and a Split behind it. The input is
- * read once, and channels that would each fill a part of a vector fill it together. Depthwise convolutions behind such a
- * Split become one in front of it, and so does a function of one variable that stands behind all of them.
+ * read once, and channels that would each fill a part of a vector fill it together. Depthwise convolutions behind such
+ * a Split become one in front of it, and so does a function of one variable that stands behind all of them.
  *
  * It pays where fewer channels are computed in vain, or where the Split is only a view (share.h): for one picture, with
  * parts that fill vectors of any device and are not to be joined with others, for which they would have to be copied.

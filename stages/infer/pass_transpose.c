@@ -104,13 +104,22 @@ static bool cares_not(const struct step *s)
 {
     switch (s->op.kind) {
     case OP_UNARY: case OP_CAST: case OP_BINARY: case OP_PRELU: case OP_WHERE: case OP_SOFTMAX: case OP_CONCAT:
-    case OP_SPLIT: case OP_SLICE: case OP_PAD:
+    case OP_SPLIT: case OP_SLICE: case OP_PAD: case OP_LAYER_NORM:
         return true;
     case OP_REDUCE:
         return s->op.u.reduce.keepdims;
     default:
         return false;
     }
+}
+
+/* Are the dimensions from `axis` on only turned among themselves? */
+static bool stays_behind(const int *perm, int axis)
+{
+    for (int i = 0; i < axis; i++)
+        if (perm[i] != i)
+            return false;
+    return true;
 }
 
 static bool may_be_operand(const struct turning *t, int tensor, const int *perm, int rank)
@@ -130,7 +139,9 @@ static const int *perm_of_operands(const struct turning *t, const struct step *s
     int rank = desc_of(t, s->out[0])->rank;
     for (int i = 0; i < s->n_in && cares_not(s) && !perm; i++)
         if (s->in[i] >= 0 && desc_of(t, s->in[i])->rank == rank)
-            perm = t->of[s->in[i]].perm;
+            perm = perm_of(t, s->in[i]);
+    if (perm && s->op.kind == OP_LAYER_NORM && !stays_behind(perm, s->op.u.norm.axis))
+        perm = NULL;
     for (int i = 0; i < s->n_in && perm; i++)
         if (s->in[i] >= 0 && !may_be_operand(t, s->in[i], perm, rank))
             perm = NULL;
@@ -283,6 +294,13 @@ static int operand(struct turning *t, int tensor, const int *perm, int rank, int
     return out;
 }
 
+/* The scale and bias of a layer normalisation have its last dimensions only. */
+static void drop_leading(struct tensor_desc *d, int n)
+{
+    d->rank -= n;
+    memmove(d->dim, d->dim + n, (size_t) d->rank * sizeof *d->dim);
+}
+
 static void turn_attributes(struct op *op, const int *perm, int rank)
 {
     struct op old = *op;
@@ -332,6 +350,8 @@ static enum cq_err push(struct turning *t, int *at)
         if (old >= 0 && in < 0)
             return CQ_NOMEM;
         net->steps[*at].in[i] = in;
+        if (net->steps[*at].op.kind == OP_LAYER_NORM && i > 0 && in != old)
+            drop_leading(&net->tensors[in].desc, net->steps[*at].op.u.norm.axis);
     }
     struct step s = net->steps[*at];
     turn_attributes(&net->steps[*at].op, perm, rank);
