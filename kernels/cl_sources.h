@@ -10,6 +10,7 @@ extern const unsigned char cl_gated_sum[];   /* sums of tensors with factors per
 extern const unsigned char cl_conv[];     /* geometry of convolutions, tile size */
 extern const unsigned char cl_conv_tile[];
 extern const unsigned char cl_conv_lines[];
+extern const unsigned char cl_conv_strip[];
 extern const unsigned char cl_conv_winograd[];
 extern const unsigned char cl_conv_pointwise[];
 extern const unsigned char cl_conv_depthwise[];

@@ -14,7 +14,7 @@ enum { GROUPS_PER_UNIT = 16 };
 
 const struct program_class conv_program = {
     .name = "conv",
-    .source = {cl_common, cl_act, cl_conv, cl_conv_tile, cl_conv_lines, cl_conv_pointwise, cl_conv_winograd, cl_conv_depthwise,
+    .source = {cl_common, cl_act, cl_conv, cl_conv_tile, cl_conv_lines, cl_conv_pointwise, cl_conv_strip, cl_conv_winograd, cl_conv_depthwise,
                cl_conv_rows, cl_conv_generic},
 };
 

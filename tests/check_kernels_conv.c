@@ -304,6 +304,11 @@ static const struct {
     {1, 256, 20, 20, 80, 3, 1, 1, ACT_SILU},     {1, 80, 20, 20, 80, 3, 1, 1, ACT_SILU},
     {1, 8, 80, 80, 8, 3, 1, 1, ACT_SILU},        {1, 24, 44, 44, 24, 3, 1, 1, ACT_RELU},
     {1, 16, 40, 40, 32, 3, 1, 1, ACT_RELU},      {1, 32, 20, 20, 16, 3, 1, 1, ACT_RELU},
+    {1, 256, 56, 56, 512, 1, 2, 1, ACT_RELU},    {1, 1024, 14, 14, 2048, 1, 2, 1, ACT_RELU},
+    {1, 128, 56, 56, 128, 3, 2, 1, ACT_RELU},    {1, 512, 14, 14, 512, 3, 2, 1, ACT_RELU},
+    {1, 16, 160, 160, 32, 3, 2, 1, ACT_SILU},    {1, 64, 40, 40, 128, 3, 2, 1, ACT_SILU},
+    {1, 512, 13, 13, 1000, 1, 1, 1, ACT_RELU},   {1, 1024, 14, 14, 256, 1, 1, 1, ACT_RELU},
+    {1, 512, 7, 7, 2048, 1, 1, 1, ACT_RELU},     {1, 64, 56, 56, 256, 1, 1, 1, ACT_RELU},
 };
 
 static void bench_conv(int n, struct check_case *c)
@@ -349,7 +354,7 @@ static const struct check_tolerance tolerances[] = {
     {"conv_pointwise_half", 1e-3f}, {"conv_tile_half", 1e-3f},
     {"conv_pointwise", 2e-6f}, {"conv_tile", 4e-6f},    {"conv_plain_in", 2e-6f},  {"conv_depthwise", 2e-6f},
     {"conv_rows", 4e-6f},      {"conv_generic", 4e-6f}, {"conv_transpose", 2e-6f}, {"winograd_4x4", 2e-5f},
-    {"winograd_2x2", 1e-5f},   {"conv_simt", 4e-6f},    {"conv_direct", 4e-6f},    {"conv_frames", 2e-6f},
+    {"winograd_2x2", 1e-5f}, {"conv_strip", 4e-6f},   {"conv_simt", 4e-6f},    {"conv_direct", 4e-6f},    {"conv_frames", 2e-6f},
     {"reorder", 0},            {"image", 1e-6f},
     {"host", 1e-6f},           {NULL, 0},
 };

@@ -18,7 +18,7 @@ typedef struct {
     int u_step, p_step;               /* floats from plane to plane */
 } winograd;
 
-enum { WINO_MOST = 6, WINO_FEW = TILE_PX * 2 / 3 };
+enum { WINO_MOST = 6 };
 
 /* Statements for every i < WINO_MOST, unrolled by the preprocessor as TILE_EACH. */
 #define WINO_EACH(...) TILE_DO4(0, __VA_ARGS__) TILE_DO(4, __VA_ARGS__) TILE_DO(5, __VA_ARGS__)
@@ -130,22 +130,13 @@ INLINE void winograd_gather_group(local float *u, global const float *xb, int fi
             winograd_gather(u, t->u_step, x[i] + b * plane, g->w, rows[i], columns[i], size);
 }
 
-/* `px` tiles of one plane times `nv` blocks. Above TILE_PX tiles, those of the next group follow. The weights of the
- * next plane are on their way meanwhile: `step` floats of `next` per channel. */
+/* `px` tiles of one plane times `nv` blocks; the other arguments as of strip_sums. */
 INLINE void winograd_product(local float *p, local const float *u, int group, global const float *w,
                              global const float *next, int step, int channels, const int px, const int nv)
 {
     VF a[2 * TILE_PX];
     TILE_EACH(a[i] = (VF) (0.0f);)
-    for (int b = channels / V; b > 0; b--, u += TILE_PX * V) {
-        #pragma unroll
-        for (int c = 0; c < V; c++, w += 2 * V, next += step) {
-            PREFETCH(next);
-            TILE_TAP(u[(i < TILE_PX ? 0 : group) + i % TILE_PX * V + c])
-        }
-    }
-    for (int c = 0; c < channels % V; c++, w += 2 * V)
-        TILE_TAP(u[(i < TILE_PX ? 0 : group) + i % TILE_PX * V + c])
+    strip_sums(a, u, group, w, next, step, channels / V, 1, channels % V, px, nv);
     TILE_EACH(if (i < px) {
         STOREV(a[i], 2 * i, p);
         if (nv > 1)
@@ -166,10 +157,10 @@ INLINE void winograd_plane(local float *p, local const float *u, global const fl
             winograd_product(p, u, group, w, next, step, channels, 2 * TILE_PX, 1);
         } else if (blocks == 1) {
             winograd_product(p, u, group, w, next, step, channels, TILE_PX, 1);
-        } else if (left > WINO_FEW) {
+        } else if (left > STRIP_FEW) {
             winograd_product(p, u, group, w, next, step, channels, TILE_PX, 2);
         } else {
-            winograd_product(p, u, group, w, next, step, channels, WINO_FEW, 2);
+            winograd_product(p, u, group, w, next, step, channels, STRIP_FEW, 2);
         }
         left -= done;
         p += done * 2 * V;
