@@ -28,6 +28,7 @@ extern const unsigned char cl_pool_line[];/* twice in a program: for blocks, the
 extern const unsigned char cl_resize[];   /* resizing by tables */
 extern const unsigned char cl_sample[];   /* reading images between pixels */
 extern const unsigned char cl_gemm[];     /* matrix products */
+extern const unsigned char cl_rows_simt[];  /* the same, a work-group for a row */
 extern const unsigned char cl_rows[];     /* reductions, softmax, normalisations */
 extern const unsigned char cl_affine[];   /* scale and shift per channel */
 extern const unsigned char cl_quant[];    /* between floats and quantised integers */

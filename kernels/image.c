@@ -6,6 +6,7 @@
 #include "kernels/classes.h"
 #include "kernels/cl_sources.h"
 #include "kernels/device.h"
+#include "kernels/nest.h"
 #include "kernels/program.h"
 
 enum { PIXELS_PER_ITEM = 4096, REORDER_PIXELS_PER_ITEM = 512 };
@@ -38,8 +39,9 @@ struct image_args {
 static enum cq_err image_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
 {
     const struct tensor_desc *x = &inst->in[0];
+    size_t per_item = device_get_info(dev)->simt ? 1 : PIXELS_PER_ITEM;
     struct image_args a = {
-        .channels = (int32_t) x->dim[3], .pixels = (int32_t) area_of(x, 1), .per_item = PIXELS_PER_ITEM,
+        .channels = (int32_t) x->dim[3], .pixels = (int32_t) area_of(x, 1), .per_item = (int32_t) per_item,
         .nhwc = inst->op->u.image.nhwc, .half = inst->out[0].type == DT_F16,
     };
     for (int i = 0; i < 4; i++) {
@@ -51,8 +53,8 @@ static enum cq_err image_enqueue(struct device *dev, const struct op_inst *inst,
         .program = &edge_program,
         .kernel = "image",
         .dims = 2,
-        .global = {((size_t) a.pixels + PIXELS_PER_ITEM - 1) / PIXELS_PER_ITEM, (size_t) x->dim[0]},
-        .local = {1, 1},
+        .global = {((size_t) a.pixels + per_item - 1) / per_item, (size_t) x->dim[0]},
+        .local = {(size_t) nest_local_size(dev), 1},
         .args = args,
         .n_args = sizeof args / sizeof *args,
     });

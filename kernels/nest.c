@@ -163,3 +163,11 @@ void nest_launch(const struct device *dev, const struct nest *nest, struct launc
     launch->global[0] = (size_t) items;
     launch->local[0] = (size_t) nest_local_size(dev);
 }
+
+void nest_image_launch(const struct device *dev, struct launch *launch, size_t columns, size_t lines, size_t planes)
+{
+    bool simt = device_get_info(dev)->simt;
+    launch->dims = 3;
+    memcpy(launch->global, (size_t[]){columns, lines, planes}, sizeof launch->global);
+    memcpy(launch->local, (size_t[]){simt ? 16 : 1, simt ? SIMT_GROUP / 16 : 1, 1}, sizeof launch->local);
+}

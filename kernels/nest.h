@@ -16,6 +16,7 @@
 #define CLIPQ_KERNELS_NEST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "kernels/tensor.h"
@@ -65,6 +66,10 @@ void nest_launch(const struct device *dev, const struct nest *nest, struct launc
 
 /* Local size for one-dimensional kernels whose work-items are long loops: 1 on a CPU, where a group is a loop. */
 int nest_local_size(const struct device *dev);
+
+/* Global and local size over an image: the first dimension are columns, the second lines, the third planes. A kernel
+ * must look whether its column and line are there. */
+void nest_image_launch(const struct device *dev, struct launch *launch, size_t columns, size_t lines, size_t planes);
 
 /* How many rows of `cost` floats a work-item should take. */
 int nest_rows_per_item(const struct device *dev, int64_t cost);

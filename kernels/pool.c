@@ -92,9 +92,28 @@ static enum cq_err run(struct device *dev, const struct op_inst *inst, const cha
     return w->out[2] ? program_run(dev, &launch) : CQ_OK;
 }
 
+static enum cq_err run_elements(struct device *dev, const struct op_inst *inst, const struct window *w,
+                                const struct kernel_bufs *bufs)
+{
+    enum op_kind kind = inst->op->kind;
+    const struct tensor_desc *y = &inst->out[0];
+    const struct kernel_arg args[] = {
+        ARG_REF(bufs->in[0]), ARG_REF(bufs->out[0]), ARG_STRUCT(*w),
+        ARG_INT(kind == OP_POOL_MAX ? 0 : kind == OP_POOL_AVG ? 1 : 2),      /* POOL_MAX, POOL_AVG, POOL_LP */
+    };
+    struct launch launch = {
+        .program = &program, .kernel = "pool_element", .args = args, .n_args = sizeof args / sizeof *args,
+    };
+    nest_image_launch(dev, &launch, (size_t) w->out[2], (size_t) w->out[0] * (size_t) w->out[1],
+                      (size_t) (y->dim[0] * y->dim[1]));
+    return program_run(dev, &launch);
+}
+
 static enum cq_err pool_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
 {
     struct window w = window_of(inst);
+    if (device_get_info(dev)->simt && inst->out[0].layout == LAYOUT_PLAIN)
+        return run_elements(dev, inst, &w, bufs);
     return run(dev, inst, kernel_name(inst->op->kind, inst->out[0].layout == LAYOUT_BLOCKED), &w, bufs);
 }
 

@@ -10,7 +10,7 @@
 
 static const struct program_class program = {
     .name = "rows",
-    .source = {cl_common, cl_act, cl_nest, cl_rows},
+    .source = {cl_common, cl_act, cl_nest, cl_rows, cl_rows_simt},
 };
 
 /* As in kernels/cl/rows.cl. */
@@ -37,6 +37,21 @@ static enum cq_err run(struct device *dev, const char *kernel, const struct rows
     return program_run(dev, &launch);
 }
 
+/* ROW_ITEMS as in cl/rows_simt.cl; rows that are shorter than LONG_ROW would leave half of a group idle. */
+enum { ROW_ITEMS = 64, LONG_ROW = 32 };
+
+/* Whole rows: by the kernel `group` where work-items run in step and a row is long. */
+static enum cq_err run_rows(struct device *dev, const char *kernel, const char *group, const struct rows_arg *rows,
+                            const struct kernel_arg *args, int n_args)
+{
+    if (!device_get_info(dev)->simt || rows->n < LONG_ROW)
+        return run(dev, kernel, rows, args, n_args);
+    return program_run(dev, &(struct launch) {
+        .program = &program, .kernel = group, .dims = 1, .global = {(size_t) rows->units * ROW_ITEMS},
+        .local = {ROW_ITEMS}, .args = args, .n_args = n_args,
+    });
+}
+
 static bool is_float_in_our_layout(const struct device *dev, const struct op_inst *inst)
 {
     return serves_type(inst, DT_F32) && serves_int_index(inst) &&
@@ -58,7 +73,9 @@ static enum cq_err run_reduce(struct device *dev, const struct kernel_bufs *bufs
 {
     struct rows_arg r = arg_of(dev, rows);
     struct kernel_arg args[] = {ARG_REF(bufs->in[0]), ARG_REF(bufs->out[0]), ARG_STRUCT(r), ARG_INT(fn)};
-    return run(dev, rows->inner == 1 ? "reduce_rows" : "reduce_lanes", &r, args, sizeof args / sizeof *args);
+    int n_args = sizeof args / sizeof *args;
+    return rows->inner == 1 ? run_rows(dev, "reduce_rows", "reduce_group", &r, args, n_args)
+                            : run(dev, "reduce_lanes", &r, args, n_args);
 }
 
 static enum cq_err reduce_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
@@ -122,7 +139,9 @@ static enum cq_err softmax_enqueue(struct device *dev, const struct op_inst *ins
     struct kernel_arg args[] = {
         ARG_REF(bufs->in[0]), ARG_REF(bufs->out[0]), ARG_STRUCT(r), ARG_INT(inst->op->u.axis.flag),
     };
-    return run(dev, rows.inner == 1 ? "softmax_rows" : "softmax_lanes", &r, args, sizeof args / sizeof *args);
+    int n_args = sizeof args / sizeof *args;
+    return rows.inner == 1 ? run_rows(dev, "softmax_rows", "softmax_group", &r, args, n_args)
+                           : run(dev, "softmax_lanes", &r, args, n_args);
 }
 
 /* ---- normalisation ---------------------------------------------------------------------------------- */
@@ -155,7 +174,7 @@ static enum cq_err instance_enqueue(struct device *dev, const struct op_inst *in
         ARG_INT(period), ARG_INT(x->dim[1]), ARG_FLOAT(inst->op->u.norm.epsilon),
     };
     return blocked ? run(dev, "norm_blocks", &r, blocks, sizeof blocks / sizeof *blocks)
-                   : run(dev, "norm_rows", &r, plain, sizeof plain / sizeof *plain);
+                   : run_rows(dev, "norm_rows", "norm_group", &r, plain, sizeof plain / sizeof *plain);
 }
 
 /* Bit i set from `axis` on. */
@@ -198,7 +217,7 @@ static enum cq_err layer_enqueue(struct device *dev, const struct op_inst *inst,
         ARG_REF(bufs->in[0]), ARG_REF(bufs->in[1]), ARG_REF(bias), ARG_REF(bufs->out[0]), ARG_STRUCT(r), ARG_INT(0),
         ARG_FLOAT(inst->op->u.norm.epsilon),
     };
-    return run(dev, "norm_rows", &r, args, sizeof args / sizeof *args);
+    return run_rows(dev, "norm_rows", "norm_group", &r, args, sizeof args / sizeof *args);
 }
 
 /* Whole images, BLOCKED: the same rows in another order, and so must scale and bias be. */

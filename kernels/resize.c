@@ -23,7 +23,7 @@ static const struct program_class program = {
 /* As in kernels/cl/resize.cl; missing leading dimensions have extent 1. */
 struct resize {
     int32_t in[OP_SPATIAL], out[OP_SPATIAL], width[OP_SPATIAL];   /* width: weights per output position */
-    int32_t planes, lanes, rows;
+    int32_t planes, lanes, rows, columns;
     float extrapolation;
 };
 
@@ -137,14 +137,17 @@ static enum cq_err resize_enqueue(struct device *dev, const struct op_inst *inst
     struct resize r = geometry(inst);
     int width = inst->out[0].layout == LAYOUT_BLOCKED ? inst->out[0].block : 1, lines = r.out[0] * r.out[1];
     r.rows = nest_rows_per_item(dev, (int64_t) r.out[2] * r.lanes * width * r.width[0] * r.width[1] * r.width[2]);
+    bool simt = device_get_info(dev)->simt;
+    r.columns = simt ? 1 : r.out[2];
+    size_t columns = simt ? (size_t) r.out[2] : 1;
     struct kernel_arg args[] = {
         ARG_REF(bufs->in[0]), ARG_REF(bufs->packed), ARG_REF(bufs->out[0]), ARG_STRUCT(r),
     };
     struct launch launch = {
-        .program = &program, .dims = 2, .kernel = kernel_name(inst, &r),
-        .global = {(size_t) ((lines + r.rows - 1) / r.rows), (size_t) r.planes},
-        .local = {1, (size_t) nest_local_size(dev)}, .args = args, .n_args = sizeof args / sizeof *args,
+        .program = &program, .kernel = kernel_name(inst, &r), .args = args, .n_args = sizeof args / sizeof *args,
     };
+    nest_image_launch(dev, &launch, columns, ((size_t) lines + (size_t) r.rows - 1) / (size_t) r.rows,
+                      (size_t) r.planes);
     return tensor_elems(&inst->out[0]) ? program_run(dev, &launch) : CQ_OK;
 }
 

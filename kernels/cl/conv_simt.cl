@@ -18,17 +18,15 @@ inline int round_up(int n, int step)
     return (n + step - 1) / step * step;
 }
 
-inline conv_sizes conv_sizes_of(const conv_geom *g, int group)
+SIMT_INLINE void set_sizes(conv_sizes *s, const conv_geom *g, int group)
 {
-    conv_sizes s;
-    s.channels = g->c / group;
-    s.rows = g->m / group;
-    s.taps = s.channels * g->kh * g->kw;
-    s.taps_up = round_up(s.taps, TILE_K);
-    s.rows_up = round_up(s.rows, CONV_ROWS_STEP);
-    s.area = g->oh * g->ow;
-    s.pixels = s.area * g->n;
-    return s;
+    s->channels = g->c / group;
+    s->rows = g->m / group;
+    s->taps = s->channels * g->kh * g->kw;
+    s->taps_up = round_up(s->taps, TILE_K);
+    s->rows_up = round_up(s->rows, CONV_ROWS_STEP);
+    s->area = g->oh * g->ow;
+    s->pixels = s->area * g->n;
 }
 
 SIMT_INLINE float conv_end_1(float v, float residual, const conv_geom *g)
@@ -51,15 +49,13 @@ typedef struct {
     int iy, ix;                                 /* under the first tap; may lie outside */
 } pixel_window;
 
-SIMT_INLINE pixel_window window_of(global const float *x, int pixel, int first_channel, const conv_geom *g,
-                                   const conv_sizes *s)
+SIMT_INLINE void set_window(pixel_window *p, global const float *x, int pixel, int first_channel, const conv_geom *g,
+                            const conv_sizes *s)
 {
-    pixel_window p;
     int image = pixel / s->area, at = pixel % s->area;
-    p.x = pixel < s->pixels ? x + ((long) image * g->c + first_channel) * g->h * g->w : 0;
-    p.iy = at / g->ow * g->sh - g->pt;
-    p.ix = at % g->ow * g->sw - g->pl;
-    return p;
+    p->x = pixel < s->pixels ? x + ((long) image * g->c + first_channel) * g->h * g->w : 0;
+    p->iy = at / g->ow * g->sh - g->pt;
+    p->ix = at % g->ow * g->sw - g->pl;
 }
 
 SIMT_INLINE void load_pixels(local float *to, const pixel_window *p, global const int2 *tap, int taps,
@@ -83,14 +79,15 @@ TILE_KERNEL conv_tiles(global const float *xb, ulong xo, global const float *rb,
                        global const float *wb, ulong wo, conv_geom g, int group)
 {
     TILE_MEMORY
-    const conv_sizes s = conv_sizes_of(&g, group);
+    conv_sizes s;
+    pixel_window p;
+    set_sizes(&s, &g, group);
     int row = get_group_id(1) * ROWS, pixel = get_group_id(0) * COLUMNS;
     global const int2 *tap = AT(const int2, wb, wo);
     global const float *w = (global const float *) (tap + s.taps_up);
     global const float *bias = w + (long) group * s.taps_up * s.rows_up;
     w += (long) get_group_id(2) * s.taps_up * s.rows_up + row;
-    pixel_window p = window_of(AT(const float, xb, xo), pixel + get_local_id(0) % COLUMNS,
-                               get_group_id(2) * s.channels, &g, &s);
+    set_window(&p, AT(const float, xb, xo), pixel + get_local_id(0) % COLUMNS, get_group_id(2) * s.channels, &g, &s);
     tile_clear(sums);
     for (int k = 0; k < s.taps_up; k += TILE_K) {
         load_weights(first, w + (long) k * s.rows_up, s.rows_up);

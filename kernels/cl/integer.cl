@@ -10,7 +10,7 @@
 typedef struct {
     int n, c, m, group;
     int in[3], out[3], k[3], s[3], d[3], p[3];   /* depth, height, width */
-    int act;
+    int act, act_first;
     float act_a, act_b;
 } conv3_geom;
 

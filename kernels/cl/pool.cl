@@ -41,6 +41,33 @@ inline int pool_count(const struct Window *w, int d, int origin)
     return w->count_pad ? t.s2 : taps_inside(t);
 }
 
+/* One work-item for each output of PLAIN planes, for devices whose work-items run in step.
+ * Global: (columns, rows of all depths, planes). */
+kernel void pool_element(global const float *x, ulong x_at, global float *y, ulong y_at, struct Window w, int mode)
+{
+    int ox = get_global_id(0), line = get_global_id(1), plane = get_global_id(2);
+    if (ox >= w.out[2] || line >= w.out[0] * w.out[1])
+        return;
+    int z0 = line / w.out[1] * w.stride[0] - w.pad_begin[0], y0 = line % w.out[1] * w.stride[1] - w.pad_begin[1];
+    int x0 = ox * w.stride[2] - w.pad_begin[2];
+    int3 tz = taps(&w, 0, z0), ty = taps(&w, 1, y0), tx = taps(&w, 2, x0);
+    global const float *from = AT(const float, x, x_at) + plane * AREA(w.in);
+    float acc = mode == POOL_MAX ? -INFINITY : 0.0f;
+    for (int kz = tz.s0; kz < tz.s1; kz++)
+        for (int ky = ty.s0; ky < ty.s1; ky++)
+            for (int kx = tx.s0; kx < tx.s1; kx++) {
+                int at = (z0 + kz * w.dilation[0]) * w.in[1] + y0 + ky * w.dilation[1];
+                float v = from[at * w.in[2] + x0 + kx * w.dilation[2]];
+                acc = mode == POOL_MAX ? (v > acc ? v : acc) : acc + (mode == POOL_AVG ? v : POWER(v, w.p));
+            }
+    int count = pool_count(&w, 0, z0) * pool_count(&w, 1, y0) * pool_count(&w, 2, x0);
+    if (mode == POOL_LP)
+        acc = ROOT(acc, w.p);
+    else if (mode == POOL_AVG && count > 0)
+        acc /= (float) count;
+    AT(float, y, y_at)[(plane * w.out[0] * w.out[1] + line) * w.out[2] + ox] = acc;
+}
+
 /* The first maximum of a window and where it stands in its plane, -1 when the window sees padding only. */
 inline float max_at(global const float *x, const struct Window *w, int z0, int y0, int x0, int *at)
 {

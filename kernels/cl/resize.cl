@@ -2,7 +2,7 @@
  * that make it, their number, and their weights. */
 struct Resize {
     int in[3], out[3], width[3];     /* depth, height, width of images; weights per output position */
-    int planes, lanes, rows;
+    int planes, lanes, rows, columns;
     float extrapolation;
 };
 
@@ -12,14 +12,15 @@ struct Resize {
 #define STORE_ONE(v, p) (*(p) = (v))
 #define AREA(d) ((d)[0] * (d)[1] * (d)[2])
 
-#define RESIZE_ARGS \
+#define RESIZE_ARGS                                                                                         \
     global float *x, ulong x_at, global int *table, ulong table_at, global float *y, ulong y_at, struct Resize r
 
-/* Global: (groups of `rows` output rows, planes); a plane is a channel, or a block of them. The tables of depth have
- * out[0] entries, those of height follow, then those of width. */
+/* Global: (groups of `columns` output columns, groups of `rows` rows, planes); a plane is a channel, or a block of
+ * them. The tables of depth have out[0] entries, those of height follow, then those of width. */
 #define RESIZE_HEAD(WIDTH)                                                                                  \
-    int line = get_global_id(0) * r.rows, end = min(line + r.rows, r.out[0] * r.out[1]);                    \
-    int plane = get_global_id(1);                                                                           \
+    int line = get_global_id(1) * r.rows, end = min(line + r.rows, r.out[0] * r.out[1]);                    \
+    int ox0 = get_global_id(0) * r.columns, ox1 = min(ox0 + r.columns, r.out[2]);                           \
+    int plane = get_global_id(2);                                                                           \
     if (plane >= r.planes)                                                                                  \
         return;                                                                                             \
     global const int *first = AT(int, table, table_at), *count = first + r.out[0] + r.out[1] + r.out[2];    \
@@ -35,7 +36,7 @@ struct Resize {
         global const int *column = first + 1 + r.out[1];                                                    \
         for (; line < end; line++) {                                                                        \
             global const float *row = from + first[1 + line] * r.in[2] * WIDTH;                             \
-            for (int ox = 0; ox < r.out[2]; ox++)                                                           \
+            for (int ox = ox0; ox < ox1; ox++)                                                              \
                 STORE(LOAD(row + column[ox] * WIDTH), to + (line * r.out[2] + ox) * WIDTH);                 \
         }                                                                                                   \
     }
@@ -52,7 +53,7 @@ struct Resize {
             global const float *upper = from + top_row * r.in[2] * WIDTH;                                   \
             global const float *lower = from + bottom_row * r.in[2] * WIDTH;                                \
             float down = r.width[1] > 1 ? wy[line * r.width[1] + 1] : 0.0f;                                 \
-            for (int ox = 0; ox < r.out[2]; ox++) {                                                         \
+            for (int ox = ox0; ox < ox1; ox++) {                                                            \
                 int x0 = column[ox] * WIDTH, x1 = (column[ox] + columns[ox] - 1) * WIDTH;                   \
                 float right = wx[ox * r.width[2] + 1];                                                      \
                 TYPE top = LOAD(upper + x0) * (1.0f - right) + LOAD(upper + x1) * right;                    \
@@ -73,7 +74,8 @@ struct Resize {
             global const float *wz = weight + oz * r.width[0];                                              \
             global const float *wy = weight + r.out[0] * r.width[0] + oy * r.width[1];                      \
             global const float *wx = weight + r.out[0] * r.width[0] + r.out[1] * r.width[1];                \
-            for (int ox = 0; ox < r.out[2]; ox++, wx += r.width[2]) {                                       \
+            wx += ox0 * r.width[2];                                                                         \
+            for (int ox = ox0; ox < ox1; ox++, wx += r.width[2]) {                                          \
                 int columns = r.out[0] + r.out[1] + ox;                                                     \
                 bool outside = !count[oz] || !count[rows] || !count[columns];                               \
                 for (int lane = 0; lane < step; lane += WIDTH) {                                            \
