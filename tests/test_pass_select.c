@@ -83,7 +83,7 @@ static void test_folded(void **state)
     struct net net;
     Onnx__ModelProto *p = begin();
     onnx_float(p, "one", 1);
-    onnx_raw(onnx_tensor_of(p, "second", ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 0, NULL), &(int64_t){1}, 8);
+    onnx_raw(onnx_tensor_of(p, "second", ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 0, (int64_t[]){0}), &(int64_t){1}, 8);
     onnx_node(p, "Exp", "x", "e");
     reshape(p, "e", "f", 3, (int64_t[]){PICTURES * CHANNELS / 2, 2, SIDE * SIDE});
     onnx_attr_ints(onnx_node(p, "Transpose", "f", "t"), "perm", 3, (int64_t[]){1, 0, 2});
