@@ -164,6 +164,16 @@ static double scale_share(const struct decode_args *a)
     return all_s > 0 ? scale_s / all_s : 0;
 }
 
+static bool tell_failure(struct decode_args *a, int clip)
+{
+    const struct bench_decode_clip *r = &a->results[SAMPLED][clip];
+    if (!r->failure && a->against_all)
+        r = &a->results[EVERYTHING][clip];
+    if (r->failure)
+        cq_log_warn(&a->common.log, "%s: %s: %s", a->clips.list[clip].path, failure_name(r->failure), r->message);
+    return r->failure;
+}
+
 static int tell(struct decode_args *a)
 {
     struct line total = {.same = true, .scale_share = scale_share(a)};
@@ -171,11 +181,8 @@ static int tell(struct decode_args *a)
     if (!a->common.json)
         print_head(a);
     for (int i = 0; i < a->clips.n; i++) {
-        const struct bench_decode_clip *r = &a->results[SAMPLED][i];
-        if (r->failure) {
-            cq_log_warn(&a->common.log, "%s: %s: %s", a->clips.list[i].path, failure_name(r->failure), r->message);
+        if (tell_failure(a, i))
             rc = EXIT_SOME_FAILED;
-        }
         tell_clip(a, i, &total);
     }
     if (!total.sampled) {

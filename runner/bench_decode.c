@@ -26,7 +26,7 @@ struct decoder {
     struct bench_decode *b;
     struct child *child;          /* NULL: not started, or dead */
     int clip;                     /* -1: idle */
-    int64_t heard_ns;
+    int64_t silent_ns;            /* since it was last heard of */
     bool hung;
 };
 
@@ -35,6 +35,7 @@ struct bench_decode {
     uv_loop_t loop;
     uv_timer_t tick;
     struct arena *arena;
+    int64_t ticked_ns;
     int64_t slot_bytes;           /* of the largest frame */
     struct bench_decode_clip *results;   /* the present run's; the caller's */
     bool all;
@@ -77,7 +78,7 @@ static void send_clip(struct decoder *d, int clip)
     struct cq_buf body = {0};
     msg_put_job(&body, &m);
     d->clip = clip;
-    d->heard_ns = cq_now_ns();
+    d->silent_ns = 0;
     b->busy++;
     if (child_send(d->child, MSG_JOB, &body) == CQ_NOMEM)
         b->err = CQ_NOMEM;
@@ -145,7 +146,7 @@ static enum cq_err on_end(struct decoder *d, struct cq_rd *body)
 static void on_message(void *ctx, struct child *c, struct wire_msg *msg)
 {
     struct decoder *d = ctx;
-    d->heard_ns = cq_now_ns();
+    d->silent_ns = 0;
     enum cq_err err = msg->type == MSG_FRAME ? on_frame(d, &msg->body)
                     : msg->type == MSG_END ? on_end(d, &msg->body)
                     : msg->type == MSG_ALIVE ? CQ_OK
@@ -188,12 +189,16 @@ static void start(struct decoder *d)
         d->b->err = err;
 }
 
+/* A machine that was suspended does not make its decoders look hung. */
 static void on_tick(uv_timer_t *t)
 {
     struct bench_decode *b = t->data;
+    const int64_t most = INT64_C(2000000) * TICK_MS, now = cq_now_ns(), elapsed = now - b->ticked_ns;
+    b->ticked_ns = now;
     for (int i = 0; i < b->params.workers; i++) {
         struct decoder *d = &b->decoders[i];
-        if (d->clip < 0 || !d->child || d->hung || cq_now_ns() - d->heard_ns < hang_ns)
+        d->silent_ns += elapsed < most ? elapsed : most;
+        if (d->clip < 0 || !d->child || d->hung || d->silent_ns < hang_ns)
             continue;
         d->hung = true;
         child_kill(d->child, SIGKILL);
@@ -268,6 +273,7 @@ enum cq_err bench_decode_run(struct bench_decode *b, bool all, struct bench_deco
         snprintf(results[i].message, sizeof results[i].message, "%s", p->message);
     }
     int64_t begun = cq_now_ns();
+    b->ticked_ns = begun;
     uv_timer_start(&b->tick, on_tick, TICK_MS, TICK_MS);
     feed(b);
     if (b->busy && !b->err)
