@@ -25,7 +25,8 @@ struct tune_args {
 
 static const struct cq_opt opts[] = {
     CQ_OPT(struct tune_args, batch, .name = "batch", .letter = 'b', .value = "B", .def = 8, .min = 1, .max = 1024,
-           .help = "images at once; a batch of another size may be computed by\nother operators, and is tuned by itself"),
+           .help = "images at once; a batch of another size may be computed by\n"
+                   "other operators, and is tuned by itself"),
     CQ_OPT(struct tune_args, device, .name = "device", .letter = 'd', .value = "WHAT", .def_text = "auto",
            .help = "auto (the fastest), cpu, gpu or P:D"),
     CQ_OPT(struct tune_args, threads, .name = "threads", .value = "N", .min = 1, .max = 1024, .zero = "auto",
