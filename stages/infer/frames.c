@@ -57,7 +57,7 @@ static enum cq_err add_image_step(struct net *net, const struct session_image *i
     return err ? err : net_sweep(net);
 }
 
-/* Is there a kernel that is worth it for `s`, its output in blocks? */
+/* Is there a kernel that is worth it for `s`, its output as it will lie: in blocks, if the device likes them? */
 static enum cq_err served(const struct net *net, const struct device *dev, const struct step *s, bool *yes)
 {
     struct op_inst *inst = malloc(sizeof *inst);
@@ -65,7 +65,7 @@ static enum cq_err served(const struct net *net, const struct device *dev, const
         return CQ_NOMEM;
     net_inst(net, s, inst);
     struct tensor_desc *blocked[] = {&inst->out[0], &inst->in[3]};
-    for (int i = 0; i < (s->n_in > 3 ? 2 : 1); i++) {
+    for (int i = 0; i < (s->n_in > 3 ? 2 : 1) && !device_get_info(dev)->simt; i++) {
         blocked[i]->layout = LAYOUT_BLOCKED;
         blocked[i]->block = device_get_info(dev)->float_width;
     }
