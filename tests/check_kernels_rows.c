@@ -76,6 +76,7 @@ static void make_norm(struct check_rng *r, struct check_case *c)
         axis = check_chance(r, 50);
         x.dim[0] = axis ? x.dim[0] : 1;
         x.dim[1] = 16 * check_int(r, 1, 2);
+        x.dim[2] = check_chance(r, 50) ? 1 : x.dim[2];
     }
     struct tensor_desc part = {.type = DT_F32, .rank = layer ? x.rank - axis : 1};
     for (int i = 0; i < part.rank; i++)
