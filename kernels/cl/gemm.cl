@@ -27,9 +27,17 @@ kernel void gemm_pack(global float *b, ulong b_at, global float *packed, ulong p
         return;
     global const float *from = AT(float, b, b_at) + batch * p.batch;
     global float *to = AT(float, packed, packed_at) + (batch * panels + panel) * p.k * PANEL;
+    int first = panel * PANEL;
+    if (p.column == 1 && first + PANEL <= p.n) {
+        for (int k = 0; k < p.k; k++) {
+            STOREV(LOADV(0, from + k * p.row + first), 0, to + k * PANEL);
+            STOREV(LOADV(1, from + k * p.row + first), 1, to + k * PANEL);
+        }
+        return;
+    }
     for (int k = 0; k < p.k; k++)
         for (int i = 0; i < PANEL; i++) {
-            int column = panel * PANEL + i;
+            int column = first + i;
             to[k * PANEL + i] = column < p.n ? from[k * p.row + column * p.column] : 0.0f;
         }
 }
