@@ -44,20 +44,6 @@ inline void border_pixel(const strip_row *s, int ox, const conv_geom *g)
     strip_put(s, a, ox, g);
 }
 
-/* A whole strip, with a residual or without: what one needs makes the other wait. */
-INLINE void strip_finish(const strip_row *s, VF *a, int from, const int n, const int residual, const conv_geom *g)
-{
-    long to = (long) s->oy * g->ow + from;
-    if (residual && !g->act_first) {
-        TILE_EACH(if (i < n) a[i] += LOADV(to + i, s->r);)
-    }
-    act_registers(a, n, g);
-    if (residual && g->act_first) {
-        TILE_EACH(if (i < n) a[i] += LOADV(to + i, s->r);)
-    }
-    TILE_EACH(if (i < n) STOREV(a[i], to + i, s->y);)
-}
-
 /* Pixels from..from + n - 1, of which those before `fresh` are done. `stride` is a constant where the caller knows it. */
 INLINE void strip(const strip_row *s, int from, int fresh, const int n, const int stride, const conv_geom *g)
 {
@@ -73,11 +59,10 @@ INLINE void strip(const strip_row *s, int from, int fresh, const int n, const in
             q += g->dw * V;
         }
     }
-    if (fresh == from && act_is_short(g)) {
-        if (s->r)
-            strip_finish(s, a, from, n, 1, g);
-        else
-            strip_finish(s, a, from, n, 0, g);
+    if (!s->r && act_is_short(g)) {
+        long to = (long) s->oy * g->ow + from;
+        act_registers(a, n, g);
+        TILE_EACH(if (i < n) STOREV(a[i], to + i, s->y);)
         return;
     }
     VF done[STRIP_PX];      /* indexed by a variable, therefore in memory, where `a` must not be */
