@@ -20,6 +20,8 @@
 #include "stages/media/clip.h"
 #include "stages/media/scale.h"
 
+enum { POLITE = 10 };   /* an engine on the same CPUs goes first: it sets the pace, and slots hold what it needs next */
+
 static const int64_t alive_every_ns = 500000000;
 
 struct decode_child {
@@ -216,6 +218,7 @@ int child_decode_main(void)
     struct decode_child *d = calloc(1, sizeof *d);
     enum cq_err err = d ? child_begin(&log) : CQ_NOMEM;
     prctl(PR_SET_NAME, "clipq-decode");
+    (void) !nice(POLITE);
     if (!err)
         err = arena_map(&log, CHILD_ARENA_FD, &d->arena);
     if (!err) {
