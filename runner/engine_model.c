@@ -46,6 +46,7 @@ struct engine_model {
     char message[MSG_TEXT];     /* of the newest error */
     struct { int64_t ticket, ns; } started[SESSION_FLIGHTS];    /* the oldest first */
     int n_started;
+    bool start_was_short;       /* memory was short when a batch should have been started that is still to be run */
 };
 
 /* ---- what is shared ---- */
@@ -385,19 +386,25 @@ static enum cq_err get_ready(struct engine_model *m)
     return err;
 }
 
-enum cq_err engine_model_run(struct engine_model *m, const struct msg_batch *batch, const uint8_t *const *pixels,
-                             struct msg_result *out)
+static bool is_shortage(enum cq_err err)
+{
+    return err == CQ_OOM || err == CQ_NOMEM;
+}
+
+/* `was_short`: the whole batch was tried already, and memory was short. */
+static enum cq_err run_in_parts(struct engine_model *m, const struct msg_batch *batch, const uint8_t *const *pixels,
+                                bool was_short, struct msg_result *out)
 {
     enum cq_err unready = get_ready(m);
     if (unready)
         return unready;
     clear(m, batch, out);
-    int size = batch->n;
     bool tried_alone = false;
+    int size = was_short ? smaller_batch(m, batch->n, &tried_alone, out) : batch->n;
     for (int at = 0; at < batch->n;) {
         int n = size < batch->n - at ? size : batch->n - at;
         enum cq_err err = run_part(m, batch, pixels, at, n, out);
-        bool is_short = err == CQ_OOM || err == CQ_NOMEM;
+        bool is_short = is_shortage(err);
         if (err && (!is_short || device_is_lost(m->dev)))
             return err;
         if (is_short && !(size = smaller_batch(m, n, &tried_alone, out))) {
@@ -411,11 +418,22 @@ enum cq_err engine_model_run(struct engine_model *m, const struct msg_batch *bat
     return CQ_OK;
 }
 
+enum cq_err engine_model_run(struct engine_model *m, const struct msg_batch *batch, const uint8_t *const *pixels,
+                             struct msg_result *out)
+{
+    bool was_short = m->start_was_short;
+    m->start_was_short = false;
+    return run_in_parts(m, batch, pixels, was_short, out);
+}
+
 bool engine_model_start(struct engine_model *m, const struct msg_batch *batch, const uint8_t *const *pixels)
 {
     int64_t now = cq_now_ns(), ticket;
-    if (batch->n > m->max_batch || m->n_started == SESSION_FLIGHTS || get_ready(m) ||
-        session_start_images(m->shared->session, pixels, batch->n, &ticket))
+    if (batch->n > m->max_batch || m->n_started == SESSION_FLIGHTS || get_ready(m))
+        return false;
+    enum cq_err err = session_start_images(m->shared->session, pixels, batch->n, &ticket);
+    m->start_was_short = is_shortage(err);
+    if (err)
         return false;
     m->started[m->n_started].ticket = ticket;
     m->started[m->n_started++].ns = now;
@@ -437,5 +455,5 @@ enum cq_err engine_model_finish(struct engine_model *m, const struct msg_batch *
     if (device_is_lost(m->dev))
         return err;
     session_trim(m->shared->session);
-    return engine_model_run(m, batch, pixels, out);
+    return run_in_parts(m, batch, pixels, is_shortage(err), out);
 }
