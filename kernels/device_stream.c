@@ -23,10 +23,18 @@ struct device_streams {
     cl_command_queue queues[MOST];
 };
 
+/* CLIPQ_STREAMS in the environment allows fewer. */
+static int most_streams(void)
+{
+    const char *text = getenv("CLIPQ_STREAMS");
+    int n = text ? atoi(text) : MOST;
+    return n < 1 || n > MOST ? MOST : n;
+}
+
 enum cq_err device_open_streams(struct device *dev)
 {
-    int all = dev->info.compute_units, units = (all + MOST - 1) / MOST;
-    if (dev->info.kind != DEVICE_CPU || all < 2)
+    int all = dev->info.compute_units, most = most_streams(), units = (all + most - 1) / most;
+    if (dev->info.kind != DEVICE_CPU || all < 2 || most < 2)
         return CQ_OK;
     struct device_streams *s = calloc(1, sizeof *s);
     if (!s)
@@ -34,7 +42,7 @@ enum cq_err device_open_streams(struct device *dev)
     *s = (struct device_streams){.units = units, .current = DEVICE_WHOLE};
     cl_device_partition_property equally[] = {CL_DEVICE_PARTITION_EQUALLY, units, 0};
     cl_uint n = 0;
-    cl_int status = clCreateSubDevices(dev->id, equally, MOST, s->ids, &n);
+    cl_int status = clCreateSubDevices(dev->id, equally, (cl_uint) most, s->ids, &n);
     s->n = status == CL_SUCCESS ? (int) n : 0;
     dev->streams = s;
     for (int i = 0; i < s->n && status == CL_SUCCESS; i++)

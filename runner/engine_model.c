@@ -378,9 +378,10 @@ static void settle(struct engine_model *m, struct msg_result *out)
     settle_blobs(m, out);
 }
 
+/* A lost device may have been lost by a batch that could not be started; nothing runs on it any more. */
 static enum cq_err get_ready(struct engine_model *m)
 {
-    enum cq_err err = session_resize(m->shared->session, m->width, m->height);
+    enum cq_err err = device_is_lost(m->dev) ? CQ_OOM : session_resize(m->shared->session, m->width, m->height);
     if (!err)
         session_set_memory_limit(m->shared->session, m->limit);
     return err;
