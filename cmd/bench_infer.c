@@ -192,11 +192,9 @@ static enum cq_err measure_batch(struct infer_args *a, struct bench_infer *b, co
 static enum cq_err measure_model(struct infer_args *a, struct device *dev, const char *model)
 {
     struct bench_infer *b = NULL;
-    struct budget_facts facts;
-    budget_look("", &a->info, &facts);
     const struct bench_infer_params params = {
         .model = model, .width = a->size.width, .height = a->size.height, .choices = &a->choices, .precision = a->precision,
-        .memory_limit = budget_of(&facts, (size_t) a->memory_limit.n),
+        .memory_limit = budget_here(&a->info, (size_t) a->memory_limit.n),
     };
     enum cq_err err = bench_infer_create(&a->common.log, dev, &params, &b);
     if (err)

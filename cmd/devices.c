@@ -9,13 +9,6 @@ enum { MAX_DEVICES = 64 };
 
 static const char *const kind_names[] = {[DEVICE_CPU] = "cpu", [DEVICE_GPU] = "gpu", [DEVICE_OTHER] = "other"};
 
-static size_t budget_for(const struct device_info *d)
-{
-    struct budget_facts facts;
-    budget_look("", d, &facts);
-    return budget_of(&facts, 0);
-}
-
 static void print_json(const struct device_info *d, bool is_auto)
 {
     json_t *j = json_object();
@@ -29,7 +22,7 @@ static void print_json(const struct device_info *d, bool is_auto)
     field_int(j, "float_width", d->float_width);
     field_int(j, "global_bytes", (int64_t) d->global_bytes);
     field_int(j, "max_alloc_bytes", (int64_t) d->max_alloc_bytes);
-    field_int(j, "budget_bytes", (int64_t) budget_for(d));
+    field_int(j, "budget_bytes", (int64_t) budget_here(d, 0));
     field_bool(j, "auto", is_auto);
     json_emit("device", j);
 }
@@ -39,7 +32,7 @@ static void print_text(const struct device_info *d, bool is_auto)
     char memory[FIGURE_SIZE], alloc[FIGURE_SIZE], budget[FIGURE_SIZE];
     printf("%-6s %-5s %5d %6d %10s %10s %10s  %s%s\n", d->spec, kind_names[d->kind], d->compute_units, d->float_width,
            text_bytes((double) d->global_bytes, memory), text_bytes((double) d->max_alloc_bytes, alloc),
-           text_bytes((double) budget_for(d), budget), d->name,
+           text_bytes((double) budget_here(d, 0), budget), d->name,
            is_auto ? "  (auto)" : "");
     printf("%-6s %s, driver %s\n", "", d->platform, d->driver);
 }

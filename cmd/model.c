@@ -88,9 +88,7 @@ static enum cq_err make_plan(struct model_args *a, const struct model *m, const 
     if (!err)
         err = device_open(&a->common.log, &out->device, &dev);
     if (!err) {
-        struct budget_facts facts;
-        budget_look("", &out->device, &facts);
-        out->budget = budget_of(&facts, (size_t) a->memory_limit.n);
+        out->budget = budget_here(&out->device, (size_t) a->memory_limit.n);
         err = plan_on(a, m, card, dev, out);
     }
     device_close(&dev);

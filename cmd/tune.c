@@ -140,11 +140,9 @@ static enum cq_err tune_model(struct tune_args *a, struct device *dev, const cha
 {
     struct tuning t = {.args = a, .model = model};
     struct bench_infer *b;
-    struct budget_facts facts;
-    budget_look("", &a->info, &facts);
     const struct bench_infer_params params = {
         .model = model, .width = a->size.width, .height = a->size.height,
-        .memory_limit = budget_of(&facts, (size_t) a->memory_limit.n), .precision = a->precision,
+        .memory_limit = budget_here(&a->info, (size_t) a->memory_limit.n), .precision = a->precision,
     };
     enum cq_err err = bench_infer_create(&a->common.log, dev, &params, &b);
     if (!err && !a->common.json)

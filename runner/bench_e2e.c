@@ -65,11 +65,9 @@ static enum cq_err make_decode(struct bench_e2e *b)
 static enum cq_err make_infer(struct bench_e2e *b)
 {
     const struct bench_e2e_params *p = &b->params;
-    struct budget_facts facts;
-    budget_look("", device_get_info(p->dev), &facts);
     const struct bench_infer_params infer = {
         .model = p->model, .width = p->width, .height = p->height,
-        .memory_limit = budget_of(&facts, (size_t) p->memory_limit),
+        .memory_limit = budget_here(device_get_info(p->dev), (size_t) p->memory_limit),
     };
     return bench_infer_create(p->log, p->dev, &infer, &b->infer);
 }

@@ -180,6 +180,13 @@ size_t budget_of(const struct budget_facts *f, size_t limit)
     return percent(least(host, f->device), CPU_PERCENT);
 }
 
+size_t budget_here(const struct device_info *info, size_t limit)
+{
+    struct budget_facts facts;
+    budget_look("", info, &facts);
+    return budget_of(&facts, limit);
+}
+
 size_t budget_share(size_t left, int sharers)
 {
     return left / (size_t) (sharers > 1 ? sharers : 1);

@@ -5,7 +5,7 @@
  * be had now: available memory, what every enclosing cgroup (v1 or v2) leaves, and what RLIMIT_DATA and RLIMIT_AS
  * leave. File cache that a cgroup would give back counts as free.
  *
- * Thread-safety: pure, but for budget_look(), which reads files.
+ * Thread-safety: pure, but for budget_look() and budget_here(), which read files.
  */
 #ifndef CLIPQ_RUNNER_BUDGET_H
 #define CLIPQ_RUNNER_BUDGET_H
@@ -30,6 +30,8 @@ void budget_look(const char *root, const struct device_info *info, struct budget
 
 /* `limit` is what the user wants (--memory-limit), 0 for nothing; it wins over all but the device's own size. */
 size_t budget_of(const struct budget_facts *facts, size_t limit);
+/* The same for a device of this machine. */
+size_t budget_here(const struct device_info *info, size_t limit);
 
 /* What one of `sharers` models yet to be loaded may take of what is left, so that the last finds as much as the
  * first; what it leaves goes to those after it. */

@@ -64,9 +64,7 @@ static enum cq_err open_device(struct engine_child *e, const struct msg_setup *m
         err = device_open(e->log, &info, &e->dev);
     if (err)
         return err;
-    struct budget_facts facts;
-    budget_look("", &info, &facts);
-    e->budget = budget_of(&facts, (size_t) m->memory_limit);
+    e->budget = budget_here(&info, (size_t) m->memory_limit);
     return CQ_OK;
 }
 
