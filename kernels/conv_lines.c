@@ -72,12 +72,10 @@ static bool frames_serves(const struct device *dev, const struct op_inst *inst)
 
 /* ---- weights ---- */
 
+/* As many as conv_tile's, in another order. */
 static size_t packed_bytes(const struct device *dev, const struct op_inst *inst)
 {
-    struct conv_geom g;
-    conv_geom_of(inst, &g);
-    int64_t pair = 2 * conv_width(dev), tiles = (g.m + pair - 1) / pair;
-    return (size_t) (pair + tiles * pair + tiles * pair * g.c * g.kh * g.kw) * sizeof(float);
+    return kernel_conv_tile.packed_bytes(dev, inst);
 }
 
 /* Weights [M][C][taps] in the order of the lines: [tiles][C][taps][2V], or for frames [tiles][taps][C][2V], times the
