@@ -7,18 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stages/infer/noise.h"
+
 enum { DAMAGES = 3, MAX_SIZE = 1 << 20 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* xorshift32 (Marsaglia 2003); any seed but 0. */
-static uint32_t next_random(uint32_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 17;
-    *state ^= *state << 5;
-    return *state;
-}
 
 static size_t read_model(const char *path, uint8_t *data)
 {
@@ -32,13 +25,13 @@ static size_t read_model(const char *path, uint8_t *data)
 static void try_damaged(uint8_t *data, size_t size, uint32_t *state)
 {
     for (int i = 0; i < DAMAGES; i++) {
-        size_t at = next_random(state) % size;
+        size_t at = noise_next(state) % size;
         uint8_t was = data[at];
-        data[at] ^= (uint8_t) (1u << next_random(state) % 8);
+        data[at] ^= (uint8_t) (1u << noise_next(state) % 8);
         LLVMFuzzerTestOneInput(data, size);
         data[at] = was;
     }
-    LLVMFuzzerTestOneInput(data, next_random(state) % size);
+    LLVMFuzzerTestOneInput(data, noise_next(state) % size);
 }
 
 static int run_suite(const char *suite, uint8_t *data, uint32_t *state)

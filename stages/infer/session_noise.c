@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "stages/infer/model_graph.h"
+#include "stages/infer/noise.h"
 #include "stages/infer/session_impl.h"
 
 struct session_noise {
@@ -10,15 +11,6 @@ struct session_noise {
     struct session_input *in;       /* n_in of them, for the whole batch; each one's data is owned */
     int n_in;
 };
-
-/* xorshift32 (Marsaglia 2003); any seed but 0. */
-static uint32_t next_random(uint32_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 17;
-    *state ^= *state << 5;
-    return *state;
-}
 
 void session_noise_destroy(struct session_noise **noise)
 {
@@ -46,7 +38,7 @@ static enum cq_err make_images(const struct session *s, struct session_noise *n,
         if (!n->images[i])
             return CQ_NOMEM;
         for (size_t b = 0; b < bytes; b++)
-            n->images[i][b] = (uint8_t) (next_random(state) >> 24);
+            n->images[i][b] = (uint8_t) (noise_next(state) >> 24);
     }
     return CQ_OK;
 }
@@ -57,7 +49,7 @@ static void *make_tensor(const struct tensor_desc *d, uint32_t *state)
     size_t bytes = tensor_bytes(d), n = (size_t) tensor_elems(d);
     uint8_t *data = bytes < SIZE_MAX ? calloc(bytes + 1, 1) : NULL;
     for (size_t i = 0; i < n && data; i++) {
-        uint32_t r = next_random(state);
+        uint32_t r = noise_next(state);
         if (d->type == DT_F32)
             ((float *) data)[i] = (float) (int32_t) r * 0x1p-31f;
         else if (d->type == DT_F64)

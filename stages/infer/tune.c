@@ -8,6 +8,7 @@
 #include "kernels/base/clock.h"
 #include "kernels/base/log.h"
 #include "kernels/device.h"
+#include "stages/infer/noise.h"
 
 enum { ROUNDS = 8 };
 
@@ -63,19 +64,15 @@ static enum cq_err put(struct device *dev, const void *data, size_t bytes, struc
     return !err && bytes ? device_write(dev, *out, 0, data, bytes) : err;
 }
 
-/* xorshift32 (Marsaglia 2003): numbers in -0.5..1, since sums whose terms cancel would hide how they round. */
+/* Numbers in -0.5..1, since sums whose terms cancel would hide how they round. */
 static enum cq_err put_random(struct device *dev, size_t bytes, struct device_mem **out)
 {
     float *data = malloc(bytes + sizeof *data);
     uint32_t state = 20261121;
     if (!data)
         return CQ_NOMEM;
-    for (size_t i = 0; i < bytes / sizeof *data; i++) {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        data[i] = (float) state * 1.5f * 0x1p-32f - 0.5f;
-    }
+    for (size_t i = 0; i < bytes / sizeof *data; i++)
+        data[i] = (float) noise_next(&state) * 1.5f * 0x1p-32f - 0.5f;
     enum cq_err err = put(dev, data, bytes, out);
     free(data);
     return err;
