@@ -203,6 +203,16 @@ static void test_out_of_memory_is_survived(void **state)
     model_destroy(&m);
 }
 
+/* Of pictures of 5x4 pixels with 3 channels. */
+static struct model *relu_of_images(void)
+{
+    Onnx__ModelProto *p = onnx_model(13);
+    onnx_input(p, "x", 4, (int64_t[]){-1, 3, 4, 5});
+    onnx_node(p, "Relu", "x", "out");
+    onnx_output(p, "out");
+    return load_and_free(p);
+}
+
 /* Two batches are started before the first is finished; a third must wait, and what was dropped says so. */
 static void test_two_batches_started(void **state)
 {
@@ -211,11 +221,7 @@ static void test_two_batches_started(void **state)
     int64_t ticket[3];
     struct session *s;
     const struct session_output *out;
-    Onnx__ModelProto *p = onnx_model(13);
-    onnx_input(p, "x", 4, (int64_t[]){-1, 3, 4, 5});
-    onnx_node(p, "Relu", "x", "out");
-    onnx_output(p, "out");
-    struct model *m = load_and_free(p);
+    struct model *m = relu_of_images();
     struct session_image image = {.width = 5, .height = 4, .channels = 3, .scale = {1, 1, 1}};
     assert_int_equal(session_create(&logger, dev, m, &(struct session_params){.image = &image}, &s), CQ_OK);
     uint8_t frames[4][60];
@@ -253,11 +259,7 @@ static void test_images_are_normalised(void **state)
     int lines = 0, n_out;
     struct session *s;
     const struct session_output *out;
-    Onnx__ModelProto *p = onnx_model(13);
-    onnx_input(p, "x", 4, (int64_t[]){-1, 3, 4, 5});
-    onnx_node(p, "Relu", "x", "out");
-    onnx_output(p, "out");
-    struct model *m = load_and_free(p);
+    struct model *m = relu_of_images();
     struct session_image image = {
         .width = 5, .height = 4, .channels = 3, .mean = {10, 20, 30}, .scale = {1, 0.5f, 0.25f},
     };
