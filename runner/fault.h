@@ -4,6 +4,8 @@
  *     killover@N    an engine kills itself when a batch of more than N frames comes
  *     crash@TEXT    a decode worker aborts on a clip whose path contains TEXT
  *     hang@TEXT     a decode worker sleeps for ever on such a clip
+ *     commit@N      a store's N-th commit fails
+ *     committed@N   the process kills itself right after that commit
  *
  * (alloc@N, enqueue@N and resources@N are kernels/device.h's.)
  */

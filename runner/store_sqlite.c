@@ -1,5 +1,6 @@
 /* SQLite as the store uses it: cached statements, checked steps, errors in words, transactions. */
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include <sqlite3.h>
 
 #include "kernels/base/log.h"
+#include "runner/fault.h"
 #include "runner/store_sqlite.h"
 
 enum cq_err sql_error_code(int rc, int system_errno)
@@ -221,7 +223,14 @@ enum cq_err store_begin(struct store *s)
 
 enum cq_err store_commit(struct store *s)
 {
-    return sql_exec(s, "COMMIT", "");
+    if (fault_at("commit", ++s->commits)) {
+        cq_log_error(s->log, "database %s: commit %lld fails because CLIPQ_FAULT says so", s->path, (long long) s->commits);
+        return CQ_IO;
+    }
+    enum cq_err err = sql_exec(s, "COMMIT", "");
+    if (!err && fault_at("committed", s->commits))
+        raise(SIGKILL);             /* it is in the file, and nobody was told */
+    return err;
 }
 
 /* Not through sql_exec: going back must work when everything else fails. */

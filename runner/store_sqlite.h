@@ -43,6 +43,7 @@ struct store {
     } attempts[ATTEMPT_CACHE];
 
     int64_t steps, fault_at;         /* CLIPQ_FAULT=sql@N; 0: never */
+    int64_t commits;                 /* begun so far, for CLIPQ_FAULT=commit@N and committed@N */
 };
 
 /* Logs what SQLite says with the path and what to do; gives the code for it. */

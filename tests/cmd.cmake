@@ -22,6 +22,15 @@ if(TARGET clipq)
           e2e_bench e2e_bench_decode e2e_bench_e2e e2e_tune)
     clipq_script(${name} $<TARGET_FILE:clipq>)
   endforeach()
+  # 25 rounds here; more by hand: crash PROGRAM --rounds 1000.
+  add_executable(crash crash.c crash_disturb.c crash_compare.c)
+  target_link_libraries(crash PRIVATE clipq_base clipq_flags PkgConfig::SQLITE m)
+  foreach(supervisors 1 2)
+    add_test(NAME crash_${supervisors} COMMAND crash $<TARGET_FILE:clipq> --rounds 25 --supervisors ${supervisors}
+             WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(crash_${supervisors} PROPERTIES TIMEOUT 900 RUN_SERIAL TRUE)
+  endforeach()
+
   add_executable(model_make model_make.c)
   target_link_libraries(model_make PRIVATE clipq_base clipq_onnx_proto)
   clipq_script(e2e_sizes $<TARGET_FILE:clipq> $<TARGET_FILE:model_make>)
