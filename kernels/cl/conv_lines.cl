@@ -131,13 +131,13 @@ INLINE void lines_fill(local float *room, global const char *x, const lines *t, 
     }
 }
 
-/* `first` is the first pair of output blocks. */
+/* Of work-item `item`; `first` is the first pair of output blocks. */
 INLINE void lines_run(const tile_out *first, global const char *x, local float *room, const lines *t,
-                      const frame_norm *norm)
+                      const frame_norm *norm, int item)
 {
     const conv_geom *g = &t->g;
     long plane = (long) g->oh * g->ow * V;
-    int first_row = get_global_id(0) * g->per_item, end_row = min(first_row + g->per_item, g->oh);
+    int first_row = item * g->per_item, end_row = min(first_row + g->per_item, g->oh);
     for (int ox = 0; ox < g->ow; ox += t->strip) {
         int left = max(0, min(ox, g->ow - t->strip)), end = min(ox + t->strip, g->ow);
         int n = (end - left - 1) * t->pixel + (t->run - 1) * t->step + 1;
@@ -163,7 +163,7 @@ kernel void conv_plain_in(global const float *xb, ulong xo, global const float *
 {
     tile_out first = tile_out_at(rb, ro, yb, yo, wb, wo, 0, get_global_id(1), &t.g);
     long image = (long) get_global_id(1) * t.g.c * t.g.h * t.g.w;
-    lines_run(&first, (global const char *) (AT(const float, xb, xo) + image), room, &t, 0);
+    lines_run(&first, (global const char *) (AT(const float, xb, xo) + image), room, &t, 0, get_global_id(0));
 }
 
 kernel void conv_frames(global const uchar *xb, ulong xo, global const float *rb, ulong ro, global float *yb,
@@ -171,5 +171,5 @@ kernel void conv_frames(global const uchar *xb, ulong xo, global const float *rb
 {
     tile_out first = tile_out_at(rb, ro, yb, yo, wb, wo, 0, get_global_id(1), &t.g);
     long image = (long) get_global_id(1) * t.g.c * t.g.h * t.g.w;
-    lines_run(&first, (global const char *) (AT(const uchar, xb, xo) + image), room, &t, &norm);
+    lines_run(&first, (global const char *) (AT(const uchar, xb, xo) + image), room, &t, &norm, get_global_id(0));
 }

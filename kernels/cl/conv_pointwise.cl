@@ -54,7 +54,7 @@ kernel void conv_pointwise(global const float *xb, ulong xo, global const float 
                            ulong yo, global const float *wb, ulong wo, conv_geom g)
 {
     int area = g.oh * g.ow, first = get_global_id(0) * g.per_item * TILE_PX;
-    tile_out o = tile_out_of(rb, ro, yb, yo, wb, wo, &g);
+    tile_out o = tile_out_at(rb, ro, yb, yo, wb, wo, get_global_id(1), get_global_id(2), &g);
     global const float *x = AT(const float, xb, xo) + get_global_id(2) * blocks_of(g.c) * ((long) area * V);
     pointwise_run(&o, x, first, min(first + g.per_item * TILE_PX, area), &g);
 }

@@ -29,12 +29,6 @@ inline tile_out tile_out_at(global const float *rb, ulong ro, global float *yb, 
     return o;
 }
 
-inline tile_out tile_out_of(global const float *rb, ulong ro, global float *yb, ulong yo, global const float *wb,
-                            ulong wo, const conv_geom *g)
-{
-    return tile_out_at(rb, ro, yb, yo, wb, wo, get_global_id(1), get_global_id(2), g);
-}
-
 /* One input channel into all sums: a[j * TILE_PX + i] += w[j] * input, `input` being an expression in i. The
  * modulo only keeps compilers from warning of what a wide tile (nv = 1) never does. */
 #define TILE_SECOND ((TILE_PX + i) % (2 * TILE_PX))
@@ -175,7 +169,7 @@ INLINE void conv_tile_at(const tile_out *o, global const float *x, int first, co
 kernel void conv_tile(global const float *xb, ulong xo, global const float *rb, ulong ro, global float *yb, ulong yo,
                       global const float *wb, ulong wo, conv_geom g)
 {
-    tile_out o = tile_out_of(rb, ro, yb, yo, wb, wo, &g);
+    tile_out o = tile_out_at(rb, ro, yb, yo, wb, wo, get_global_id(1), get_global_id(2), &g);
     global const float *x = AT(const float, xb, xo) + get_global_id(2) * blocks_of(g.c) * ((long) g.h * g.w * V);
     int first = get_global_id(0) * g.per_item * TILE_PX, end = min(first + g.per_item * TILE_PX, g.oh * g.ow);
     for (; first < end; first += TILE_PX) {

@@ -195,12 +195,13 @@ INLINE void winograd_scatter(global float *y, global const float *r, local const
         }
 }
 
+/* One strip of tiles, and the output blocks of one work-item. */
 INLINE void winograd_strip(global const float *x, global const float *r, global float *y, global const float *wb,
-                           local float *u, const winograd *t, const int size)
+                           local float *u, const winograd *t, const int size, int strip, int item)
 {
     const conv_geom *g = &t->g;
-    const int first = get_global_id(0) * t->strip, blocks = blocks_of(g->m), pairs = (blocks + 1) / 2;
-    const int from = get_global_id(1) * t->pairs, end = min(from + t->pairs, pairs);
+    const int first = strip * t->strip, blocks = blocks_of(g->m), pairs = (blocks + 1) / 2;
+    const int from = item * t->pairs, end = min(from + t->pairs, pairs);
     global const float *bias = wb, *w = wb + pairs * 2 * V + (long) from * size * size * g->c * 2 * V;
     local float *p = u + size * size * t->u_step;
     for (int i = 0; i < t->strip; i += TILE_PX)
@@ -228,7 +229,7 @@ INLINE void winograd_strip(global const float *x, global const float *r, global 
                      global const float *wb, ulong wo, local float *u, winograd t)                                 \
     {                                                                                                              \
         winograd_strip(AT(const float, xb, xo), rb ? AT(const float, rb, ro) : 0, AT(float, yb, yo),               \
-                       AT(const float, wb, wo), u, &t, SIZE);                                                      \
+                       AT(const float, wb, wo), u, &t, SIZE, get_global_id(0), get_global_id(1));                  \
     }
 WINOGRAD_KERNEL(winograd_4x4, 6)
 WINOGRAD_KERNEL(winograd_2x2, 4)

@@ -100,9 +100,11 @@ INLINE PIXEL POOL_NAME(finish)(PIXEL sum, const struct Window *w, int z0, int y0
     return count > 0 ? sum / (float) count : sum;
 }
 
-INLINE void POOL_NAME(pool)(global const float *x, global float *y, const struct Window *w, const int mode)
+/* One group of output rows of one plane. */
+INLINE void POOL_NAME(pool)(global const float *x, global float *y, const struct Window *w, int group, int plane,
+                            const int mode)
 {
-    int o = get_global_id(0) * w->rows, end = min(o + w->rows, w->out[0] * w->out[1]), plane = get_global_id(1);
+    int o = group * w->rows, end = min(o + w->rows, w->out[0] * w->out[1]);
     long reach = (w->kernel_[2] - 1l) * w->dilation[2];
     int at_once = reach < POOL_LINE ? (POOL_LINE - 1 - (int) reach) / w->stride[2] + 1 : 1;
     if (plane >= w->planes)
@@ -125,17 +127,17 @@ INLINE void POOL_NAME(pool)(global const float *x, global float *y, const struct
 /* Global: (groups of output rows of all depths, planes); a plane is a channel, or a block of them. */
 kernel void POOL_NAME(pool_max)(global const float *x, ulong x_at, global float *y, ulong y_at, struct Window w)
 {
-    POOL_NAME(pool)(AT(const float, x, x_at), AT(float, y, y_at), &w, POOL_MAX);
+    POOL_NAME(pool)(AT(const float, x, x_at), AT(float, y, y_at), &w, get_global_id(0), get_global_id(1), POOL_MAX);
 }
 
 kernel void POOL_NAME(pool_avg)(global const float *x, ulong x_at, global float *y, ulong y_at, struct Window w)
 {
-    POOL_NAME(pool)(AT(const float, x, x_at), AT(float, y, y_at), &w, POOL_AVG);
+    POOL_NAME(pool)(AT(const float, x, x_at), AT(float, y, y_at), &w, get_global_id(0), get_global_id(1), POOL_AVG);
 }
 
 kernel void POOL_NAME(pool_lp)(global const float *x, ulong x_at, global float *y, ulong y_at, struct Window w)
 {
-    POOL_NAME(pool)(AT(const float, x, x_at), AT(float, y, y_at), &w, POOL_LP);
+    POOL_NAME(pool)(AT(const float, x, x_at), AT(float, y, y_at), &w, get_global_id(0), get_global_id(1), POOL_LP);
 }
 
 #undef ROW_TAP
