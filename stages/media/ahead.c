@@ -5,6 +5,8 @@
 
 #include <libavcodec/avcodec.h>
 
+#include "stages/media/segment.h"
+
 void ahead_finish(struct ahead *a)
 {
     for (int i = 0; i < AHEAD_PACKETS; i++)
@@ -69,6 +71,8 @@ bool ahead_take(struct ahead *a, AVPacket *out)
 
 void ahead_pass(struct ahead *a, int64_t pts)
 {
+    a->left_out++;
+    a->left_out_digest += segment_digest(pts);
     if (a->n_passed == a->passed_room) {
         int room = a->passed_room ? 2 * a->passed_room : 64;
         int64_t *more = room > 0 ? realloc(a->passed, (size_t) room * sizeof *more) : NULL;

@@ -23,6 +23,8 @@ struct ahead {
     int64_t bytes;                             /* on hold */
     int64_t *passed;                           /* owned, [n_passed of passed_room]: pts of packets left out */
     int n_passed, passed_room;
+    int64_t left_out;                          /* packets so far, */
+    uint64_t left_out_digest;                  /* segment_digest() of their times added up */
     bool lost_count;                           /* no memory for `passed`: numbers are unknown from here */
 };
 

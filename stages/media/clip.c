@@ -12,6 +12,9 @@
  * them: one by one when no packet refers to them at all, otherwise all up to the next fresh start, before which the
  * decoder is emptied. It begins when enough frames have come at their packets' times, and ends for good at the first
  * sign of damage or disorder.
+ *
+ * A segment is entered at its key packet, found by its time after a seek that aims earlier with each try, and left at the
+ * next one's: to the decoder it is a short clip. Numbers and the sampler go on where the segments before it end.
  */
 #include "stages/media/clip.h"
 
@@ -29,6 +32,7 @@
 #include "stages/media/ahead.h"
 #include "stages/media/extent.h"
 #include "stages/media/packet_look.h"
+#include "stages/media/segment.h"
 #include "stages/media/source.h"
 
 enum { MAX_ERRORS = 1000 };               /* in a row, before the rest is given up */
@@ -44,6 +48,7 @@ struct clip {
     AVCodecContext *decoder;      /* owned */
     AVPacket *packet;             /* owned */
     AVFrame *frame;               /* owned */
+    struct segment segment;       /* that the params point to, if any */
     struct sampler sampler;
     struct clip_end end;
     int64_t ordinal;              /* of the next frame; -1 unknowable */
@@ -59,6 +64,8 @@ struct clip {
     bool only_key_packets;        /* others are not shown to the decoder */
     bool awaits_key;              /* after a seek: others come without what they refer to */
     bool joined;                  /* a key packet came since the start or the newest seek */
+    bool entered;                 /* the segment's first packet has been read, or there is none to look for */
+    bool left;                    /* its end was reached */
     bool ended;
     bool cut_short;               /* by the sampler: the rest was not looked at */
 };
@@ -102,35 +109,13 @@ static enum failure open_decoder(struct clip *c)
     return av == AVERROR_PATCHWELCOME ? FAIL_UNSUPPORTED_CODEC : FAIL_DECODE_ERROR;
 }
 
-static bool is_as_probed(const struct source *s, const struct clip_params *p)
-{
-    return !p->expect_size || (s->size == p->expect_size && s->mtime_ns == p->expect_mtime_ns);
-}
-
 static enum failure open_stream(struct clip *c)
 {
-    struct source *s = &c->source;
-    enum failure f = source_init(s, c->params.path, c->end.message, sizeof c->end.message);
-    if (!f && !is_as_probed(s, &c->params)) {
-        snprintf(c->end.message, sizeof c->end.message,
-                 "size or time of change differs (%" PRId64 " bytes now); submit it again", s->size);
-        f = FAIL_CHANGED;
-    }
-    /* The full look costs some ms, but a decoder that is not told how far frames are reordered loses the first. */
-    if (!f)
-        f = source_open_format(s, SOURCE_FULL, c->end.message, sizeof c->end.message);
+    const struct source_want want = {c->params.path, c->params.stream_index, c->params.expect_size, c->params.expect_mtime_ns};
+    enum failure f = source_open_stream(&c->source, &want, c->end.message, sizeof c->end.message);
     if (f)
         return f;
-
-    int index = c->params.stream_index;
-    if (index < 0 || index >= (int) s->format->nb_streams ||
-        s->format->streams[index]->codecpar->codec_type != AVMEDIA_TYPE_VIDEO) {
-        snprintf(c->end.message, sizeof c->end.message, "stream %d is not a video stream; submit it again", index);
-        return FAIL_CHANGED;
-    }
-    for (unsigned i = 0; i < s->format->nb_streams; i++)
-        s->format->streams[i]->discard = (int) i == index ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
-    c->stream = s->format->streams[index];
+    c->stream = c->source.format->streams[want.stream_index];
     return open_decoder(c);
 }
 
@@ -144,6 +129,24 @@ static enum cq_err err_of_failure(enum failure f)
     case FAIL_UNSUPPORTED_CODEC: return CQ_UNSUPPORTED;
     default:                     return CQ_CORRUPT;
     }
+}
+
+bool clip_loses_count(const struct sample_spec *sample)
+{
+    return sample->mode == SAMPLE_KEYFRAMES || sample->from_s > seek_pays_s;
+}
+
+/* The params' segment is kept, and what comes before it is taken for seen. */
+static void take_segment(struct clip *c)
+{
+    c->entered = true;
+    if (!c->params.segment)
+        return;
+    c->segment = *c->params.segment;
+    c->params.segment = &c->segment;
+    c->sampler.at = c->segment.sampler;
+    c->ordinal = c->segment.first_ordinal;
+    c->entered = c->segment.from_pts == INT64_MIN;
 }
 
 enum cq_err clip_open(struct cq_log *log, const struct clip_params *params, struct clip **out, struct clip_end *end)
@@ -160,6 +163,7 @@ enum cq_err clip_open(struct cq_log *log, const struct clip_params *params, stru
     c->last_pts = AV_NOPTS_VALUE;
     c->ordinal = params->sample.mode == SAMPLE_KEYFRAMES ? -1 : 0;
     sampler_init(&c->sampler, &params->sample);
+    take_segment(c);
 
     int64_t start = cq_now_ns();
     c->end.failure = open_stream(c);
@@ -204,7 +208,7 @@ static bool is_wanted(const struct clip *c)
 }
 
 /* The next packet of the stream in c->packet; false when there is none any more. */
-static bool read_packet(struct clip *c)
+static bool read_any_packet(struct clip *c)
 {
     while (c->read_errors < MAX_ERRORS) {
         int av = av_read_frame(c->source.format, c->packet);
@@ -224,17 +228,79 @@ static bool read_packet(struct clip *c)
     return false;
 }
 
+static double seconds(const struct clip *c, int64_t pts)
+{
+    return (double) pts * av_q2d(c->stream->time_base);
+}
+
+/* False when the demuxer cannot; decoding then goes on from where it is. */
+static bool seek_to(struct clip *c, double time_s)
+{
+    int64_t ts = (int64_t) floor(time_s / av_q2d(c->stream->time_base));
+    int64_t start = cq_now_ns();
+    int av = avformat_seek_file(c->source.format, c->stream->index, INT64_MIN, ts, ts, 0);
+    if (av >= 0) {
+        avcodec_flush_buffers(c->decoder);
+        ahead_clear(&c->ahead);
+        c->restarts = c->draining = false;
+        c->joined = false;
+        c->read_errors = 0;
+        c->last_pts = AV_NOPTS_VALUE;
+        c->ordinal = -1;
+    }
+    c->decode_ns += cq_now_ns() - start;
+    return av >= 0;
+}
+
+/* Reads up to the key packet at `pts`, into c->packet; false when packets of later times come first. */
+static bool find_packet(struct clip *c, int64_t pts)
+{
+    while (read_any_packet(c)) {
+        int64_t at = c->packet->pts;
+        if (at == pts && c->packet->flags & AV_PKT_FLAG_KEY)
+            return true;
+        av_packet_unref(c->packet);
+        if (at != AV_NOPTS_VALUE && at > pts)
+            return false;
+    }
+    return false;
+}
+
+/* The segment's first packet in c->packet; false, and an error counted, when it is not found. */
+static bool enter_segment(struct clip *c)
+{
+    double at_s = seconds(c, c->segment.from_pts), first_s = c->segment.sampler.first_s, margin = 0;
+    bool found = false, more = true;
+    c->entered = true;
+    while (!found && more) {
+        more = at_s - margin > first_s;
+        found = seek_to(c, more ? at_s - margin : first_s - seek_margin_s) && find_packet(c, c->segment.from_pts);
+        margin = margin > 0 ? margin * 4 : seek_margin_s;
+    }
+    c->ordinal = c->segment.first_ordinal;
+    c->end.errors += !found;
+    return found;
+}
+
+/* Likewise, within the segment. */
+static bool read_packet(struct clip *c)
+{
+    if (!c->entered)
+        return enter_segment(c);
+    if (c->left || !read_any_packet(c))
+        return false;
+    c->left = c->params.segment && c->packet->pts != AV_NOPTS_VALUE && c->packet->pts >= c->segment.to_pts;
+    if (c->left)
+        av_packet_unref(c->packet);
+    return !c->left;
+}
+
 /* Where packets have no pts (AVI), a frame's time is that of the packet after which it came out: with packets left
  * out it would be the next key frame's. Then everything is decoded and the sampler alone chooses. */
 static void stop_skipping(struct clip *c)
 {
     c->decoder->skip_frame = AVDISCARD_DEFAULT;
     c->only_key_packets = false;
-}
-
-static double seconds(const struct clip *c, int64_t pts)
-{
-    return (double) pts * av_q2d(c->stream->time_base);
 }
 
 static bool may_leave_out(const struct clip *c)
@@ -384,31 +450,12 @@ static int64_t take_ordinal(struct clip *c, int64_t pts)
     return c->ordinal++;
 }
 
-/* False when the demuxer cannot; decoding then goes on from where it is. */
-static bool seek_to(struct clip *c, double time_s)
-{
-    int64_t ts = (int64_t) floor(time_s / av_q2d(c->stream->time_base));
-    int64_t start = cq_now_ns();
-    int av = avformat_seek_file(c->source.format, c->stream->index, INT64_MIN, ts, ts, 0);
-    if (av >= 0) {
-        avcodec_flush_buffers(c->decoder);
-        ahead_clear(&c->ahead);
-        c->restarts = c->draining = false;
-        c->joined = false;
-        c->read_errors = 0;
-        c->last_pts = AV_NOPTS_VALUE;
-        c->ordinal = -1;
-    }
-    c->decode_ns += cq_now_ns() - start;
-    return av >= 0;
-}
-
 /* Goes to a key frame at least `margin` seconds before `from`, or to the start when that lies before it. */
 static void enter_at_from(struct clip *c, double margin)
 {
-    double aim_s = c->sampler.first_s + c->params.sample.from_s - margin;
-    bool inside = aim_s > c->sampler.first_s;
-    bool moved = seek_to(c, inside ? aim_s : c->sampler.first_s - margin);
+    double aim_s = c->sampler.at.first_s + c->params.sample.from_s - margin;
+    bool inside = aim_s > c->sampler.at.first_s;
+    bool moved = seek_to(c, inside ? aim_s : c->sampler.at.first_s - margin);
     c->seek_margin = moved && inside ? margin : 0;
     c->awaits_key = c->seek_margin > 0;
 }
@@ -416,13 +463,13 @@ static void enter_at_from(struct clip *c, double margin)
 static bool seeking_pays(const struct clip *c)
 {
     bool timed = !(c->source.format->iformat->flags & AVFMT_NOTIMESTAMPS);
-    return timed && c->params.sample.from_s > seek_pays_s && !c->params.decode_all;
+    return timed && c->params.sample.from_s > seek_pays_s && !c->params.decode_all && !c->params.segment;
 }
 
 /* The first frame after a seek must lie before `from`, or others may have been missed. */
 static bool landed_late(struct clip *c, double time_s)
 {
-    bool late = c->seek_margin > 0 && time_s > c->sampler.first_s + c->params.sample.from_s;
+    bool late = c->seek_margin > 0 && time_s > c->sampler.at.first_s + c->params.sample.from_s;
     if (!late)
         c->seek_margin = 0;
     return late;
@@ -434,6 +481,8 @@ static enum sample_answer take_frame(struct clip *c, struct clip_frame *out)
     int64_t pts = frame_pts(c);
     bool keyframe = c->frame->key_frame;
     watch_order(c, pts);
+    c->end.counted++;
+    c->end.digest += segment_digest(pts) + (c->last_pts != AV_NOPTS_VALUE && pts <= c->last_pts);
     c->last_pts = pts;
     c->end.decoded++;
     c->end.last_s = seconds(c, pts);
@@ -528,6 +577,8 @@ enum cq_err clip_next(struct clip *c, struct clip_frame *out)
 void clip_get_end(const struct clip *c, struct clip_end *out)
 {
     *out = c->end;
+    out->counted += c->ahead.left_out;
+    out->digest += c->ahead.left_out_digest;
 }
 
 int64_t clip_take_decode_ns(struct clip *c)

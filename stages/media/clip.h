@@ -22,6 +22,7 @@
 
 struct clip;
 struct cq_log;
+struct segment;
 struct AVFrame;
 
 struct clip_params {
@@ -30,6 +31,7 @@ struct clip_params {
     int64_t expect_size;       /* as probed: another size or mtime at open is FAIL_CHANGED; 0: not checked */
     int64_t expect_mtime_ns;
     struct sample_spec sample;
+    const struct segment *segment;  /* only what the whole clip would give there; copied; NULL: the whole */
     bool decode_all;           /* seek nowhere and leave nothing out: the same frames, for measuring what that saves */
     int threads;               /* decoder threads; 0 means 1 */
     void (*skipped)(void *ctx, int64_t decoded);  /* called after each frame decoded but not given out; may be NULL */
@@ -53,7 +55,12 @@ struct clip_end {
     int64_t sampled;           /* frames given out */
     int64_t errors;            /* packets or frames that libavcodec refused */
     double last_s;             /* time of the last decoded frame */
+    int64_t counted;           /* frames decoded and left out, */
+    uint64_t digest;           /* segment_digest() of their times added up, and 1 for each that came out of order */
 };
+
+/* Whether frames of a whole clip lose their numbers by this sampling, where the container can seek. */
+bool clip_loses_count(const struct sample_spec *sample);
 
 /* On failure *out is NULL and `end` (optional) holds the class. */
 enum cq_err clip_open(struct cq_log *log, const struct clip_params *params, struct clip **out, struct clip_end *end);

@@ -17,7 +17,7 @@ void sampler_init(struct sampler *s, const struct sample_spec *spec)
     if (s->spec.every < 1)
         s->spec.every = 1;
     if (s->spec.fps > 0)
-        s->next_tick = (int64_t) ceil((s->spec.from_s - epsilon_s) * s->spec.fps);
+        s->at.next_tick = (int64_t) ceil((s->spec.from_s - epsilon_s) * s->spec.fps);
 }
 
 static double ticks_at(const struct sampler *s, double offset_s)
@@ -33,25 +33,25 @@ static bool is_past_end(const struct sampler *s, double offset_s)
 static bool on_tick(struct sampler *s, double offset_s)
 {
     double ticks = ticks_at(s, offset_s);
-    if (ticks < (double) s->next_tick)
+    if (ticks < (double) s->at.next_tick)
         return false;
-    s->next_tick = (int64_t) ticks + 1;
+    s->at.next_tick = (int64_t) ticks + 1;
     return true;
 }
 
 enum sample_answer sampler_show(struct sampler *s, double time_s, bool keyframe)
 {
-    if (!s->started) {
-        s->started = true;
-        s->first_s = time_s;
+    if (!s->at.started) {
+        s->at.started = true;
+        s->at.first_s = time_s;
     }
-    double offset_s = time_s - s->first_s;
+    double offset_s = time_s - s->at.first_s;
     if (is_past_end(s, offset_s))
         return SAMPLE_DONE;
     if (offset_s < s->spec.from_s - epsilon_s)
         return SAMPLE_SKIP;
 
-    int64_t nth = s->seen++;
+    int64_t nth = s->at.seen++;
     bool take = nth % s->spec.every == 0;
     if (s->spec.mode == SAMPLE_KEYFRAMES)
         take = keyframe;
@@ -63,8 +63,8 @@ enum sample_answer sampler_show(struct sampler *s, double time_s, bool keyframe)
 /* next_tick only grows. */
 bool sampler_passes(const struct sampler *s, double time_s)
 {
-    if (!s->started || s->spec.mode != SAMPLE_FPS || !(s->spec.fps > 0))
+    if (!s->at.started || s->spec.mode != SAMPLE_FPS || !(s->spec.fps > 0))
         return false;
-    double offset_s = time_s - s->first_s;
-    return !is_past_end(s, offset_s) && ticks_at(s, offset_s) < (double) s->next_tick;
+    double offset_s = time_s - s->at.first_s;
+    return !is_past_end(s, offset_s) && ticks_at(s, offset_s) < (double) s->at.next_tick;
 }

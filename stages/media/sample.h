@@ -14,12 +14,17 @@ struct sample_spec {
     double from_s, to_s;     /* seconds from the clip's first frame: from_s <= t < to_s; to_s 0: to the end */
 };
 
-struct sampler {
-    struct sample_spec spec;
+/* What it remembers of the frames shown so far. */
+struct sampler_state {
     bool started;            /* first_s is known */
     double first_s;          /* time of the clip's first frame */
     int64_t seen;            /* frames shown so far inside from..to */
     int64_t next_tick;       /* the first multiple of 1/fps not yet served */
+};
+
+struct sampler {
+    struct sample_spec spec;
+    struct sampler_state at;
 };
 
 void sampler_init(struct sampler *s, const struct sample_spec *spec);

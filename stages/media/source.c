@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -192,4 +193,34 @@ enum failure source_open_format(struct source *s, enum source_effort effort, cha
     }
     source_explain(s, "not a media file that can be read", av, message, message_size);
     return av == AVERROR(ENOMEM) ? FAIL_INTERNAL : FAIL_NOT_MEDIA;
+}
+
+static bool is_as_probed(const struct source *s, const struct source_want *want)
+{
+    return !want->size || (s->size == want->size && s->mtime_ns == want->mtime_ns);
+}
+
+enum failure source_open_stream(struct source *s, const struct source_want *want, char *message, int message_size)
+{
+    enum failure f = source_init(s, want->path, message, message_size);
+    if (!f && !is_as_probed(s, want)) {
+        snprintf(message, (size_t) message_size, "size or time of change differs (%" PRId64 " bytes now); submit it again",
+                 s->size);
+        f = FAIL_CHANGED;
+    }
+    /* The full look costs some ms, but a decoder that is not told how far frames are reordered loses the first. */
+    if (!f)
+        f = source_open_format(s, SOURCE_FULL, message, message_size);
+    if (f)
+        return f;
+
+    int index = want->stream_index;
+    if (index < 0 || index >= (int) s->format->nb_streams ||
+        s->format->streams[index]->codecpar->codec_type != AVMEDIA_TYPE_VIDEO) {
+        snprintf(message, (size_t) message_size, "stream %d is not a video stream; submit it again", index);
+        return FAIL_CHANGED;
+    }
+    for (unsigned i = 0; i < s->format->nb_streams; i++)
+        s->format->streams[i]->discard = (int) i == index ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
+    return FAIL_NONE;
 }

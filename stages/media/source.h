@@ -51,6 +51,17 @@ void source_finish(struct source *s);
 enum failure source_open_format(struct source *s, enum source_effort effort, char *message, int message_size);
 void source_close_format(struct source *s);
 
+/* One video stream of a file that was probed before. */
+struct source_want {
+    const char *path;
+    int stream_index;
+    int64_t size, mtime_ns;         /* as probed; size 0: not compared */
+};
+
+/* source_init() and, when it is still that file, source_open_format() in full; all other streams are left unread.
+ * FAIL_CHANGED when it is another, or the stream is no video; else as those two. source_finish() is due in every case. */
+enum failure source_open_stream(struct source *s, const struct source_want *want, char *message, int message_size);
+
 /* "DOING: what libav said last (its error text)"; the kept text is forgotten. */
 void source_explain(struct source *s, const char *doing, int av_error, char *message, int message_size);
 
