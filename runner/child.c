@@ -305,6 +305,21 @@ int64_t child_rss_bytes(struct child *c)
     return kb * 1024;
 }
 
+/* "PID (name, which may hold anything) S", and eleven fields later user and system time in ticks. */
+double child_cpu_s(const struct child *c)
+{
+    char path[64], line[1024];
+    unsigned long long user = 0, system = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", c->process.pid);
+    FILE *f = c->exited ? NULL : fopen(path, "re");
+    const char *end = f && fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL;
+    if (end)
+        sscanf(end + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu", &user, &system);
+    if (f)
+        fclose(f);
+    return (double) (user + system) / (double) sysconf(_SC_CLK_TCK);
+}
+
 void child_destroy(struct child **pc)
 {
     struct child *c = *pc;

@@ -52,6 +52,7 @@ void child_shutdown(struct child *c);            /* closes our end: the child en
 void child_kill(struct child *c, int signal);
 int child_pid(const struct child *c);
 int64_t child_rss_bytes(struct child *c);        /* now, from /proc; 0 when unknown */
+double child_cpu_s(const struct child *c);       /* seconds it computed so far, all threads; 0 when unknown */
 /* After on_exit, or before it: then it is killed, silently. Memory is freed by the loop, which must run on. */
 void child_destroy(struct child **c);
 

@@ -209,6 +209,8 @@ static enum cq_err take_batch(struct engine_child *e, struct cq_rd *body, struct
         return CQ_PROTOCOL;
     if (fault_at("kill", ++e->batches) || fault_over("killover", f->batch.n))
         raise(SIGKILL);
+    while (fault_at("mute", e->batches))
+        pause();
     const struct engine_model *m = e->models[f->batch.lane];
     if (!m)
         return CQ_PROTOCOL;

@@ -243,4 +243,24 @@ struct store_running_row {
 };
 enum cq_err store_each_running(struct store *s, enum cq_err (*fn)(void *ctx, const struct store_running_row *r), void *ctx);
 
+/* ---- children of runs ---- */
+
+struct store_worker {
+    const char *role, *state;         /* see schema/003_workers.sql; borrowed */
+    int slot, pid;                    /* pid 0: there is none */
+    int64_t restarts, clips, frames;
+    double frames_per_s, cpu_s;
+    int64_t rss;                      /* bytes */
+    int64_t last_frame_ms, job_id;    /* 0: none */
+};
+enum cq_err store_put_worker(struct store *s, int64_t run_id, const struct store_worker *w);
+
+struct store_worker_row {
+    int64_t run_id;
+    struct store_worker w;
+    char role[16], state[16], path[STORE_PATH];   /* of the clip under way, "" */
+};
+/* Of active runs only. */
+enum cq_err store_each_worker(struct store *s, enum cq_err (*fn)(void *ctx, const struct store_worker_row *r), void *ctx);
+
 #endif

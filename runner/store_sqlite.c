@@ -184,6 +184,14 @@ enum cq_err sql_int(struct store *s, int64_t *out, const char *sql, const char *
     return CQ_OK;
 }
 
+enum cq_err sql_has_table(struct store *s, const char *name, bool *has)
+{
+    int64_t n = 0;
+    enum cq_err err = sql_int(s, &n, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?", "t", name);
+    *has = n > 0;
+    return err;
+}
+
 enum cq_err sql_script(struct store *s, const char *sql)
 {
     enum cq_err err = CQ_OK;

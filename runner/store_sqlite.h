@@ -59,6 +59,8 @@ enum cq_err sql_next(struct store *s, struct sqlite3_stmt *stmt);
 void sql_done(struct sqlite3_stmt *stmt);           /* NULL is fine */
 /* One integer; CQ_EOF when there is no row. */
 enum cq_err sql_int(struct store *s, int64_t *out, const char *sql, const char *types, ...);
+/* False in a file of an earlier version that is open for reading. */
+enum cq_err sql_has_table(struct store *s, const char *name, bool *has);
 /* Several statements, not cached. */
 enum cq_err sql_script(struct store *s, const char *sql);
 int64_t sql_changes(const struct store *s);
@@ -72,7 +74,7 @@ enum cq_err store_attempt_id(struct store *s, int64_t job_id, int attempt, int64
 void store_forget_attempts(struct store *s);
 
 /* Brings the file to the newest schema; see store_sqlite_migrate.c. */
-enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 2 };
+enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 3 };
 enum cq_err store_migrate(struct store *s);
 
 /* Deletes up to `budget` result rows of attempts that came to nothing. */

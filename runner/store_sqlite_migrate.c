@@ -11,9 +11,9 @@
 #include "kernels/base/log.h"
 #include "runner/store_sqlite.h"
 
-extern const char schema_001_init[], schema_002_tunings[], schema_views[];
+extern const char schema_001_init[], schema_002_tunings[], schema_003_workers[], schema_views[];
 
-static const char *const migrations[STORE_VERSION] = {schema_001_init, schema_002_tunings};
+static const char *const migrations[STORE_VERSION] = {schema_001_init, schema_002_tunings, schema_003_workers};
 
 static enum cq_err drop_views(struct store *s)
 {

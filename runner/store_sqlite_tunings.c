@@ -20,10 +20,10 @@ enum cq_err store_each_tuning(struct store *s, const char *kernels,
                               enum cq_err (*fn)(void *ctx, const struct store_tuning_row *row), void *ctx)
 {
     sqlite3_stmt *stmt;
-    int64_t known;
-    enum cq_err err = sql_int(s, &known, "SELECT count(*) FROM sqlite_schema WHERE name = 'tunings'", "");
+    bool known;
+    enum cq_err err = sql_has_table(s, "tunings", &known);
     if (err || !known)
-        return err;                 /* a file of an earlier version, open for reading */
+        return err;
     err = sql_query(s, &stmt, "SELECT device, driver, operator, variant FROM tunings WHERE kernels = ?", "t", kernels);
     for (; !err; err = sql_next(s, stmt)) {
         struct store_tuning_row row;

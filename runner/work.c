@@ -112,11 +112,13 @@ static void on_tick(uv_timer_t *t)
     if (elapsed > 2 * tick_ms * 1000000)
         elapsed = 2 * tick_ms * 1000000;
     work_workers_tick(&l->work, elapsed);
+    work_engines_tick(&l->work, elapsed);
     if (l->work.phase == WORK_DRAINING && now > l->drain_until_ns) {
         cq_log_warn(l->work.log, "the drain's time is over; %d clips go back into the queue", work_jobs_active(&l->work));
         abort_run(&l->work);
     }
     work_progress_tell(&l->work, false);
+    work_health_tell(&l->work, false);
 }
 
 static void on_beat(uv_timer_t *t)
@@ -164,6 +166,7 @@ static enum cq_err fill_defaults(struct work *w, const struct work_params *p)
     w->p.max_attempts = p->max_attempts > 0 ? p->max_attempts : 3;
     w->p.lease_ms = p->lease_ms > 0 ? p->lease_ms : 60000;
     w->p.stall_timeout_s = p->stall_timeout_s > 0 ? p->stall_timeout_s : 60;
+    w->p.batch_timeout_s = p->batch_timeout_s > 0 ? p->batch_timeout_s : 600;
     w->p.arena_bytes = p->arena_bytes > 0 ? p->arena_bytes : (int64_t) 256 << 20;
     w->log = p->log;
     w->batcher.max_wait_ns = batch_wait_ns;
@@ -215,6 +218,8 @@ static enum cq_err open_store(struct work *w)
 static enum cq_err start_modules(struct work *w)
 {
     enum cq_err err = work_progress_create(w);
+    if (!err)
+        err = work_health_create(w);
     if (!err)
         err = work_lanes_create(w);
     if (!err)
@@ -298,6 +303,8 @@ static void stop(struct life *l, struct farewell *f)
     w->phase = WORK_STOPPED;
     if (w->progress && w->engines && w->claims)
         work_progress_tell(w, true);
+    if (w->writer && w->engines && w->workers)
+        work_health_tell(w, true);
     work_workers_stop(w);
     work_engines_stop(w);
     if (w->writer)
@@ -318,6 +325,7 @@ static void stop(struct life *l, struct farewell *f)
     work_lanes_destroy(w);
     work_claims_destroy(w);
     work_progress_destroy(w);
+    work_health_destroy(w);
     arena_destroy(&w->arena);
 }
 

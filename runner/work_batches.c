@@ -177,6 +177,10 @@ enum cq_err engine_take_result(struct engine *e, struct cq_rd *body)
         if (e->n_flight)
             e->flight[0]->start_ns = cq_now_ns();
         e->deaths = 0;
+        e->silent_ns = 0;
+        e->batches++;
+        e->frames += b->n;
+        e->last_frame_ms = cq_utc_ms();
         err = settle_batch(e, b, m);
         free(b);
     }
@@ -238,7 +242,7 @@ static void put_back(struct work *w, const struct batch *b)
 
 void engine_return_batches(struct engine *e, const struct child_exit *why)
 {
-    if (e->n_flight)
+    if (e->n_flight && !e->hung)
         suspect(e, e->flight[0], why);
     while (e->n_flight) {
         struct batch *b = e->flight[--e->n_flight];

@@ -382,6 +382,9 @@ static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e_
     cq_log_warn(e->w->log, "the engine of %s ended (%s %d), %d batches go to the next one: %s", e->name,
                 e_->signal ? "signal" : "code", e_->signal ? e_->signal : (int) e_->status, e->n_flight, e_->last_words);
     e->w->tally.engine_restarts++;
+    e->restarts++;
+    e->cpu_before_s += e->cpu_s;
+    e->cpu_s = 0;
     e->afresh = kernels_are_suspect(e, e_);
     engine_return_batches(e, e_);
     forget_models(e, e_);
@@ -408,6 +411,8 @@ static void start(struct engine *e)
         .on_exit = on_exit_seen, .ctx = e,
     };
     e->state = ENGINE_STARTING;
+    e->hung = false;
+    e->silent_ns = 0;
     e->preparing_ns = cq_now_ns();
     if (child_spawn(&e->w->loop, &params, &e->child))
         start_later(e);
@@ -482,6 +487,48 @@ void work_engines_destroy(struct work *w)
             drop_batch(w->engines->list[i].flight[k]);
     free(w->engines);
     w->engines = NULL;
+}
+
+/* A driver that hangs says nothing at all. The batch is run again as it is: its size is hardly to blame. */
+void work_engines_tick(struct work *w, int64_t elapsed_ns)
+{
+    for (int i = 0; w->engines && i < w->engines->n; i++) {
+        struct engine *e = &w->engines->list[i];
+        if (!e->n_flight || !e->child || e->hung)
+            continue;
+        e->silent_ns += elapsed_ns;
+        if ((double) e->silent_ns < w->p.batch_timeout_s * 1e9)
+            continue;
+        e->hung = true;
+        cq_log_error(w->log, "the engine of %s gave no answer for %.0f s and is killed (--batch-timeout)", e->name,
+                     w->p.batch_timeout_s);
+        child_kill(e->child, SIGKILL);
+    }
+}
+
+static const char *state_name(const struct engine *e)
+{
+    switch (e->state) {
+    case ENGINE_STARTING: return "starting";
+    case ENGINE_UP:       return e->n_flight ? "busy" : "idle";
+    case ENGINE_WAITING:  return "waiting";
+    default:              return "out";
+    }
+}
+
+int work_engines_health(struct work *w, struct store_worker *rows, int max)
+{
+    int n = w->engines->n < max ? w->engines->n : max;
+    for (int i = 0; i < n; i++) {
+        struct engine *e = &w->engines->list[i];
+        e->cpu_s = e->child ? child_cpu_s(e->child) : 0;
+        rows[i] = (struct store_worker) {
+            .role = "engine", .state = state_name(e), .slot = i, .pid = e->child ? child_pid(e->child) : 0,
+            .restarts = e->restarts, .clips = e->batches, .frames = e->frames, .cpu_s = e->cpu_before_s + e->cpu_s,
+            .rss = e->child ? child_rss_bytes(e->child) : 0, .last_frame_ms = e->last_frame_ms,
+        };
+    }
+    return n;
 }
 
 double work_engines_prepare_s(const struct work *w)

@@ -10,6 +10,7 @@
  *     work_engines.c   engines: life, models, limits
  *     work_batches.c   batches to engines and back
  *     work_progress.c  counting and telling
+ *     work_health.c    how the children fare, for the database
  *
  * Each of them keeps its own state behind a pointer in struct work. Events (messages, timers, finished posts)
  * only change state; then, once before the loop goes to sleep, work_turn() looks at everything that could now
@@ -42,6 +43,7 @@ struct log_relay;
 struct tunings;
 struct work_claims;
 struct work_engines;
+struct work_health;
 struct work_jobs;
 struct work_lanes;
 struct work_models;
@@ -88,6 +90,7 @@ struct work {
     struct work_engines *engines;
     struct tunings *tunings;    /* owned; read at the start */
     struct work_progress_state *progress;
+    struct work_health *health;
 };
 
 /* ---- work.c ---- */
@@ -281,6 +284,7 @@ void work_workers_turn(struct work *w);            /* starts jobs, grants slots 
 void work_workers_tick(struct work *w, int64_t elapsed_ns);   /* the watchdog */
 bool work_workers_starved(const struct work *w);   /* nobody has a slot to fill */
 int work_workers_alive(const struct work *w);
+int work_workers_health(struct work *w, struct store_worker *rows, int max);   /* how many */
 void worker_forget_job(struct worker *wk);         /* kills it in the middle of its clip */
 
 /* ---- work_engines.c ---- */
@@ -323,6 +327,12 @@ struct engine {
     uv_timer_t restart;
     struct engine_lane lanes[BATCHER_LANES];
     int64_t loads;              /* asked for so far */
+    int64_t restarts, batches, frames;   /* answered */
+    int64_t last_frame_ms;      /* UTC; 0: never */
+    double cpu_before_s;        /* of those that died, as far as it was seen */
+    double cpu_s;               /* of the present one, as last seen */
+    int64_t silent_ns;          /* with a batch in hand, without an answer */
+    bool hung;                  /* killed for it */
     struct batch *flight[ENGINE_FLIGHT];  /* oldest first */
     int n_flight;
 };
@@ -330,6 +340,7 @@ struct engine {
 enum cq_err work_engines_create(struct work *w);
 void work_engines_stop(struct work *w);
 void work_engines_destroy(struct work *w);
+void work_engines_tick(struct work *w, int64_t elapsed_ns);   /* the watchdog */
 struct engine *work_engine(const struct work *w, int i);   /* NULL past the end */
 int work_engines_alive(const struct work *w);
 void work_engines_load(struct work *w);            /* sends models that an engine has not seen */
@@ -342,6 +353,7 @@ double work_engines_prepare_s(const struct work *w);   /* of the one that had le
 const char *work_engines_text(const struct work *w);   /* names, for progress */
 const char *work_engines_account(const struct work *w);   /* names, budgets and batches, for the run's row */
 const char *work_engines_folder(const struct work *w); /* of the files that they write */
+int work_engines_health(struct work *w, struct store_worker *rows, int max);   /* how many */
 void engine_set_limit(struct engine *e, int lane, int limit, bool remember);
 
 /* ---- work_batches.c ---- */
@@ -367,5 +379,12 @@ void work_progress_destroy(struct work *w);
 void work_progress_tell(struct work *w, bool last);
 void work_progress_log(struct work *w);            /* SIGUSR1 */
 void work_note(struct work *w, const char *note);  /* copied */
+
+/* ---- work_health.c ---- */
+
+enum { WORK_CHILDREN = 272 /* 256 workers and 16 engines, the most there can be */ };
+enum cq_err work_health_create(struct work *w);
+void work_health_destroy(struct work *w);
+void work_health_tell(struct work *w, bool last);  /* now and then */
 
 #endif

@@ -36,6 +36,9 @@ struct worker {
     bool hung;                  /* killed by the watchdog */
     bool dismissed;             /* killed because its job was given up */
     int deaths;                 /* in a row */
+    int64_t restarts, clips, frames;
+    int64_t last_frame_ms;      /* UTC; 0: never */
+    double cpu_before_s, cpu_s; /* of those that died, as far as it was seen; of the present one */
     uv_timer_t restart;
 };
 
@@ -76,6 +79,8 @@ static enum cq_err on_frame(struct worker *wk, struct cq_rd *body)
     if (err || !wk->job || m.serial != wk->job->serial || !return_loan(wk, m.slot))
         return CQ_PROTOCOL;
     wk->stalled_ns = 0;
+    wk->frames++;
+    wk->last_frame_ms = cq_utc_ms();
     err = job_add_frame(wk->job, &m);
     if (err)
         arena_give(wk->w->arena, m.slot);
@@ -102,6 +107,7 @@ static enum cq_err on_end(struct worker *wk, struct cq_rd *body)
     wk->job = NULL;
     j->worker = NULL;
     wk->deaths = 0;
+    wk->clips++;
     take_loans_back(wk);
     job_end(j, &m);
     return CQ_OK;
@@ -190,6 +196,9 @@ static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e)
     if (wk->w->phase == WORK_STOPPED)
         return;
     wk->w->tally.worker_restarts++;
+    wk->restarts++;
+    wk->cpu_before_s += wk->cpu_s;
+    wk->cpu_s = 0;
     wk->deaths += !wk->dismissed;
     start_later(wk);
 }
@@ -265,6 +274,29 @@ int work_workers_alive(const struct work *w)
     int n = 0;
     for (int i = 0; w->workers && i < w->workers->n; i++)
         n += w->workers->list[i].state != WORKER_OUT;
+    return n;
+}
+
+static const char *state_name(const struct worker *wk)
+{
+    if (wk->state == WORKER_READY)
+        return wk->job ? "busy" : "idle";
+    return wk->state == WORKER_WAITING ? "waiting" : "out";
+}
+
+int work_workers_health(struct work *w, struct store_worker *rows, int max)
+{
+    int n = w->workers->n < max ? w->workers->n : max;
+    for (int i = 0; i < n; i++) {
+        struct worker *wk = &w->workers->list[i];
+        wk->cpu_s = wk->child ? child_cpu_s(wk->child) : 0;
+        rows[i] = (struct store_worker) {
+            .role = "decode", .state = state_name(wk), .slot = i, .pid = wk->child ? child_pid(wk->child) : 0,
+            .restarts = wk->restarts, .clips = wk->clips, .frames = wk->frames, .cpu_s = wk->cpu_before_s + wk->cpu_s,
+            .rss = wk->child ? child_rss_bytes(wk->child) : 0, .last_frame_ms = wk->last_frame_ms,
+            .job_id = wk->job ? wk->job->claim.id : 0,
+        };
+    }
     return n;
 }
 

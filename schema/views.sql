@@ -209,3 +209,20 @@ SELECT device, driver, description AS operator, variant, heuristic,
        measured, kernels,
        strftime('%Y-%m-%dT%H:%M:%fZ', tuned_ms / 1000.0, 'unixepoch') AS tuned
 FROM tunings;
+
+CREATE VIEW v_workers AS
+-- The children of each run, as of `updated`: decode workers and engines.
+SELECT w.run_id, r.host, w.role, w.slot, w.pid,
+       CASE WHEN r.ended_ms IS NOT NULL THEN 'ended'
+            WHEN r.alive_until_ms < strftime('%s', 'now') * 1000 THEN 'killed'   -- with its run
+            ELSE w.state END AS state,     -- starting, idle, busy, waiting (to be started again), out (of service)
+       w.restarts, w.clips,               -- of an engine: batches
+       w.frames, w.frames_per_s, w.cpu_s,
+       w.rss,                              -- bytes
+       strftime('%Y-%m-%dT%H:%M:%fZ', w.last_frame_ms / 1000.0, 'unixepoch') AS last_frame,
+       w.job_id, c.path,
+       strftime('%Y-%m-%dT%H:%M:%fZ', w.updated_ms / 1000.0, 'unixepoch') AS updated
+FROM workers w
+JOIN runs r ON r.id = w.run_id
+LEFT JOIN jobs j ON j.id = w.job_id
+LEFT JOIN clips c ON c.id = j.clip_id;

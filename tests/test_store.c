@@ -118,6 +118,13 @@ static enum cq_err no_tuning(void *ctx, const struct store_tuning_row *row)
     return CQ_OK;
 }
 
+static enum cq_err no_worker(void *ctx, const struct store_worker_row *row)
+{
+    (void) ctx, (void) row;
+    fail();
+    return CQ_OK;
+}
+
 /* As version 1 left it: readers do without what it lacks, writers bring it up. */
 static void an_older_schema_is_brought_up(void **state)
 {
@@ -127,9 +134,10 @@ static void an_older_schema_is_brought_up(void **state)
     snprintf(path, sizeof path, "%s/older", f->folder);
     assert_int_equal(store_open(&f->log, path, STORE_CREATE, &s), CQ_OK);
     store_close(&s);
-    sql(path, "DROP VIEW v_tunings; DROP TABLE tunings; PRAGMA user_version = 1");
+    sql(path, "DROP VIEW v_workers; DROP TABLE workers; DROP VIEW v_tunings; DROP TABLE tunings; PRAGMA user_version = 1");
     assert_int_equal(store_open(&f->log, path, STORE_READ, &s), CQ_OK);
     assert_int_equal(store_each_tuning(s, "k", no_tuning, NULL), CQ_OK);
+    assert_int_equal(store_each_worker(s, no_worker, NULL), CQ_OK);
     store_close(&s);
     assert_int_equal(store_open(&f->log, path, STORE_WRITE, &s), CQ_OK);
     const struct store_tuning t = {"d", "1", "k", "a", "CONV", "conv_tile", "conv_tile", "{}"};

@@ -134,6 +134,35 @@ static void an_engine_that_dies_costs_a_batch(void **state)
     assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM jobs WHERE attempts > 1"), 0);
 }
 
+static void an_engine_that_says_nothing_is_killed(void **state)
+{
+    (void) state;
+    struct work_result r;
+    assert_int_equal(fake_run(&fx, "mute@20", &(struct work_params) {.batch_timeout_s = 0.4}, &r), CQ_OK);
+    assert_int_equal(r.done, ALL);
+    check_rows(ALL);
+    assert_true(fixture_int(&fx, "SELECT engine_restarts FROM runs") > 0);
+    /* Its batches are run again as they were: a driver hangs for other reasons than size. */
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM device_limits WHERE batch < 8"), 0);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM jobs WHERE attempts > 1"), 0);
+}
+
+static void every_child_is_accounted_for(void **state)
+{
+    (void) state;
+    struct work_result r;
+    assert_int_equal(fake_run(&fx, "crash@clip03,slow@1", &(struct work_params) {.workers = 2}, &r), CQ_OK);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM v_workers WHERE role = 'decode' AND state = 'ended'"), 2);
+    assert_int_equal(fixture_int(&fx, "SELECT sum(clips) FROM v_workers WHERE role = 'decode'"), ALL - 1);
+    assert_int_equal(fixture_int(&fx, "SELECT sum(restarts) FROM v_workers WHERE role = 'decode'"), 2);
+    assert_true(fixture_int(&fx, "SELECT sum(frames) FROM v_workers WHERE role = 'decode'") >= (ALL - 1) * FAKE_FRAMES);
+    assert_true(fixture_int(&fx, "SELECT frames FROM v_workers WHERE role = 'engine'") >= (ALL - 1) * FAKE_FRAMES);
+    assert_int_equal(fixture_int(&fx, "SELECT w.clips = r.batches FROM v_workers w JOIN v_runs r USING (run_id) "
+                                      "WHERE role = 'engine'"), 1);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM v_workers WHERE last_frame IS NULL"), 0);
+    assert_int_equal(fixture_int(&fx, "SELECT count(DISTINCT role) FROM v_workers WHERE rss > 1000000"), 2);
+}
+
 static void an_engine_that_always_dies_is_given_up(void **state)
 {
     (void) state;
@@ -408,6 +437,8 @@ int main(int argc, char **argv)
         DAY(a_hanging_decoder_is_killed),
         DAY(a_slow_engine_is_no_hang),
         DAY(an_engine_that_dies_costs_a_batch),
+        DAY(an_engine_that_says_nothing_is_killed),
+        DAY(every_child_is_accounted_for),
         DAY(an_engine_that_always_dies_is_given_up),
         DAY(an_engine_that_is_always_killed_lacks_memory),
         DAY(a_lying_engine_is_killed_and_given_up),

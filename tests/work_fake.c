@@ -173,6 +173,8 @@ static enum cq_err say_result(struct fake *e, struct cq_rd *body)
         return CQ_PROTOCOL;
     if (fault_at("kill", ++e->batches) || (fault_at("killall", 1) && e->batch.n))
         raise(SIGKILL);
+    while (fault_at("mute", e->batches))
+        pause();
     if (fault_at("exitall", 1))
         _exit(1);
     if (fault_at("slow", 1))
