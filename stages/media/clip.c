@@ -111,7 +111,10 @@ static enum failure open_decoder(struct clip *c)
 
 static enum failure open_stream(struct clip *c)
 {
-    const struct source_want want = {c->params.path, c->params.stream_index, c->params.expect_size, c->params.expect_mtime_ns};
+    const struct source_want want = {
+        .path = c->params.path, .file = c->params.file, .stream_index = c->params.stream_index, .size = c->params.expect_size,
+        .mtime_ns = c->params.expect_mtime_ns,
+    };
     enum failure f = source_open_stream(&c->source, &want, c->end.message, sizeof c->end.message);
     if (f)
         return f;
@@ -169,6 +172,7 @@ enum cq_err clip_open(struct cq_log *log, const struct clip_params *params, stru
     c->end.failure = open_stream(c);
     c->decode_ns = cq_now_ns() - start;
     c->params.path = NULL;
+    c->params.file = NULL;
     if (end)
         *end = c->end;
     if (c->end.failure) {

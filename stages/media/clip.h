@@ -21,12 +21,14 @@
 #include "stages/media/sample.h"
 
 struct clip;
+struct clip_file;
 struct cq_log;
 struct segment;
 struct AVFrame;
 
 struct clip_params {
     const char *path;
+    const struct clip_file *file;  /* that file, opened already; borrowed until clip_close(); NULL: `path` is opened */
     int stream_index;          /* as probed */
     int64_t expect_size;       /* as probed: another size or mtime at open is FAIL_CHANGED; 0: not checked */
     int64_t expect_mtime_ns;

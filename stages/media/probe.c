@@ -121,9 +121,9 @@ static enum failure read_streams(struct source *s, struct probe *out)
     return FAIL_NONE;
 }
 
-static enum failure read_file(struct source *s, const char *path, struct probe *out, enum cq_err *err)
+static enum failure read_file(struct source *s, const struct clip_file *file, struct probe *out, enum cq_err *err)
 {
-    enum failure f = source_init(s, path, out->message, sizeof out->message);
+    enum failure f = source_init_file(s, file, out->message, sizeof out->message);
     out->size = s->size;
     out->mtime_ns = s->mtime_ns;
     if (f && f != FAIL_EMPTY)
@@ -142,10 +142,19 @@ static enum failure read_file(struct source *s, const char *path, struct probe *
 
 enum cq_err probe_file(struct cq_log *log, const char *path, struct probe *out)
 {
+    struct clip_file file;
+    clip_file_open(path, &file);
+    enum cq_err err = probe_open_file(log, path, &file, out);
+    clip_file_close(&file);
+    return err;
+}
+
+enum cq_err probe_open_file(struct cq_log *log, const char *path, const struct clip_file *file, struct probe *out)
+{
     enum cq_err err = CQ_OK;
     struct source s;
     *out = (struct probe) {.stream_index = -1, .start_pts = AV_NOPTS_VALUE, .sar_num = 1, .sar_den = 1};
-    out->failure = read_file(&s, path, out, &err);
+    out->failure = read_file(&s, file, out, &err);
     source_finish(&s);
     if (out->failure)
         cq_log_debug(log, "%s: %s: %s", path, failure_name(out->failure), out->message);

@@ -12,6 +12,7 @@
 #include "kernels/base/err.h"
 #include "stages/failure.h"
 
+struct clip_file;
 struct cq_log;
 
 struct probe {
@@ -42,6 +43,8 @@ struct probe {
 
 /* Always fills `out`: a clip that cannot be read gives its failure, not an error. Only CQ_NOMEM is returned. */
 enum cq_err probe_file(struct cq_log *log, const char *path, struct probe *out);
+/* The same of a file that was opened already, and stays its owner's; `path` only names it. */
+enum cq_err probe_open_file(struct cq_log *log, const char *path, const struct clip_file *file, struct probe *out);
 
 void probe_put(struct cq_buf *b, const struct probe *p);
 enum cq_err probe_get(struct cq_rd *r, struct probe *out);

@@ -2,11 +2,9 @@
 #include "stages/media/source.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <libavcodec/avcodec.h>
@@ -104,40 +102,52 @@ static enum failure failure_of_open(int why)
     }
 }
 
-enum failure source_init(struct source *s, const char *path, char *message, int message_size)
+static void init(struct source *s)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, listen_to_libav);
 
-    *s = (struct source) {.fd = -1};
+    *s = (struct source) {.fd = -1, .own.fd = -1};
     pthread_mutex_init(&s->text.lock, NULL);
+}
 
-    /* Without O_NONBLOCK a named pipe among the clips would hold the program for ever. */
-    s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat st;
-    if (s->fd < 0 || fstat(s->fd, &st)) {
-        int why = errno;
-        snprintf(message, (size_t) message_size, "cannot open: %s", strerror(why));
-        return failure_of_open(why);
+static enum failure take_file(struct source *s, const struct clip_file *file, char *message, int message_size)
+{
+    if (file->fd < 0) {
+        snprintf(message, (size_t) message_size, "cannot open: %s", strerror(file->why));
+        return failure_of_open(file->why);
     }
-    s->size = st.st_size;
-    s->mtime_ns = (int64_t) st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-    if (!S_ISREG(st.st_mode)) {
+    s->fd = file->fd;
+    s->size = file->size;
+    s->mtime_ns = file->mtime_ns;
+    if (!file->regular) {
         snprintf(message, (size_t) message_size, "not a regular file");
         return FAIL_NOT_MEDIA;
     }
-    if (!st.st_size) {
+    if (!file->size) {
         snprintf(message, (size_t) message_size, "the file has no bytes");
         return FAIL_EMPTY;
     }
     return FAIL_NONE;
 }
 
+enum failure source_init_file(struct source *s, const struct clip_file *file, char *message, int message_size)
+{
+    init(s);
+    return take_file(s, file, message, message_size);
+}
+
+enum failure source_init(struct source *s, const char *path, char *message, int message_size)
+{
+    init(s);
+    clip_file_open(path, &s->own);
+    return take_file(s, &s->own, message, message_size);
+}
+
 void source_finish(struct source *s)
 {
     source_close_format(s);
-    if (s->fd >= 0)
-        close(s->fd);
+    clip_file_close(&s->own);
     s->fd = -1;
     pthread_mutex_destroy(&s->text.lock);
 }
@@ -202,7 +212,8 @@ static bool is_as_probed(const struct source *s, const struct source_want *want)
 
 enum failure source_open_stream(struct source *s, const struct source_want *want, char *message, int message_size)
 {
-    enum failure f = source_init(s, want->path, message, message_size);
+    enum failure f = want->file ? source_init_file(s, want->file, message, message_size)
+                                : source_init(s, want->path, message, message_size);
     if (!f && !is_as_probed(s, want)) {
         snprintf(message, (size_t) message_size, "size or time of change differs (%" PRId64 " bytes now); submit it again",
                  s->size);

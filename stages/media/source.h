@@ -1,7 +1,7 @@
 /* One opened media file: a file descriptor, and libavformat reading through it and through nothing else.
  *
  * Whatever the bytes say (a playlist, a reference to another file, a URL), only this file is ever read: it is
- * opened by us, every protocol is refused, and its name is not shown to libavformat, so that "-", "a:b" or "100%d"
+ * opened by us or for us, every protocol is refused, and its name is not shown to libavformat, so that "-", "a:b" or "100%d"
  * are plain names and a text file is not a video for being called .mp4.
  *
  * Thread-safety: one thread at a time per object; libavcodec's own threads may report into `text`.
@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "stages/failure.h"
+#include "stages/media/clip_file.h"
 
 struct AVCodecContext;
 struct AVFormatContext;
@@ -27,6 +28,7 @@ struct av_text {
 
 struct source {
     int fd;
+    struct clip_file own;           /* what is closed with the source; fd -1 when it was opened for us */
     int64_t size;                   /* bytes, at open */
     int64_t mtime_ns;
     int64_t pos;
@@ -45,6 +47,8 @@ enum source_effort {
 /* EMPTY, VANISHED, IO, NOT_MEDIA (not a regular file) or NONE; `message` tells more. source_finish() is due in
  * every case. */
 enum failure source_init(struct source *s, const char *path, char *message, int message_size);
+/* The same of a file that was opened already, and stays its owner's. */
+enum failure source_init_file(struct source *s, const struct clip_file *file, char *message, int message_size);
 void source_finish(struct source *s);
 
 /* Opens (again, when open) the container and learns its streams. NOT_MEDIA, IO, INTERNAL (no memory) or NONE. */
@@ -56,6 +60,7 @@ struct source_want {
     const char *path;
     int stream_index;
     int64_t size, mtime_ns;         /* as probed; size 0: not compared */
+    const struct clip_file *file;   /* that file, opened already; borrowed until source_finish(); NULL: `path` is opened */
 };
 
 /* source_init() and, when it is still that file, source_open_format() in full; all other streams are left unread.
