@@ -3,7 +3,7 @@
 packages_build="gcc libc6-dev cmake ninja-build pkg-config
     libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
     ocl-icd-opencl-dev opencl-c-headers pocl-opencl-icd
-    libsqlite3-dev libuv1-dev libjansson-dev libxxhash-dev
+    libsqlite3-dev libuv1-dev libjansson-dev libxxhash-dev libseccomp-dev linux-libc-dev
     libprotobuf-c-dev protobuf-c-compiler libonnx-dev"
 
 install_packages() {   # install_packages NAME...

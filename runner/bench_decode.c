@@ -19,7 +19,7 @@
 #include "runner/messages.h"
 #include "stages/answer/card.h"
 
-enum { SLOTS = 4, TICK_MS = 250 };
+enum { SLOTS = 4, TICK_MS = 250, CPU_S = 1000 };
 static const int64_t hang_ns = INT64_C(60000000000);
 
 struct decoder {
@@ -80,7 +80,7 @@ static void send_clip(struct decoder *d, int clip)
     d->clip = clip;
     d->silent_ns = 0;
     b->busy++;
-    if (child_send(d->child, MSG_JOB, &body) == CQ_NOMEM)
+    if (child_open(d->child, m.serial, c->path) == CQ_NOMEM || child_send(d->child, MSG_JOB, &body) == CQ_NOMEM)
         b->err = CQ_NOMEM;
     cq_buf_finish(&body);
 
@@ -181,7 +181,8 @@ static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e)
 static void start(struct decoder *d)
 {
     const struct child_params params = {
-        .role = "decode", .arena_fd = arena_fd(d->b->arena), .log = d->b->params.log, .on_message = on_message,
+        .role = "decode", .arena_fd = arena_fd(d->b->arena), .parses_media = true,
+        .sandbox = d->b->params.sandbox, .cpu_s = CPU_S, .log = d->b->params.log, .on_message = on_message,
         .on_exit = on_exit_seen, .ctx = d,
     };
     enum cq_err err = child_spawn(&d->b->loop, &params, &d->child);

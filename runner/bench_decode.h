@@ -11,6 +11,7 @@
 
 #include "kernels/base/err.h"
 #include "runner/bench_clips.h"
+#include "runner/sandbox.h"
 #include "stages/failure.h"
 #include "stages/media/sample.h"
 
@@ -24,6 +25,7 @@ struct bench_decode_params {
     const struct card *card;          /* of the model that frames are scaled for */
     struct sample_spec sample;
     int workers;                      /* >= 1 */
+    enum sandbox_mode sandbox;        /* of the workers */
 };
 
 /* What became of one clip. */

@@ -14,21 +14,30 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "kernels/base/clock.h"
 #include "kernels/base/log.h"
+#include "runner/opener.h"
 
 enum { WORDS_SIZE = 1024, READ_SIZE = 64 << 10 };
+enum { MSG_SANDBOX = 100 };         /* the first on the socket of paths: u8 enum sandbox_mode */
+
+static const int64_t renew_every_ns = 1000000000;
 
 struct child {
     uv_process_t process;
     uv_pipe_t pipe;                 /* messages */
     uv_pipe_t err;                  /* its standard error */
+    uv_pipe_t paths;                /* to its opener; only of one that parses media */
     int open_handles;
     struct child_params params;
     struct wire_in in;
     char words[WORDS_SIZE];         /* tail of standard error, NUL-ended */
     int64_t max_rss;
+    int64_t renewed_ns;             /* when its processor time was */
     bool exited, told;              /* process reaped; on_exit called */
     bool orphan;                    /* destroyed by its owner: no callbacks any more */
     bool closed;                    /* handles are being closed */
@@ -66,6 +75,8 @@ static void close_pipes(struct child *c)
     c->closed = true;
     close_handle((uv_handle_t *) &c->pipe);
     close_handle((uv_handle_t *) &c->err);
+    if (c->params.parses_media)
+        close_handle((uv_handle_t *) &c->paths);
 }
 
 static void add_words(struct child *c, const char *text, size_t size)
@@ -100,10 +111,29 @@ static void break_off(struct child *c, const char *why)
     child_kill(c, SIGKILL);
 }
 
+/* From now on `cpu_s` more of processor time. Only the soft limit: a lowered hard one could not be raised again. */
+static void renew_cpu(struct child *c)
+{
+    struct rlimit l;
+    clockid_t clock;
+    struct timespec used;
+    int64_t now = cq_now_ns();
+    int pid = c->process.pid;
+    if (!c->params.cpu_s || c->exited || (c->renewed_ns && now - c->renewed_ns < renew_every_ns))
+        return;
+    c->renewed_ns = now;
+    if (prlimit(pid, RLIMIT_CPU, NULL, &l) || clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &used))
+        return;
+    rlim_t want = (rlim_t) (used.tv_sec + 1 + c->params.cpu_s);
+    l.rlim_cur = want < l.rlim_max ? want : l.rlim_max;
+    prlimit(pid, RLIMIT_CPU, &l, NULL);
+}
+
 /* Hands over whole messages. An owner's callback may destroy the child under us. */
 static void deliver(struct child *c, const char *bytes, size_t size)
 {
     struct wire_msg msg;
+    renew_cpu(c);
     enum cq_err err = wire_in_feed(&c->in, bytes, size);
     while (!err && !c->orphan && (err = wire_in_next(&c->in, &msg)) == CQ_OK)
         c->params.on_message(c->params.ctx, c, &msg);
@@ -173,22 +203,33 @@ static int start_process(uv_loop_t *loop, struct child *c)
     snprintf(role, sizeof role, "--child=%s", c->params.role);
     char name[] = "clipq";
     char *args[] = {name, role, NULL};
-    uv_stdio_container_t io[CHILD_ARENA_FD + 1] = {
+    bool arena = c->params.arena_fd >= 0, media = c->params.parses_media;
+    uv_stdio_container_t io[CHILD_PATHS_FD + 1] = {
         {.flags = UV_IGNORE},
         {.flags = UV_IGNORE},
         {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *) &c->err},
         {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *) &c->pipe},
-        {.flags = UV_INHERIT_FD, .data.fd = c->params.arena_fd},
+        {.flags = arena ? UV_INHERIT_FD : UV_IGNORE, .data.fd = c->params.arena_fd},
+        {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *) &c->paths},
     };
     uv_process_options_t options = {
         .file = "/proc/self/exe",   /* the same binary, even when its file was replaced meanwhile */
         .args = args,
         .stdio = io,
-        .stdio_count = c->params.arena_fd >= 0 ? CHILD_ARENA_FD + 1 : CHILD_FD + 1,
+        .stdio_count = 1 + (media ? CHILD_PATHS_FD : arena ? CHILD_ARENA_FD : CHILD_FD),
         .exit_cb = on_exit_status,
     };
     return uv_spawn(loop, &c->process, &options);
 }
+
+static void init_pipe(uv_loop_t *loop, struct child *c, uv_pipe_t *pipe)
+{
+    uv_pipe_init(loop, pipe, 0);
+    pipe->data = c;
+    c->open_handles++;
+}
+
+static enum cq_err tell_sandbox(struct child *c);
 
 enum cq_err child_spawn(uv_loop_t *loop, const struct child_params *params, struct child **out)
 {
@@ -198,10 +239,12 @@ enum cq_err child_spawn(uv_loop_t *loop, const struct child_params *params, stru
         return CQ_NOMEM;
     c->params = *params;
     signal(SIGPIPE, SIG_IGN);
-    uv_pipe_init(loop, &c->pipe, 0);
-    uv_pipe_init(loop, &c->err, 0);
-    c->pipe.data = c->err.data = c->process.data = c;
-    c->open_handles = 3;
+    c->process.data = c;
+    c->open_handles = 1;
+    init_pipe(loop, c, &c->pipe);
+    init_pipe(loop, c, &c->err);
+    if (params->parses_media)
+        init_pipe(loop, c, &c->paths);
 
     int r = start_process(loop, c);
     c->exited = r != 0;             /* uv_spawn has then reaped what it forked */
@@ -209,6 +252,8 @@ enum cq_err child_spawn(uv_loop_t *loop, const struct child_params *params, stru
         r = uv_read_start((uv_stream_t *) &c->pipe, give_bytes, on_pipe);
     if (!r)
         r = uv_read_start((uv_stream_t *) &c->err, give_bytes, on_err);
+    if (!r && params->parses_media && tell_sandbox(c) == CQ_NOMEM)
+        r = UV_ENOMEM;
     if (r) {
         cq_log_error(params->log, "cannot start a %s process: %s", params->role, uv_strerror(r));
         child_destroy(&c);
@@ -224,9 +269,9 @@ static void write_done(uv_write_t *req, int status)
     free(req->data);
 }
 
-enum cq_err child_send(struct child *c, uint16_t type, const struct cq_buf *body)
+static enum cq_err send_on(struct child *c, uv_pipe_t *pipe, uint16_t type, const struct cq_buf *body)
 {
-    if (c->exited || c->closed || !uv_is_writable((uv_stream_t *) &c->pipe))
+    if (c->exited || c->closed || !uv_is_writable((uv_stream_t *) pipe))
         return CQ_IO;
     struct cq_buf frame = {0};
     wire_pack(&frame, type, body);
@@ -244,11 +289,36 @@ enum cq_err child_send(struct child *c, uint16_t type, const struct cq_buf *body
     w->req.data = w;
     uv_buf_t buf = uv_buf_init((char *) w->data, (unsigned) frame.size);
     cq_buf_finish(&frame);
-    if (uv_write(&w->req, (uv_stream_t *) &c->pipe, &buf, 1, write_done)) {
+    if (uv_write(&w->req, (uv_stream_t *) pipe, &buf, 1, write_done)) {
         free(w);
         return CQ_IO;
     }
     return CQ_OK;
+}
+
+enum cq_err child_send(struct child *c, uint16_t type, const struct cq_buf *body)
+{
+    renew_cpu(c);
+    return send_on(c, &c->pipe, type, body);
+}
+
+static enum cq_err tell_sandbox(struct child *c)
+{
+    struct cq_buf body = {0};
+    cq_put_u8(&body, (uint8_t) c->params.sandbox);
+    enum cq_err err = body.err ? body.err : send_on(c, &c->paths, MSG_SANDBOX, &body);
+    cq_buf_finish(&body);
+    return err;
+}
+
+enum cq_err child_open(struct child *c, uint32_t serial, const char *path)
+{
+    struct cq_buf body = {0};
+    cq_put_u32(&body, serial);
+    cq_put_str(&body, path);
+    enum cq_err err = body.err ? body.err : send_on(c, &c->paths, OPENER_MSG_PATH, &body);
+    cq_buf_finish(&body);
+    return err;
 }
 
 static void shutdown_done(uv_shutdown_t *req, int status)
@@ -340,18 +410,19 @@ void child_destroy(struct child **pc)
 
 /* ---- inside the child ---- */
 
-enum cq_err child_begin(struct cq_log *log)
+/* Descriptors up to `last` stay. */
+static enum cq_err begin(struct cq_log *log, int last)
 {
     /* Ctrl-C and a batch system's TERM go to the whole group, and the supervisor decides what they mean. */
     const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE};
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
         signal(ignored[i], SIG_IGN);
 
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) || close_range(CHILD_ARENA_FD + 1, ~0U, 0)) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) || close_range((unsigned) last + 1, ~0U, 0)) {
         cq_log_error(log, "child: cannot tie itself to its parent: %s", strerror(errno));
         return cq_err_errno(errno);
     }
-    for (int fd = CHILD_FD; fd <= CHILD_ARENA_FD; fd++)
+    for (int fd = CHILD_FD; fd <= last; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
     int flags = fcntl(CHILD_FD, F_GETFL);
     if (flags < 0 || fcntl(CHILD_FD, F_SETFL, flags & ~O_NONBLOCK) < 0) {
@@ -359,4 +430,41 @@ enum cq_err child_begin(struct cq_log *log)
         return CQ_INVALID;
     }
     return CQ_OK;
+}
+
+enum cq_err child_begin(struct cq_log *log)
+{
+    return begin(log, CHILD_ARENA_FD);
+}
+
+enum cq_err child_begin_media(struct cq_log *log, int *files, enum sandbox_mode *mode)
+{
+    enum cq_err err = begin(log, CHILD_PATHS_FD);
+    if (err)
+        return err;
+    int flags = fcntl(CHILD_PATHS_FD, F_GETFL);
+    if (flags < 0 || fcntl(CHILD_PATHS_FD, F_SETFL, flags & ~O_NONBLOCK) < 0)
+        return CQ_INVALID;
+
+    struct wire paths;
+    struct wire_msg msg;
+    wire_init(&paths, CHILD_PATHS_FD);
+    err = wire_receive(&paths, &msg);
+    if (!err) {
+        int m = cq_get_u8(&msg.body);
+        *mode = (enum sandbox_mode) m;
+        err = msg.type != MSG_SANDBOX || msg.body.err || m > SANDBOX_OFF ? CQ_PROTOCOL : opener_start(log, &paths, files);
+    }
+    wire_finish(&paths);
+    close(CHILD_PATHS_FD);
+    return err;
+}
+
+enum cq_err child_shut_in(struct cq_log *log, enum sandbox_mode mode)
+{
+    char missing[256];
+    if (mode == SANDBOX_OFF || sandbox_enter(missing, sizeof missing) == SANDBOX_ALL || mode == SANDBOX_AUTO)
+        return CQ_OK;
+    cq_log_error(log, "sandbox: not here: %s", missing);
+    return CQ_UNSUPPORTED;
 }

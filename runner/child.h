@@ -2,6 +2,9 @@
  * talking over a socket on its descriptor 3, the arena (when there is one) on descriptor 4, dying with its
  * parent (PR_SET_PDEATHSIG). Its standard error is collected, the last lines are its "last words".
  *
+ * One that parses media opens no file by itself: over a socket on descriptor 5 its opener (runner/opener.h) is told
+ * which, before the message that asks for it.
+ *
  * Order of callbacks: any number of on_message, then exactly one on_exit after the last message was
  * delivered. A child that breaks the framing is killed.
  *
@@ -17,12 +20,13 @@
 
 #include "kernels/base/buf.h"
 #include "kernels/base/err.h"
+#include "runner/sandbox.h"
 #include "runner/wire.h"
 
 struct child;
 struct cq_log;
 
-enum { CHILD_FD = 3, CHILD_ARENA_FD = 4 };
+enum { CHILD_FD = 3, CHILD_ARENA_FD = 4, CHILD_PATHS_FD = 5 };
 
 /* Exit code of a child that ended for want of memory. */
 enum { CHILD_SHORT_OF_MEMORY = 12 };
@@ -38,6 +42,10 @@ struct child_exit {
 struct child_params {
     const char *role;            /* "decode", "engine", "probe" */
     int arena_fd;                /* -1: none */
+    bool parses_media;           /* has an opener, and a sandbox */
+    enum sandbox_mode sandbox;
+    int cpu_s;                   /* seconds of processor time from one message, to it or from it, to the next: then the
+                                  * kernel ends it (SIGXCPU); 0: no limit */
     struct cq_log *log;          /* borrowed */
     void (*on_message)(void *ctx, struct child *c, struct wire_msg *msg);
     void (*on_exit)(void *ctx, struct child *c, const struct child_exit *e);  /* may destroy `c` */
@@ -48,6 +56,8 @@ struct child_params {
 enum cq_err child_spawn(uv_loop_t *loop, const struct child_params *params, struct child **out);
 /* The body is copied. CQ_IO when the child is gone (on_exit follows). */
 enum cq_err child_send(struct child *c, uint16_t type, const struct cq_buf *body);
+/* Of one that parses media: `path` is opened for it under that number. The same errors. */
+enum cq_err child_open(struct child *c, uint32_t serial, const char *path);
 void child_shutdown(struct child *c);            /* closes our end: the child ends by itself */
 void child_kill(struct child *c, int signal);
 int child_pid(const struct child *c);
@@ -61,6 +71,11 @@ bool child_exit_short_of_memory(const struct child_exit *e);
 
 /* What the child's main() calls first: no descriptors but 0-4, dies with its parent. */
 enum cq_err child_begin(struct cq_log *log);
+/* The same for one that parses media. *files: for opener_receive(); *mode: for child_shut_in(), which is due when all
+ * that takes more than decoding is done. */
+enum cq_err child_begin_media(struct cq_log *log, int *files, enum sandbox_mode *mode);
+/* Raises the walls of `mode`. CQ_UNSUPPORTED when one is missing that must not be. */
+enum cq_err child_shut_in(struct cq_log *log, enum sandbox_mode mode);
 
 /* Roles. Each returns the process's exit code. */
 int child_decode_main(void);

@@ -1,4 +1,5 @@
-/* A decode worker: takes a clip, fills slots on loan with its sampled frames, says how it ended, takes the next.
+/* A decode worker: takes a clip, fills slots on loan with its sampled frames, says how it ended, takes the next. It is
+ * shut in (runner/sandbox.h) before it sees the first.
  *
  * It never waits for anything but a slot: a worker without slots stands still, which is how the engines' speed
  * reaches the decoders. What it says about a clip's damage is its END message; its standard error is only heard
@@ -16,8 +17,10 @@
 #include "runner/child.h"
 #include "runner/fault.h"
 #include "runner/messages.h"
+#include "runner/opener.h"
 #include "runner/wire.h"
 #include "stages/media/clip.h"
+#include "stages/media/clip_file.h"
 #include "stages/media/scale.h"
 
 enum { POLITE = 10 };   /* an engine on the same CPUs goes first: it sets the pace, and slots hold what it needs next */
@@ -27,6 +30,7 @@ static const int64_t alive_every_ns = 500000000;
 struct decode_child {
     struct cq_log *log;
     struct wire wire;
+    int files;                                  /* where the opener's files come from */
     struct arena_view arena;
     struct cq_buf out;                          /* the message being written */
     enum cq_err err;                            /* of a send inside a callback */
@@ -152,10 +156,10 @@ static void maybe_fault(const char *path)
         pause();
 }
 
-static enum cq_err work_clip(struct decode_child *d)
+static enum cq_err work_clip(struct decode_child *d, const struct clip_file *file)
 {
     const struct clip_params params = {
-        .path = d->path, .stream_index = d->job.stream_index, .expect_size = d->job.expect_size,
+        .path = d->path, .file = file, .stream_index = d->job.stream_index, .expect_size = d->job.expect_size,
         .expect_mtime_ns = d->job.expect_mtime_ns, .sample = d->job.sample,
         .decode_all = d->job.decode_all, .skipped = tell_alive, .ctx = d,
     };
@@ -195,7 +199,14 @@ static enum cq_err take_job(struct decode_child *d, struct cq_rd *body)
     d->seq = 0;
     d->alive_ns = cq_now_ns();
     maybe_fault(d->path);
-    return work_clip(d);
+
+    struct clip_file file;
+    err = opener_receive(d->files, d->job.serial, &file);
+    if (!err) {
+        err = work_clip(d, &file);
+        clip_file_close(&file);
+    }
+    return err;
 }
 
 static enum cq_err run(struct decode_child *d)
@@ -216,11 +227,14 @@ int child_decode_main(void)
 {
     struct cq_log log = {.level = CQ_WARN, .name = "decode"};
     struct decode_child *d = calloc(1, sizeof *d);
-    enum cq_err err = d ? child_begin(&log) : CQ_NOMEM;
+    enum sandbox_mode mode;
+    enum cq_err err = d ? child_begin_media(&log, &d->files, &mode) : CQ_NOMEM;
     prctl(PR_SET_NAME, "clipq-decode");
     (void) !nice(POLITE);
     if (!err)
         err = arena_map(&log, CHILD_ARENA_FD, &d->arena);
+    if (!err)
+        err = child_shut_in(&log, mode);
     if (!err) {
         d->log = &log;
         wire_init(&d->wire, CHILD_FD);

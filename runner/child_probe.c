@@ -9,8 +9,10 @@
 #include "kernels/base/log.h"
 #include "runner/child.h"
 #include "runner/fault.h"
+#include "runner/opener.h"
 #include "runner/probe_pool.h"
 #include "runner/wire.h"
+#include "stages/media/clip_file.h"
 #include "stages/media/probe.h"
 
 static void inject_fault(const char *path)
@@ -21,13 +23,18 @@ static void inject_fault(const char *path)
         pause();
 }
 
-static enum cq_err answer(struct wire *w, struct cq_log *log, const char *path)
+static enum cq_err answer(struct wire *w, struct cq_log *log, int files, uint32_t serial, const char *path)
 {
     struct probe probe;
+    struct clip_file file;
     struct cq_buf body = {0};
     int64_t began = cq_now_ns();
     inject_fault(path);
-    enum cq_err err = probe_file(log, path, &probe);
+    enum cq_err err = opener_receive(files, serial, &file);
+    if (err)
+        return err;
+    err = probe_open_file(log, path, &file, &probe);
+    clip_file_close(&file);
     if (!err) {
         cq_put_i64(&body, cq_now_ns() - began);
         probe_put(&body, &probe);
@@ -37,22 +44,33 @@ static enum cq_err answer(struct wire *w, struct cq_log *log, const char *path)
     return err;
 }
 
-int child_probe_main(void)
+static enum cq_err serve(struct cq_log *log, int files)
 {
-    struct cq_log log = {.level = CQ_WARN, .name = "clipq probe"};
     struct wire w;
-    enum cq_err err = child_begin(&log);
-    if (err)
-        return 1;
+    enum cq_err err = CQ_OK;
     wire_init(&w, CHILD_FD);
     while (!err) {
         struct wire_msg msg;
         err = wire_receive(&w, &msg);
         if (!err && msg.type == PROBE_MSG_PATH) {
+            uint32_t serial = cq_get_u32(&msg.body);
             const char *path = cq_get_str(&msg.body);
-            err = msg.body.err ? msg.body.err : answer(&w, &log, path);
+            err = msg.body.err ? msg.body.err : answer(&w, log, files, serial, path);
         }
     }
     wire_finish(&w);
+    return err;
+}
+
+int child_probe_main(void)
+{
+    struct cq_log log = {.level = CQ_WARN, .name = "clipq probe"};
+    enum sandbox_mode mode;
+    int files;
+    enum cq_err err = child_begin_media(&log, &files, &mode);
+    if (!err)
+        err = child_shut_in(&log, mode);
+    if (!err)
+        err = serve(&log, files);
     return err == CQ_EOF ? 0 : 1;
 }

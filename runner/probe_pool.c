@@ -11,13 +11,14 @@
 #include "runner/child.h"
 #include "stages/media/probe.h"
 
-enum { QUEUE = 4, TICK_MS = 250 };
+enum { QUEUE = 4, TICK_MS = 250, CPU_S = 120 };
 
 struct prober {
     struct probe_pool *pool;
     struct child *child;          /* owned; NULL until first needed and after a death */
     char *path[QUEUE];            /* owned; path[0] is being probed */
     int n;
+    uint32_t serial;              /* of the newest path */
     int64_t head_since_ns;
     bool timed_out;               /* killed by us */
 };
@@ -44,8 +45,11 @@ static char *pop(struct prober *p)
 static enum cq_err send_path(struct prober *p, const char *path)
 {
     struct cq_buf body = {0};
+    enum cq_err err = child_open(p->child, ++p->serial, path);
+    cq_put_u32(&body, p->serial);
     cq_put_str(&body, path);
-    enum cq_err err = body.err ? body.err : child_send(p->child, PROBE_MSG_PATH, &body);
+    if (!err)
+        err = body.err ? body.err : child_send(p->child, PROBE_MSG_PATH, &body);
     cq_buf_finish(&body);
     return err == CQ_IO ? CQ_OK : err;   /* the child is gone: on_exit follows and sends it again */
 }
@@ -131,8 +135,8 @@ static enum cq_err ensure_child(struct prober *p)
     if (p->child)
         return CQ_OK;
     struct child_params params = {
-        .role = "probe", .arena_fd = -1, .log = p->pool->params.log, .on_message = on_message,
-        .on_exit = on_exit_of_child, .ctx = p,
+        .role = "probe", .arena_fd = -1, .parses_media = true, .sandbox = p->pool->params.sandbox, .cpu_s = CPU_S,
+        .log = p->pool->params.log, .on_message = on_message, .on_exit = on_exit_of_child, .ctx = p,
     };
     return child_spawn(p->pool->loop, &params, &p->child);
 }

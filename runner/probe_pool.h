@@ -17,6 +17,7 @@
 #include <uv.h>
 
 #include "kernels/base/err.h"
+#include "runner/sandbox.h"
 
 struct cq_log;
 struct probe;
@@ -24,13 +25,14 @@ struct probe_pool;
 
 /* Messages of the role "probe". */
 enum {
-    PROBE_MSG_PATH = 1,       /* to the child: str path */
+    PROBE_MSG_PATH = 1,       /* to the child: u32 serial of its opener's file, str path */
     PROBE_MSG_RESULT = 2      /* back, in the same order: i64 nanoseconds, probe_put() */
 };
 
 struct probe_pool_params {
     int children;             /* >= 1 */
     int timeout_ms;           /* 0: 30000 */
+    enum sandbox_mode sandbox;
     struct cq_log *log;       /* borrowed */
     void (*settled)(void *ctx, const char *path, const struct probe *p, int64_t probe_ns);   /* may add paths */
     void *ctx;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "kernels/base/err.h"
+#include "runner/sandbox.h"
 
 struct cq_log;
 
@@ -36,6 +37,7 @@ struct work_params {
     int64_t lease_ms;             /* 0: 60000 */
     double stall_timeout_s;       /* no frame of a clip for that long: hang; 0: 60 */
     double batch_timeout_s;       /* no answer to a batch for that long: the engine hangs; 0: 600 */
+    enum sandbox_mode sandbox;    /* of decode workers */
     int64_t arena_bytes;          /* 0: 256 MiB */
     int64_t memory_limit;         /* bytes for the models of each device; 0: what budget_of() finds */
     /* Called on the loop's thread about four times a second, and once at the end with `last`. */

@@ -19,6 +19,7 @@
 
 enum { LOANS = 4 };             /* slots that a busy worker should have in hand */
 enum { DECODERS_PER_CPU = 4 };  /* that may have slots at once, beside those that the engines wait for */
+enum { CPUS_OF_A_DECODER = 16 };
 enum { DEATHS_MAX = 20 };       /* in a row, without a clip between: out of service */
 static const int64_t backoff_first_ms = 100, backoff_max_ms = 10000;
 
@@ -203,10 +204,17 @@ static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e)
     start_later(wk);
 }
 
+/* Above what the watchdog lets pass, which counts time: it is for a decoder that computes while it holds no slot. */
+static int cpu_limit(const struct work *w)
+{
+    return (int) (w->p.stall_timeout_s * CPUS_OF_A_DECODER) + 10;
+}
+
 static void start(struct worker *wk)
 {
     const struct child_params params = {
-        .role = "decode", .arena_fd = arena_fd(wk->w->arena), .log = wk->w->log, .on_message = on_message,
+        .role = "decode", .arena_fd = arena_fd(wk->w->arena), .parses_media = true, .sandbox = wk->w->p.sandbox,
+        .cpu_s = cpu_limit(wk->w), .log = wk->w->log, .on_message = on_message,
         .on_exit = on_exit_seen, .ctx = wk,
     };
     wk->hung = wk->dismissed = false;
@@ -318,7 +326,7 @@ static void send_job(struct worker *wk, struct job *j)
     wk->job = j;
     wk->stalled_ns = 0;
     /* An error means that it is gone, and on_exit follows. */
-    if (child_send(wk->child, MSG_JOB, &body) == CQ_NOMEM)
+    if (child_open(wk->child, m.serial, m.path) == CQ_NOMEM || child_send(wk->child, MSG_JOB, &body) == CQ_NOMEM)
         work_fail(wk->w, CQ_NOMEM);
     cq_buf_finish(&body);
 }
