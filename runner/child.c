@@ -22,7 +22,7 @@
 #include "kernels/base/log.h"
 #include "runner/opener.h"
 
-enum { WORDS_SIZE = 1024, READ_SIZE = 64 << 10 };
+enum { READ_SIZE = 64 << 10 };
 enum { MSG_SANDBOX = 100 };         /* the first on the socket of paths: u8 enum sandbox_mode */
 
 static const int64_t renew_every_ns = 1000000000;
@@ -35,7 +35,7 @@ struct child {
     int open_handles;
     struct child_params params;
     struct wire_in in;
-    char words[WORDS_SIZE];         /* tail of standard error, NUL-ended */
+    char words[CHILD_WORDS];         /* tail of standard error, NUL-ended */
     int64_t max_rss;
     int64_t renewed_ns;             /* when its processor time was */
     bool exited, told;              /* process reaped; on_exit called */
@@ -81,13 +81,13 @@ static void close_pipes(struct child *c)
 
 static void add_words(struct child *c, const char *text, size_t size)
 {
-    if (size >= WORDS_SIZE) {
-        text += size - (WORDS_SIZE - 1);
-        size = WORDS_SIZE - 1;
+    if (size >= CHILD_WORDS) {
+        text += size - (CHILD_WORDS - 1);
+        size = CHILD_WORDS - 1;
     }
     size_t have = strlen(c->words);
-    if (have + size >= WORDS_SIZE) {
-        size_t drop = have + size - (WORDS_SIZE - 1);
+    if (have + size >= CHILD_WORDS) {
+        size_t drop = have + size - (CHILD_WORDS - 1);
         memmove(c->words, c->words + drop, have - drop + 1);
         have -= drop;
     }
@@ -171,13 +171,14 @@ static void on_err(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 
 static void drain(struct child *c, uv_pipe_t *pipe, void (*take)(struct child *, const char *, size_t))
 {
+    char bytes[4096];               /* not c->bytes: a message from there may be at work */
     uv_os_fd_t fd;
     if (uv_is_closing((uv_handle_t *) pipe) || uv_fileno((uv_handle_t *) pipe, &fd))
         return;
     ssize_t n;
-    while (!c->orphan && ((n = read(fd, c->bytes, sizeof c->bytes)) > 0 || (n < 0 && errno == EINTR)))
+    while (!c->orphan && ((n = read(fd, bytes, sizeof bytes)) > 0 || (n < 0 && errno == EINTR)))
         if (n > 0)
-            take(c, c->bytes, (size_t) n);
+            take(c, bytes, (size_t) n);
 }
 
 static void on_exit_status(uv_process_t *p, int64_t status, int signal)
@@ -355,6 +356,15 @@ bool child_exit_short_of_memory(const struct child_exit *e)
 int child_pid(const struct child *c)
 {
     return c->process.pid;
+}
+
+/* What it wrote before the message that is being looked at may still be in its pipe. */
+void child_take_words(struct child *c, char out[CHILD_WORDS])
+{
+    drain(c, &c->err, hear);
+    const char *line = strlen(c->words) == CHILD_WORDS - 1 ? strchr(c->words, '\n') : NULL;
+    snprintf(out, CHILD_WORDS, "%s", line ? line + 1 : c->words);   /* a full buffer begins in the middle of a line */
+    c->words[0] = '\0';
 }
 
 int64_t child_rss_bytes(struct child *c)

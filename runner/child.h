@@ -31,6 +31,8 @@ enum { CHILD_FD = 3, CHILD_ARENA_FD = 4, CHILD_PATHS_FD = 5 };
 /* Exit code of a child that ended for want of memory. */
 enum { CHILD_SHORT_OF_MEMORY = 12 };
 
+enum { CHILD_WORDS = 1024 };
+
 struct child_exit {
     int64_t status;              /* exit code, when not signalled */
     int signal;                  /* 0: exited by itself */
@@ -61,6 +63,8 @@ enum cq_err child_open(struct child *c, uint32_t serial, const char *path);
 void child_shutdown(struct child *c);            /* closes our end: the child ends by itself */
 void child_kill(struct child *c, int signal);
 int child_pid(const struct child *c);
+/* What it has said so far on standard error, its tail in whole lines; its last words begin anew. */
+void child_take_words(struct child *c, char out[CHILD_WORDS]);
 int64_t child_rss_bytes(struct child *c);        /* now, from /proc; 0 when unknown */
 double child_cpu_s(const struct child *c);       /* seconds it computed so far, all threads; 0 when unknown */
 /* After on_exit, or before it: then it is killed, silently. Memory is freed by the loop, which must run on. */

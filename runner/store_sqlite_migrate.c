@@ -11,9 +11,12 @@
 #include "kernels/base/log.h"
 #include "runner/store_sqlite.h"
 
-extern const char schema_001_init[], schema_002_tunings[], schema_003_workers[], schema_views[];
+extern const char schema_001_init[], schema_002_tunings[], schema_003_workers[], schema_004_last_words[],
+    schema_views[];
 
-static const char *const migrations[STORE_VERSION] = {schema_001_init, schema_002_tunings, schema_003_workers};
+static const char *const migrations[STORE_VERSION] = {
+    schema_001_init, schema_002_tunings, schema_003_workers, schema_004_last_words,
+};
 
 static enum cq_err drop_views(struct store *s)
 {

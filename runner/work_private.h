@@ -30,6 +30,7 @@
 #include "kernels/base/err.h"
 #include "kernels/base/log.h"
 #include "runner/batcher.h"
+#include "runner/child.h"
 #include "runner/messages.h"
 #include "runner/metrics.h"
 #include "runner/pipeline.h"
@@ -38,7 +39,6 @@
 #include "runner/writer.h"
 
 struct arena;
-struct child_exit;
 struct log_relay;
 struct tunings;
 struct work_claims;
@@ -210,6 +210,7 @@ struct job {
     int64_t last_batch;         /* id of the newest batch that held a frame of it */
     char device[128];
     int worker_pid;
+    char words[CHILD_WORDS];    /* what its decoder said on standard error */
     struct histogram stages[METRIC_COUNT];
 };
 

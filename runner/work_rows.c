@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kernels/base/clock.h"
+#include "runner/store_jobs.h"
 #include "runner/work_private.h"
 
 /* ---- rows ---- */
@@ -125,7 +126,7 @@ enum cq_err work_post_rows(struct work *w, struct frame_input *const *inputs, co
 struct end_post {
     struct job *job;            /* the loop's thread only; it stays while a post is out */
     struct store_completion c;
-    char owner[256], message[MSG_TEXT];
+    char owner[256], message[MSG_TEXT], words[CHILD_WORDS];
     int scene;                  /* model whose embeddings give shots; -1: none */
     int max_attempts;
     struct store_counts before, after;
@@ -142,7 +143,12 @@ static struct end_post *new_end(struct job *j, const char *message)
     p->job = j;
     snprintf(p->owner, sizeof p->owner, "%s", j->w->owner);
     snprintf(p->message, sizeof p->message, "%s", message);
-    p->c = (struct store_completion) {.job_id = j->claim.id, .attempt = j->claim.attempt, .owner = p->owner};
+    snprintf(p->words, sizeof p->words, "%s", j->words);
+    p->c = (struct store_completion) {
+        .job_id = j->claim.id, .attempt = j->claim.attempt, .owner = p->owner, .frames_decoded = j->decoded,
+        .frames_sampled = j->next_seq, .frames_inferred = j->inferred, .host_pid = j->worker_pid,
+    };
+    snprintf(p->c.device, sizeof p->c.device, "%s", j->device);
     p->scene = -1;
     p->max_attempts = j->w->p.max_attempts;
     return p;
@@ -193,10 +199,22 @@ static enum cq_err add_shots(struct store *s, const struct end_post *p)
     return err;
 }
 
+/* What the history shall keep of an attempt, however it ends. */
+static enum cq_err note_attempt(struct store *s, const struct end_post *p)
+{
+    const struct store_completion *c = &p->c;
+    return store_note_attempt(s, &(struct store_attempt_note) {
+        .job_id = c->job_id, .attempt = c->attempt, .pid = c->host_pid, .device = c->device, .last_words = p->words,
+        .frames_decoded = c->frames_decoded, .frames_sampled = c->frames_sampled, .frames_inferred = c->frames_inferred,
+    });
+}
+
 static enum cq_err write_completion(struct store *s, void *arg)
 {
     struct end_post *p = arg;
-    enum cq_err err = p->scene >= 0 ? add_shots(s, p) : CQ_OK;
+    enum cq_err err = p->words[0] ? note_attempt(s, p) : CQ_OK;    /* the rest of it is in the completion */
+    if (!err && p->scene >= 0)
+        err = add_shots(s, p);
     if (!err)
         err = store_complete(s, &p->c);
     p->stale = err == CQ_STALE;
@@ -236,13 +254,10 @@ void work_post_completion(struct job *j)
     c->message = c->partial ? p->message : NULL;
     c->frames_decoded = j->end.decoded;
     c->frames_sampled = j->end.sampled;
-    c->frames_inferred = j->inferred;
     c->batches = j->batches;
     c->mean_batch = j->batches ? (double) j->batch_frames / (double) j->batches : 0;
     c->oom_halvings = j->halvings;
     c->wall_ns = cq_now_ns() - j->begun_ns;
-    c->host_pid = j->worker_pid;
-    snprintf(c->device, sizeof c->device, "%s", j->device);
     memcpy(c->stages, j->stages, sizeof c->stages);
     p->scene = j->pipeline->scene;
     j->w->tally.frames_decoded += j->end.decoded;
@@ -254,6 +269,8 @@ static enum cq_err write_failure(struct store *s, void *arg)
 {
     struct end_post *p = arg;
     enum cq_err err = store_get_counts(s, &p->before);
+    if (!err)
+        err = note_attempt(s, p);
     if (!err)
         err = store_fail_attempt(s, p->c.job_id, p->c.attempt, p->owner, p->c.failure, p->message, p->max_attempts);
     if (err == CQ_STALE)

@@ -105,6 +105,7 @@ static enum cq_err on_end(struct worker *wk, struct cq_rd *body)
     if (msg_get_end(body, &m) || !wk->job || m.serial != wk->job->serial)
         return CQ_PROTOCOL;
     struct job *j = wk->job;
+    child_take_words(wk->child, j->words);
     wk->job = NULL;
     j->worker = NULL;
     wk->deaths = 0;
@@ -173,6 +174,7 @@ static void blame_job(struct worker *wk, const struct child_exit *e)
     struct job *j = wk->job;
     wk->job = NULL;
     j->worker = NULL;
+    snprintf(j->words, sizeof j->words, "%s", e->last_words);
     last_line(e->last_words, words, sizeof words);
     if (wk->hung)
         snprintf(text, sizeof text, "no frame for %.0f s after %" PRId64 " frames; the decoder was killed",
@@ -321,6 +323,8 @@ static void send_job(struct worker *wk, struct job *j)
     memcpy(m.targets, j->targets, sizeof m.targets);
     struct cq_buf body = {0};
     msg_put_job(&body, &m);
+    child_take_words(wk->child, j->words);      /* of the clip before: no words of this one */
+    j->words[0] = '\0';
     j->worker = wk;
     j->worker_pid = child_pid(wk->child);
     wk->job = j;

@@ -188,7 +188,10 @@ SELECT a.job_id, c.path, a.attempt,
        a.reason, a.message, a.owner, r.host, a.pid, a.device, a.run_id,
        strftime('%Y-%m-%dT%H:%M:%fZ', a.started_ms / 1000.0, 'unixepoch') AS started,
        strftime('%Y-%m-%dT%H:%M:%fZ', a.ended_ms / 1000.0, 'unixepoch') AS ended,
-       a.wall_ns / 1e9 AS wall_s, j.accepted_id IS a.id AS accepted
+       coalesce(a.wall_ns / 1e9, (a.ended_ms - a.started_ms) / 1000.0) AS wall_s, j.accepted_id IS a.id AS accepted,
+       a.frames_decoded, a.frames_sampled, a.frames_inferred, a.batches, a.mean_batch, a.oom_halvings,
+       a.last_words,                   -- the end of what its decoder said on standard error, libav's messages too; or NULL
+       r.pid AS supervisor_pid         -- of the `clipq work` that tried
 FROM attempts a
 JOIN jobs j ON j.id = a.job_id
 JOIN clips c ON c.id = j.clip_id

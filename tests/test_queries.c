@@ -110,10 +110,13 @@ static void views_keep_their_columns(void **state)
         "SELECT job_id, path, frames_decoded, frames_sampled, frames_inferred, batches, mean_batch, device, frames_per_s FROM v_job_summary",
         "SELECT run_id, started, ended, end_reason, host, pid, workers, devices, jobs, frames_per_s, times_real_time FROM v_runs",
         "SELECT clip_id, path, fingerprint, container, codec, display_w, display_h, rotation, time_base, stream_reason FROM v_clips",
-        "SELECT job_id, path, attempt, outcome, reason, message, owner, host, pid, device, started, ended, accepted FROM v_attempts",
+        "SELECT job_id, path, attempt, outcome, reason, message, owner, host, pid, device, started, ended, accepted, wall_s, "
+        "frames_decoded, frames_sampled, frames_inferred, batches, mean_batch, oom_halvings, last_words, supervisor_pid FROM v_attempts",
         "SELECT job_id, path, state, reason, message, frames_kept FROM v_failures",
         "SELECT path, job_id, state, reason, is_other_path FROM v_paths",
         "SELECT device, driver, operator, variant, heuristic, ms, heuristic_ms, tuned FROM v_tunings",
+        "SELECT run_id, host, role, slot, pid, state, restarts, clips, frames, frames_per_s, cpu_s, rss, last_frame, job_id, path, "
+        "updated FROM v_workers",
     };
     struct fixture f;
     fixture_setup(&f);

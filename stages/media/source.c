@@ -25,15 +25,28 @@ static struct av_text *text_of(void *av)
     return NULL;
 }
 
+/* To standard error too, for whoever asks what a decoder said before it died. */
+static void say(void *av, const char *text)
+{
+    char line[sizeof ((struct av_text *) 0)->last + 64];
+    int n = snprintf(line, sizeof line, "%.50s: %s\n", (*(const AVClass **) av)->item_name(av), text);
+    (void) !write(STDERR_FILENO, line, (size_t) n);      /* fits: both parts are bounded */
+}
+
 static void keep_error(void *av, int level, const char *fmt, va_list args)
 {
     struct av_text *t = level <= AV_LOG_ERROR ? text_of(av) : NULL;
+    char text[sizeof t->last];
     if (!t)
         return;
+    vsnprintf(text, sizeof text, fmt, args);
+    text[strcspn(text, "\n")] = '\0';
     pthread_mutex_lock(&t->lock);
-    vsnprintf(t->last, sizeof t->last, fmt, args);
-    t->last[strcspn(t->last, "\n")] = '\0';
+    bool again = !strcmp(t->last, text);
+    memcpy(t->last, text, sizeof text);
     pthread_mutex_unlock(&t->lock);
+    if (!again)
+        say(av, text);
 }
 
 static void listen_to_libav(void)

@@ -1,0 +1,29 @@
+/* A store_filter as SQL, inside of the store: parameters 1 to 8 of a statement over `jobs j`.
+ *
+ *     sql_exec(s, "UPDATE jobs AS j SET ... WHERE " FILTER_SQL, FILTER_TYPES, FILTER_VALUES(f, v))
+ */
+#ifndef CLIPQ_RUNNER_STORE_SQLITE_FILTER_H
+#define CLIPQ_RUNNER_STORE_SQLITE_FILTER_H
+
+#include "runner/store_jobs.h"
+
+struct filter_values {
+    int states;
+    int64_t first, last;        /* ids: a range, so that one job is found by its key */
+};
+
+struct filter_values filter_values(const struct store_filter *f);
+
+#define FILTER_SQL                                                                                                    \
+    "j.id BETWEEN ?1 AND ?2 AND (CASE j.state WHEN 'pending' THEN 1 WHEN 'running' THEN 2 WHEN 'done' THEN 4 "        \
+    "WHEN 'partial' THEN 8 WHEN 'failed' THEN 16 WHEN 'dead' THEN 32 ELSE 64 END) & ?3 "                              \
+    "AND (?4 IS NULL OR j.reason = ?4) "                                                                              \
+    "AND (?5 = 0 OR j.id IN (SELECT a.job_id FROM attempts a WHERE a.run_id = ?5)) "                                  \
+    "AND (?6 IS NULL OR j.id IN (SELECT w.job_id FROM paths w WHERE w.path GLOB ?6)) "                                \
+    "AND (?7 IS NULL OR j.pipeline_id IN (SELECT p.id FROM pipelines p WHERE substr(p.hash, 1, length(?7)) = ?7)) "   \
+    "AND (?8 IS NULL OR j.pipeline_id IN (SELECT pm.pipeline_id FROM pipeline_models pm "                             \
+    "JOIN models m ON m.id = pm.model_id WHERE m.name GLOB ?8))"
+#define FILTER_TYPES "IIitIttt"
+#define FILTER_VALUES(f, v) (v).first, (v).last, (v).states, (f)->reason, (f)->run, (f)->path, (f)->pipeline, (f)->model
+
+#endif

@@ -1,0 +1,190 @@
+/* Jobs one by one, read. One statement serves every filter: what is not given is NULL or spans everything. */
+#include <string.h>
+
+#include <sqlite3.h>
+
+#include "kernels/base/clock.h"
+#include "runner/store_sqlite.h"
+#include "runner/store_sqlite_filter.h"
+
+/* ---- filters ---- */
+
+static const char *const state_names[] = {"pending", "running", "done", "partial", "failed", "dead", "cancelled"};
+enum { STATES = sizeof state_names / sizeof *state_names };
+
+int job_state_by_name(const char *name, int length)
+{
+    for (int i = 0; i < STATES; i++)
+        if ((int) strlen(state_names[i]) == length && !strncmp(state_names[i], name, (size_t) length))
+            return 1 << i;
+    return 0;
+}
+
+struct filter_values filter_values(const struct store_filter *f)
+{
+    return (struct filter_values) {
+        .states = f->states ? f->states : JOB_STATES_ALL, .first = f->id ? f->id : 0, .last = f->id ? f->id : INT64_MAX,
+    };
+}
+
+enum cq_err store_count_jobs(struct store *s, const struct store_filter *f, int64_t *n)
+{
+    struct filter_values v = filter_values(f);
+    return sql_int(s, n, "SELECT count(*) FROM jobs j WHERE " FILTER_SQL, FILTER_TYPES, FILTER_VALUES(f, v));
+}
+
+/* ---- jobs ---- */
+
+static void read_row(sqlite3_stmt *row, struct store_job_row *r)
+{
+    int c = 0;
+    r->id = sqlite3_column_int64(row, c++);
+    r->clip_id = sqlite3_column_int64(row, c++);
+    r->pipeline_id = sqlite3_column_int64(row, c++);
+    sql_text(row, c++, r->path, sizeof r->path);
+    sql_text(row, c++, r->state, sizeof r->state);
+    sql_text(row, c++, r->reason, sizeof r->reason);
+    sql_text(row, c++, r->message, sizeof r->message);
+    sql_text(row, c++, r->pipeline, sizeof r->pipeline);
+    sql_text(row, c++, r->owner, sizeof r->owner);
+    r->priority = sqlite3_column_int(row, c++);
+    r->attempts = sqlite3_column_int(row, c++);
+    r->failures = sqlite3_column_int(row, c++);
+    r->crashes = sqlite3_column_int(row, c++);
+    r->lost = sqlite3_column_int(row, c++);
+    r->frames = sqlite3_column_int64(row, c++);
+    r->duration_s = sqlite3_column_double(row, c++);
+    r->submitted_ms = sqlite3_column_int64(row, c++);
+    r->started_ms = sqlite3_column_int64(row, c++);
+    r->ended_ms = sqlite3_column_int64(row, c++);
+    r->not_before_ms = sqlite3_column_int64(row, c);
+}
+
+enum cq_err store_each_job(struct store *s, const struct store_filter *f, int64_t offset, int64_t limit,
+                           enum cq_err (*fn)(void *ctx, const struct store_job_row *r), void *ctx)
+{
+    sqlite3_stmt *row;
+    struct filter_values v = filter_values(f);
+    enum cq_err err = sql_query(s, &row,
+        "SELECT j.id, j.clip_id, j.pipeline_id, c.path, j.state, j.reason, j.message, p.hash, j.owner, j.priority, j.attempts, "
+        "j.failures, j.crashes, j.lost, j.frame_rows, c.duration_s, j.submitted_ms, j.started_ms, j.ended_ms, "
+        "CASE j.state WHEN 'pending' THEN j.not_before_ms END "
+        "FROM jobs j JOIN clips c ON c.id = j.clip_id JOIN pipelines p ON p.id = j.pipeline_id "
+        "WHERE j.id IN (SELECT j.id FROM jobs j WHERE " FILTER_SQL " ORDER BY j.id LIMIT ?9 OFFSET ?10) ORDER BY j.id",
+        FILTER_TYPES "II", FILTER_VALUES(f, v), limit, offset);
+    for (; !err; err = sql_next(s, row)) {
+        struct store_job_row r;
+        read_row(row, &r);
+        err = fn(ctx, &r);
+        if (err)
+            break;
+    }
+    sql_done(row);
+    return err == CQ_EOF ? CQ_OK : err;
+}
+
+enum cq_err store_get_probe(struct store *s, int64_t job_id, struct probe *out)
+{
+    sqlite3_stmt *row;
+    enum cq_err err = sql_query(s, &row, "SELECT " PROBE_COLUMNS " FROM (SELECT clip_id FROM jobs WHERE id = ?) j "
+                                         "JOIN clips c ON c.id = j.clip_id", "I", job_id);
+    if (err)
+        return err == CQ_EOF ? CQ_NOT_FOUND : err;
+    store_read_probe(row, 0, out);
+    sql_done(row);
+    return CQ_OK;
+}
+
+/* ---- attempts ---- */
+
+static void read_attempt(sqlite3_stmt *row, struct store_attempt_row *a)
+{
+    int c = 1;
+    a->attempt = sqlite3_column_int(row, c++);
+    sql_text(row, c++, a->outcome, sizeof a->outcome);
+    sql_text(row, c++, a->reason, sizeof a->reason);
+    sql_text(row, c++, a->message, sizeof a->message);
+    sql_text(row, c++, a->owner, sizeof a->owner);
+    sql_text(row, c++, a->host, sizeof a->host);
+    sql_text(row, c++, a->device, sizeof a->device);
+    a->pid = sqlite3_column_int(row, c++);
+    a->supervisor_pid = sqlite3_column_int(row, c++);
+    a->run_id = sqlite3_column_int64(row, c++);
+    a->started_ms = sqlite3_column_int64(row, c++);
+    a->ended_ms = sqlite3_column_int64(row, c++);
+    a->wall_s = sqlite3_column_double(row, c++);
+    a->frames_decoded = sqlite3_column_int64(row, c++);
+    a->frames_sampled = sqlite3_column_int64(row, c++);
+    a->frames_inferred = sqlite3_column_int64(row, c++);
+    a->batches = sqlite3_column_int64(row, c++);
+    a->oom_halvings = sqlite3_column_int64(row, c++);
+    a->accepted = sqlite3_column_int(row, c);
+}
+
+/* By itself, for a reader may look at a database that is older than the column. */
+static enum cq_err read_words(struct store *s, bool kept, int64_t id, struct store_attempt_row *a)
+{
+    sqlite3_stmt *row;
+    a->last_words[0] = '\0';
+    if (!kept)
+        return CQ_OK;
+    enum cq_err err = sql_query(s, &row, "SELECT last_words FROM attempts WHERE id = ?", "I", id);
+    if (!err)
+        sql_text(row, 0, a->last_words, sizeof a->last_words);
+    sql_done(row);
+    return err;
+}
+
+enum cq_err store_each_attempt(struct store *s, int64_t job_id,
+                               enum cq_err (*fn)(void *ctx, const struct store_attempt_row *a), void *ctx)
+{
+    int64_t kept;
+    sqlite3_stmt *row = NULL;
+    enum cq_err err = sql_int(s, &kept, "SELECT count(*) FROM pragma_table_info('attempts') WHERE name = 'last_words'", "");
+    if (!err)
+        err = sql_query(s, &row,
+            "SELECT a.id, a.attempt, a.outcome, a.reason, a.message, a.owner, r.host, a.device, a.pid, r.pid, a.run_id, a.started_ms, "
+            "a.ended_ms, coalesce(a.wall_ns / 1e9, (a.ended_ms - a.started_ms) / 1000.0, -1), a.frames_decoded, a.frames_sampled, "
+            "a.frames_inferred, a.batches, a.oom_halvings, a.id IS j.accepted_id FROM attempts a JOIN jobs j ON j.id = a.job_id "
+            "LEFT JOIN runs r ON r.id = a.run_id WHERE a.job_id = ? ORDER BY a.attempt", "I", job_id);
+    for (; !err; err = sql_next(s, row)) {
+        struct store_attempt_row a;
+        read_attempt(row, &a);
+        err = read_words(s, kept, sqlite3_column_int64(row, 0), &a);
+        if (!err)
+            err = fn(ctx, &a);
+        if (err)
+            break;
+    }
+    if (row)
+        sql_done(row);
+    return err == CQ_EOF ? CQ_OK : err;
+}
+
+enum cq_err store_each_job_stage(struct store *s, int64_t job_id,
+                                 enum cq_err (*fn)(void *ctx, const struct store_stage_row *r), void *ctx)
+{
+    sqlite3_stmt *row;
+    enum cq_err err = sql_query(s, &row, "SELECT stage, count, mean_ms, p50_ms, p95_ms, max_ms FROM job_stages WHERE attempt_id = "
+                                         "(SELECT coalesce(accepted_id, attempt_id) FROM jobs WHERE id = ?) ORDER BY stage", "I", job_id);
+    for (; !err; err = sql_next(s, row)) {
+        struct store_stage_row r = {
+            .stage = (enum metric_stage) sqlite3_column_int(row, 0), .count = sqlite3_column_int64(row, 1),
+            .mean_ms = sqlite3_column_double(row, 2), .p50_ms = sqlite3_column_double(row, 3),
+            .p95_ms = sqlite3_column_double(row, 4), .max_ms = sqlite3_column_double(row, 5),
+        };
+        err = fn(ctx, &r);
+        if (err)
+            break;
+    }
+    sql_done(row);
+    return err == CQ_EOF ? CQ_OK : err;
+}
+
+enum cq_err store_note_attempt(struct store *s, const struct store_attempt_note *n)
+{
+    return sql_exec(s, "UPDATE attempts SET pid = coalesce(nullif(?, 0), pid), device = coalesce(nullif(?, ''), device), "
+                       "last_words = coalesce(nullif(?, ''), last_words), frames_decoded = ?, frames_sampled = ?, "
+                       "frames_inferred = ? WHERE job_id = ? AND attempt = ?", "ittIIIIi", n->pid, n->device, n->last_words,
+                    n->frames_decoded, n->frames_sampled, n->frames_inferred, n->job_id, n->attempt);
+}
