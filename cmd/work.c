@@ -11,7 +11,7 @@ struct work_args {
     int workers, batch, progress, max_attempts;
     const char *device;
     bool forever;
-    double drain_timeout, stall_timeout, batch_timeout, arena;
+    double drain_timeout, stall_timeout, batch_timeout, io_pause, arena;
     struct cq_opt_bytes memory_limit;
 
     struct common common;
@@ -34,6 +34,8 @@ static const struct cq_opt opts[] = {
            .help = "seconds without a frame after which a decoder counts as hung"),
     CQ_OPT(struct work_args, batch_timeout, .name = "batch-timeout", .value = "S", .def = 600, .min = 0.1, .max = 86400,
            .help = "seconds without an answer to a batch after which an engine counts as hung"),
+    CQ_OPT(struct work_args, io_pause, .name = "io-pause", .value = "S", .def = 60, .min = 0.1, .max = 86400,
+           .help = "seconds to leave a file system alone after 8 clips in a row of it\ncould not be read; doubles each time, up to 600"),
     CQ_OPT(struct work_args, arena, .name = "arena", .value = "MIB", .def = 256, .min = 1, .max = 65536,
            .help = "MiB of shared memory for frames on their way"),
     CQ_OPT(struct work_args, memory_limit, MEMORY_LIMIT_OPT),
@@ -166,7 +168,7 @@ static int run(const struct command *self, int argc, char **argv)
     struct work_params params = {
         .db_path = a.common.db, .devices = a.device, .workers = a.workers, .batch = a.batch, .forever = a.forever,
         .drain_timeout_s = a.drain_timeout, .max_attempts = a.max_attempts, .stall_timeout_s = a.stall_timeout,
-        .batch_timeout_s = a.batch_timeout,
+        .batch_timeout_s = a.batch_timeout, .io_pause_s = a.io_pause,
         .arena_bytes = (int64_t) (a.arena * (1 << 20)), .memory_limit = a.memory_limit.n,
         .progress = on_progress, .ctx = &a, .log = &a.common.log,
     };

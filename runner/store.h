@@ -84,6 +84,9 @@ enum cq_err store_heartbeat(struct store *s, const char *owner, int64_t lease_ms
 enum cq_err store_expire_owners(struct store *s, bool (*is_dead)(const char *owner));
 /* Back to pending without counting an attempt; staged rows go. job_id 0: all of this owner. */
 enum cq_err store_release(struct store *s, const char *owner, int64_t job_id);
+/* The same of one job, to be claimed again after `pause_ms`; the attempt's row says why. */
+enum cq_err store_postpone(struct store *s, const char *owner, int64_t job_id, int64_t pause_ms, enum failure f,
+                           const char *message);
 
 /* The pipeline document of an id; text freed by the caller. */
 enum cq_err store_get_pipeline(struct store *s, int64_t id, char **document);

@@ -131,6 +131,20 @@ enum cq_err store_release(struct store *s, const char *owner, int64_t job_id)
     return err ? err : store_sweep(s, SWEEP_PIECE);
 }
 
+enum cq_err store_postpone(struct store *s, const char *owner, int64_t job_id, int64_t pause_ms, enum failure f,
+                           const char *message)
+{
+    enum cq_err err = sql_exec(s, "UPDATE attempts SET reason = ?, message = ? WHERE id IN "
+                                  "(SELECT attempt_id FROM jobs WHERE state = 'running' AND owner = ? AND id = ?)", "tttI",
+                               failure_name(f), message, owner, job_id);
+    if (!err)
+        err = store_release(s, owner, job_id);
+    if (!err)
+        err = sql_exec(s, "UPDATE jobs SET not_before_ms = ? WHERE id = ? AND state = 'pending'", "II", cq_utc_ms() + pause_ms,
+                       job_id);
+    return err;
+}
+
 /* ---- failing ---- */
 
 /* Doubles with each failure, up to five minutes, and is scattered by half so that clips which failed together

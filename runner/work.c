@@ -59,6 +59,12 @@ static void look_for_end(struct work *w)
     } else if (w->phase == WORK_RUNNING && !work_jobs_active(w) && work_queue_is_empty(w) && !w->p.forever) {
         w->phase = WORK_MATCHING;
         work_match(w);
+    } else if (w->phase == WORK_RUNNING && !work_jobs_active(w) && work_queue_rests(w) && !w->p.forever &&
+               work_mounts_hopeless(w)) {
+        cq_log_error(w->log, "%s cannot be read and nothing else is left to do: the run ends, `clipq work` goes on later",
+                     work_mounts_hopeless(w));
+        w->phase = WORK_MATCHING;
+        work_match(w);
     } else if (w->phase == WORK_DRAINING && !work_jobs_active(w)) {
         w->phase = WORK_STOPPED;
     }
@@ -166,6 +172,7 @@ static enum cq_err fill_defaults(struct work *w, const struct work_params *p)
     w->p.max_attempts = p->max_attempts > 0 ? p->max_attempts : 3;
     w->p.lease_ms = p->lease_ms > 0 ? p->lease_ms : 60000;
     w->p.stall_timeout_s = p->stall_timeout_s > 0 ? p->stall_timeout_s : 60;
+    w->p.io_pause_s = p->io_pause_s > 0 ? p->io_pause_s : 60;
     w->p.batch_timeout_s = p->batch_timeout_s > 0 ? p->batch_timeout_s : 600;
     w->p.arena_bytes = p->arena_bytes > 0 ? p->arena_bytes : (int64_t) 256 << 20;
     w->log = p->log;
@@ -220,6 +227,8 @@ static enum cq_err start_modules(struct work *w)
     enum cq_err err = work_progress_create(w);
     if (!err)
         err = work_health_create(w);
+    if (!err)
+        err = work_mounts_create(w);
     if (!err)
         err = work_lanes_create(w);
     if (!err)
@@ -326,6 +335,7 @@ static void stop(struct life *l, struct farewell *f)
     work_claims_destroy(w);
     work_progress_destroy(w);
     work_health_destroy(w);
+    work_mounts_destroy(w);
     arena_destroy(&w->arena);
 }
 

@@ -36,6 +36,7 @@ struct work_params {
     int max_attempts;             /* 0: 3 */
     int64_t lease_ms;             /* 0: 60000 */
     double stall_timeout_s;       /* no frame of a clip for that long: hang; 0: 60 */
+    double io_pause_s;            /* first pause of a file system that cannot be read; 0: 60 */
     double batch_timeout_s;       /* no answer to a batch for that long: the engine hangs; 0: 600 */
     enum sandbox_mode sandbox;    /* of decode workers */
     int64_t arena_bytes;          /* 0: 256 MiB */

@@ -216,6 +216,11 @@ bool work_queue_is_empty(const struct work *w)
     return !c->out && c->counts.pending == 0 && (c->empty || !c->looked_ns);
 }
 
+bool work_queue_rests(const struct work *w)
+{
+    return !w->claims->out && w->claims->empty;
+}
+
 void work_queue_look_again(struct work *w)
 {
     w->claims->empty = false;

@@ -132,6 +132,10 @@ struct job *work_jobs_next_ready(struct work *w)
         next = j->next;
         if (!j->waiting)
             continue;
+        if (!work_mounts_allow(w, j)) {
+            job_postpone(j, "its file system cannot be read");
+            continue;
+        }
         enum cq_err err = CQ_OK;
         const char *why = "";
         enum model_state state = readiness(j, &err, &why);
@@ -230,6 +234,10 @@ void job_end(struct job *j, const struct msg_end *m)
     j->decoded = m->end.decoded;
     if (m->decode_ns)
         histogram_add(&j->stages[METRIC_DECODE], m->decode_ns);
+    if (work_mounts_blame(j->w, j, m->end.failure, m->end.message)) {
+        job_postpone(j, m->end.message);
+        return;
+    }
     if (m->end.sampled != j->next_seq) {
         job_fail(j, FAIL_INTERNAL, "the worker lost count of its frames");
         return;
@@ -275,6 +283,17 @@ void job_release(struct job *j)
     j->posts++;
     give_up(j);
     work_post_release(j);
+    j->posts--;
+    job_look(j);
+}
+
+void job_postpone(struct job *j, const char *message)
+{
+    if (j->settled)
+        return;
+    j->posts++;
+    give_up(j);
+    work_post_postponement(j, work_mounts_pause_ms(j->w, j), message);
     j->posts--;
     job_look(j);
 }

@@ -10,6 +10,7 @@
  *     work_engines.c   engines: life, models, limits
  *     work_batches.c   batches to engines and back
  *     work_progress.c  counting and telling
+ *     work_mounts.c    file systems that cannot be read are left alone for a while
  *     work_health.c    how the children fare, for the database
  *
  * Each of them keeps its own state behind a pointer in struct work. Events (messages, timers, finished posts)
@@ -47,6 +48,7 @@ struct work_health;
 struct work_jobs;
 struct work_lanes;
 struct work_models;
+struct work_mounts;
 struct work_progress_state;
 struct work_workers;
 
@@ -91,6 +93,7 @@ struct work {
     struct tunings *tunings;    /* owned; read at the start */
     struct work_progress_state *progress;
     struct work_health *health;
+    struct work_mounts *mounts;
 };
 
 /* ---- work.c ---- */
@@ -252,6 +255,8 @@ void job_end(struct job *j, const struct msg_end *m);
 void job_fail(struct job *j, enum failure f, const char *message);
 /* Back into the queue, untried. */
 void job_release(struct job *j);
+/* Back into the queue, untried, for as long as its file system is left alone; `message` is copied. */
+void job_postpone(struct job *j, const char *message);
 /* To be called when one of its frames or posts is done: completes it, or frees it when it is over. */
 void job_look(struct job *j);
 void frame_input_done(struct frame_input *in);     /* answered, or of no use any more */
@@ -263,6 +268,7 @@ enum cq_err work_post_rows(struct work *w, struct frame_input *const *inputs, co
 void work_post_completion(struct job *j);
 void work_post_failure(struct job *j, enum failure f, const char *message);
 void work_post_release(struct job *j);
+void work_post_postponement(struct job *j, int64_t pause_ms, const char *message);
 
 /* ---- work_claim.c ---- */
 
@@ -271,6 +277,7 @@ enum cq_err work_claims_create(struct work *w, struct store *s);
 void work_claims_destroy(struct work *w);
 void work_claim(struct work *w);                   /* when there is need */
 bool work_queue_is_empty(const struct work *w);    /* as of the newest claim */
+bool work_queue_rests(const struct work *w);       /* that claim found none that may be begun now */
 void work_queue_look_again(struct work *w);
 const struct store_counts *work_counts(const struct work *w);
 void work_heartbeat(struct work *w);
@@ -380,6 +387,17 @@ void work_progress_destroy(struct work *w);
 void work_progress_tell(struct work *w, bool last);
 void work_progress_log(struct work *w);            /* SIGUSR1 */
 void work_note(struct work *w, const char *note);  /* copied */
+
+/* ---- work_mounts.c ---- */
+
+enum cq_err work_mounts_create(struct work *w);
+void work_mounts_destroy(struct work *w);
+/* The job's clip has ended so. True: its file system is to blame, it shall be tried again later. */
+bool work_mounts_blame(struct work *w, const struct job *j, enum failure f, const char *message);
+bool work_mounts_allow(struct work *w, const struct job *j);   /* may it be begun? */
+int64_t work_mounts_pause_ms(const struct work *w, const struct job *j);
+/* Where one is mounted that was tried often enough since anything else could be done; NULL: there is none. */
+const char *work_mounts_hopeless(const struct work *w);
 
 /* ---- work_health.c ---- */
 

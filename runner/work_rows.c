@@ -129,6 +129,7 @@ struct end_post {
     char owner[256], message[MSG_TEXT], words[CHILD_WORDS];
     int scene;                  /* model whose embeddings give shots; -1: none */
     int max_attempts;
+    int64_t pause_ms;           /* of a postponement */
     struct store_counts before, after;
     bool stale;
 };
@@ -313,6 +314,22 @@ static void release_written(void *arg, enum cq_err err)
     struct end_post *p = arg;
     work_post_failed(p->job->w, err, "handing a job back");
     end_over(p);
+}
+
+static enum cq_err write_postponement(struct store *s, void *arg)
+{
+    struct end_post *p = arg;
+    return store_postpone(s, p->owner, p->c.job_id, p->pause_ms, p->c.failure, p->message);
+}
+
+void work_post_postponement(struct job *j, int64_t pause_ms, const char *message)
+{
+    struct end_post *p = new_end(j, message);
+    if (!p)
+        return;
+    p->pause_ms = pause_ms;
+    p->c.failure = FAIL_IO;
+    post_end(p, write_postponement, release_written);
 }
 
 void work_post_release(struct job *j)

@@ -1,5 +1,6 @@
 /* The supervisor through its good and bad days: real decode workers and a real database, a pretended engine.
  * After each day the books are checked: every clip in one state, no row twice. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -334,6 +336,84 @@ static void check_end(pid_t pid, int code)
     assert_int_equal(WEXITSTATUS(status), code);
 }
 
+/* The folder of the clips goes away, and comes back after `back_us`; < 0: not at all. */
+struct outage {
+    char here[128], away[140];
+    int back_us;
+};
+
+static void *come_back(void *arg)
+{
+    const struct outage *o = arg;
+    usleep((useconds_t) o->back_us);
+    rename(o->away, o->here);
+    return NULL;
+}
+
+/* Clips stand in a folder of their own, beside the database. */
+static void begin_outage(struct outage *o, int back_us, pthread_t *thread)
+{
+    char sql[300], name[128], into[300];
+    snprintf(o->here, sizeof o->here, "%s/share", fx.folder);
+    snprintf(o->away, sizeof o->away, "%s.away", o->here);
+    o->back_us = back_us;
+    assert_int_equal(mkdir(o->away, 0700), 0);
+    for (int i = 0; i < FAKE_CLIPS; i++) {
+        snprintf(name, sizeof name, "%s/clip%02d.y4m", fx.folder, i);
+        snprintf(into, sizeof into, "%s/clip%02d.y4m", o->away, i);
+        assert_int_equal(rename(name, into), 0);
+    }
+    snprintf(sql, sizeof sql, "UPDATE clips SET path = '%s/' || substr(path, -10)", o->here);
+    fixture_change(&fx, sql);
+    if (back_us >= 0)
+        assert_int_equal(pthread_create(thread, NULL, come_back, o), 0);
+}
+
+/* As it was, for the next test. */
+static void end_outage(const struct outage *o)
+{
+    char name[300];
+    for (int i = 0; i < FAKE_CLIPS; i++) {
+        snprintf(name, sizeof name, "%s/clip%02d.y4m", o->here, i);
+        assert_int_equal(unlink(name), 0);
+    }
+    assert_int_equal(rmdir(o->here), 0);
+}
+
+static void a_share_that_comes_back_costs_next_to_nothing(void **state)
+{
+    (void) state;
+    struct outage o;
+    pthread_t thread;
+    struct work_result r;
+    begin_outage(&o, 600000, &thread);
+    assert_int_equal(fake_run(&fx, "", &(struct work_params) {.workers = 4, .io_pause_s = 0.3}, &r), CQ_OK);
+    pthread_join(thread, NULL);
+    assert_int_equal(r.done, ALL);
+    check_rows(ALL);
+    assert_int_equal(fixture_int(&fx, "SELECT max(failures) < 3 FROM jobs"), 1);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) BETWEEN 7 AND 11 FROM attempts WHERE outcome = 'retried'"), 1);
+    end_outage(&o);
+}
+
+static void a_share_that_stays_away_keeps_its_clips(void **state)
+{
+    (void) state;
+    struct outage o;
+    pthread_t none;
+    struct work_result r;
+    begin_outage(&o, -1, &none);
+    assert_int_equal(fake_run(&fx, "", &(struct work_params) {.workers = 4, .io_pause_s = 0.1}, &r), CQ_OK);
+    assert_int_equal(r.left, ALL);
+    assert_int_equal(r.done + r.failed + r.dead, 0);
+    assert_non_null(strstr(fx.log.last_error, "nothing else is left"));
+    rename(o.away, o.here);
+    assert_int_equal(fake_run(&fx, "", &(struct work_params) {.workers = 4}, &r), CQ_OK);
+    assert_int_equal(r.done, ALL);
+    check_rows(ALL);
+    end_outage(&o);
+}
+
 static void killed_in_the_middle_and_run_again(void **state)
 {
     (void) state;
@@ -447,6 +527,8 @@ int main(int argc, char **argv)
         DAY(not_even_one_frame_fits),
         DAY(no_device_or_no_model_touches_nothing),
         DAY(a_vanished_clip_is_tried_again_and_fails_alone),
+        DAY(a_share_that_comes_back_costs_next_to_nothing),
+        DAY(a_share_that_stays_away_keeps_its_clips),
         DAY(killed_in_the_middle_and_run_again),
         DAY(one_signal_drains),
         DAY(a_claim_that_is_out_does_not_hold_up_the_drain),

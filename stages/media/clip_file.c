@@ -3,8 +3,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+static bool folder_is_gone(const char *path)
+{
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%s", path);
+    return access(dirname(folder), F_OK) != 0;
+}
 
 void clip_file_open(const char *path, struct clip_file *out)
 {
@@ -13,6 +23,7 @@ void clip_file_open(const char *path, struct clip_file *out)
     struct stat st;
     if (out->fd < 0 || fstat(out->fd, &st)) {
         out->why = errno;
+        out->folder_gone = (out->why == ENOENT || out->why == ENOTDIR) && folder_is_gone(path);
         clip_file_close(out);
         return;
     }

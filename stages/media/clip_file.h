@@ -11,6 +11,7 @@
 struct clip_file {
     int fd;               /* owned by who opened it; -1: could not be opened */
     int why;              /* then errno, else 0 */
+    bool folder_gone;     /* then: so is its folder, with all that was mounted there or moved away */
     bool regular;         /* pipes, folders and devices are opened too, and never read */
     int64_t size;         /* bytes, at open */
     int64_t mtime_ns;

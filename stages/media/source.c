@@ -127,8 +127,9 @@ static void init(struct source *s)
 static enum failure take_file(struct source *s, const struct clip_file *file, char *message, int message_size)
 {
     if (file->fd < 0) {
-        snprintf(message, (size_t) message_size, "cannot open: %s", strerror(file->why));
-        return failure_of_open(file->why);
+        snprintf(message, (size_t) message_size, "cannot open: %s%s", file->folder_gone ? "its folder is gone: " : "",
+                 strerror(file->why));
+        return file->folder_gone ? FAIL_IO : failure_of_open(file->why);
     }
     s->fd = file->fd;
     s->size = file->size;
