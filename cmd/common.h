@@ -32,7 +32,8 @@ struct command {
     int (*run)(const struct command *self, int argc, char **argv);
 };
 
-extern const struct command cmd_submit, cmd_work, cmd_status, cmd_list, cmd_show, cmd_log, cmd_report, cmd_devices, cmd_model, cmd_bench, cmd_tune;
+extern const struct command cmd_submit, cmd_work, cmd_status, cmd_list, cmd_show, cmd_log, cmd_retry, cmd_cancel,
+    cmd_report, cmd_devices, cmd_model, cmd_bench, cmd_tune;
 
 /* The options that every subcommand takes. */
 struct common {

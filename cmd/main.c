@@ -11,7 +11,8 @@
 #include "runner/child.h"
 
 static const struct command *const commands[] = {
-    &cmd_submit, &cmd_work, &cmd_status, &cmd_list, &cmd_show, &cmd_log, &cmd_report, &cmd_devices, &cmd_model, &cmd_bench, &cmd_tune, NULL,
+    &cmd_submit, &cmd_work, &cmd_status, &cmd_list, &cmd_show, &cmd_log, &cmd_retry, &cmd_cancel,
+    &cmd_report, &cmd_devices, &cmd_model, &cmd_bench, &cmd_tune, NULL,
 };
 
 static const struct {

@@ -26,6 +26,7 @@ struct store_filter {
     const char *path;             /* GLOB pattern over all paths of the clip; NULL: any */
     const char *pipeline;         /* beginning of its hash; NULL: any */
     const char *model;            /* GLOB pattern over the names of its models; NULL: any */
+    bool probed;                  /* only those whose clip could be probed */
 };
 
 struct store_job_row {

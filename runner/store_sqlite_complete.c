@@ -38,6 +38,14 @@ static enum cq_err settle_job(struct store *s, const struct store_completion *c,
     return CQ_OK;
 }
 
+/* Of a partial job that was tried again: what it had until now. */
+static enum cq_err drop_earlier_results(struct store *s, const struct store_completion *c)
+{
+    return sql_exec(s,
+        "UPDATE attempts SET outcome = 'replaced', sweep = 1 WHERE id = (SELECT accepted_id FROM jobs WHERE id = ? AND attempt = ? "
+        "AND owner = ? AND state = 'running')", "Iit", c->job_id, c->attempt, c->owner);
+}
+
 static enum cq_err settle_attempt(struct store *s, const struct store_completion *c, const char *state, const char *message,
                                   int64_t now, int64_t attempt_id)
 {
@@ -119,7 +127,9 @@ enum cq_err store_complete(struct store *s, const struct store_completion *c)
     const char *message = c->message ? c->message : c->failure ? failure_text(c->failure) : "";
     int64_t now = cq_utc_ms();
     struct accepted a;
-    enum cq_err err = settle_job(s, c, state, message, now, &a);
+    enum cq_err err = c->attempt > 1 && state[0] != 'f' ? drop_earlier_results(s, c) : CQ_OK;
+    if (!err)
+        err = settle_job(s, c, state, message, now, &a);
     if (!err)
         err = settle_attempt(s, c, state, message, now, a.attempt_id);
     if (!err && state[0] != 'f')

@@ -1,4 +1,4 @@
-/* A store_filter as SQL, inside of the store: parameters 1 to 8 of a statement over `jobs j`.
+/* A store_filter as SQL, inside of the store: parameters 1 to 9 of a statement over `jobs j`.
  *
  *     sql_exec(s, "UPDATE jobs AS j SET ... WHERE " FILTER_SQL, FILTER_TYPES, FILTER_VALUES(f, v))
  */
@@ -22,8 +22,10 @@ struct filter_values filter_values(const struct store_filter *f);
     "AND (?6 IS NULL OR j.id IN (SELECT w.job_id FROM paths w WHERE w.path GLOB ?6)) "                                \
     "AND (?7 IS NULL OR j.pipeline_id IN (SELECT p.id FROM pipelines p WHERE substr(p.hash, 1, length(?7)) = ?7)) "   \
     "AND (?8 IS NULL OR j.pipeline_id IN (SELECT pm.pipeline_id FROM pipeline_models pm "                             \
-    "JOIN models m ON m.id = pm.model_id WHERE m.name GLOB ?8))"
-#define FILTER_TYPES "IIitIttt"
-#define FILTER_VALUES(f, v) (v).first, (v).last, (v).states, (f)->reason, (f)->run, (f)->path, (f)->pipeline, (f)->model
+    "JOIN models m ON m.id = pm.model_id WHERE m.name GLOB ?8)) "                                                     \
+    "AND (?9 = 0 OR NOT EXISTS (SELECT 1 FROM clips k WHERE k.id = j.clip_id AND k.failure <> ''))"
+#define FILTER_TYPES "IIitIttti"
+#define FILTER_VALUES(f, v) (v).first, (v).last, (v).states, (f)->reason, (f)->run, (f)->path, (f)->pipeline, (f)->model, \
+    (int) (f)->probed
 
 #endif

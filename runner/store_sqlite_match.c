@@ -61,7 +61,7 @@ static enum cq_err compare(struct store *s, const struct item *a, const struct i
         return CQ_OK;
     bool swap = a->clip_id > b->clip_id;
     const struct item *first = swap ? b : a, *second = swap ? a : b;
-    return sql_exec(s, "INSERT OR IGNORE INTO duplicates VALUES (?, ?, ?, ?, ?)", "IIIId", first->clip_id, second->clip_id,
+    return sql_exec(s, "INSERT OR REPLACE INTO duplicates VALUES (?, ?, ?, ?, ?)", "IIIId", first->clip_id, second->clip_id,
                     first->id, second->id, similarity);
 }
 

@@ -7,7 +7,8 @@
  * Three counters decide over a bad end. `failures` counts attempts that failed by themselves and is held
  * against max_attempts. `crashes` counts those that took their process down: the second one is enough, for
  * such a clip costs others their work. `lost` counts leases that ran out because a whole run was killed; that
- * is seldom the clip's fault, so it takes LOST_MAX of them before the clip is set aside.
+ * is seldom the clip's fault, so it takes LOST_MAX of them before the clip is set aside. A job that has results of an
+ * earlier attempt (it was partial, and tried again) does not end failed or dead, but partial with what it had.
  */
 #include <sqlite3.h>
 
@@ -30,7 +31,7 @@ static enum cq_err take_back_expired(struct store *s, int64_t now)
         return err;
     return sql_exec(s,
         "UPDATE jobs SET lost = lost + 1, owner = NULL, lease_until_ms = NULL, not_before_ms = 0, "
-        "state = CASE WHEN lost + 1 >= ?2 THEN 'dead' ELSE 'pending' END, "
+        "state = CASE WHEN lost + 1 < ?2 THEN 'pending' WHEN accepted_id IS NULL THEN 'dead' ELSE 'partial' END, "
         "reason = CASE WHEN lost + 1 >= ?2 THEN 'crash' ELSE reason END, "
         "message = CASE WHEN lost + 1 >= ?2 THEN 'every run that worked on it was killed' ELSE message END, "
         "ended_ms = CASE WHEN lost + 1 >= ?2 THEN ?1 END "
@@ -165,13 +166,14 @@ enum cq_err store_fail_attempt(struct store *s, int64_t job_id, int attempt, con
 {
     store_forget_attempts(s);
     sqlite3_stmt *row;
-    enum cq_err err = sql_query(s, &row, "SELECT attempt_id, failures, crashes FROM jobs WHERE id = ? AND attempt = ? "
-                                         "AND owner = ? AND state = 'running'", "Iit", job_id, attempt, owner);
+    enum cq_err err = sql_query(s, &row, "SELECT attempt_id, failures, crashes, accepted_id IS NOT NULL FROM jobs "
+                                         "WHERE id = ? AND attempt = ? AND owner = ? AND state = 'running'", "Iit", job_id, attempt, owner);
     if (err)
         return err == CQ_EOF ? CQ_STALE : err;
     int64_t attempt_id = sqlite3_column_int64(row, 0);
     int failures = sqlite3_column_int(row, 1) + 1;
     int crashes = sqlite3_column_int(row, 2) + (f == FAIL_CRASH || f == FAIL_HANG);
+    bool has_results = sqlite3_column_int(row, 3);
     sql_done(row);
 
     bool retried = failure_is_retried(f);
@@ -180,7 +182,8 @@ enum cq_err store_fail_attempt(struct store *s, int64_t job_id, int attempt, con
     int64_t now = cq_utc_ms();
     message = message ? message : failure_text(f);
     err = sql_exec(s, "UPDATE jobs SET state = ?, reason = ?, message = ?, failures = ?, crashes = ?, not_before_ms = ?, "
-                      "ended_ms = nullif(?, 0), owner = NULL, lease_until_ms = NULL WHERE id = ?", "tttiiIII", state, name,
+                      "ended_ms = nullif(?, 0), owner = NULL, lease_until_ms = NULL WHERE id = ?", "tttiiIII",
+                   !again && has_results ? "partial" : state, name,
                    message, failures, crashes, again ? now + backoff_ms(job_id, failures) : (int64_t) 0,
                    again ? (int64_t) 0 : now, job_id);
     if (!err)

@@ -123,6 +123,7 @@ static void on_tick(uv_timer_t *t)
         cq_log_warn(l->work.log, "the drain's time is over; %d clips go back into the queue", work_jobs_active(&l->work));
         abort_run(&l->work);
     }
+    work_control_tick(&l->work);
     work_progress_tell(&l->work, false);
     work_health_tell(&l->work, false);
 }
@@ -230,6 +231,8 @@ static enum cq_err start_modules(struct work *w)
     if (!err)
         err = work_mounts_create(w);
     if (!err)
+        err = work_control_create(w);
+    if (!err)
         err = work_lanes_create(w);
     if (!err)
         err = work_models_create(w);
@@ -333,6 +336,7 @@ static void stop(struct life *l, struct farewell *f)
     work_models_destroy(w);
     work_lanes_destroy(w);
     work_claims_destroy(w);
+    work_control_destroy(w);
     work_progress_destroy(w);
     work_health_destroy(w);
     work_mounts_destroy(w);

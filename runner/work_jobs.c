@@ -298,6 +298,19 @@ void job_postpone(struct job *j, const char *message)
     job_look(j);
 }
 
+void job_drop(struct job *j)
+{
+    if (j->settled)
+        return;
+    cq_log_info(j->w->log, "job %" PRId64 " (%s), attempt %d was cancelled or taken over: what is under way is dropped",
+                j->claim.id, j->claim.path, j->claim.attempt);
+    j->posts++;
+    give_up(j);
+    work_post_note(j);
+    j->posts--;
+    job_look(j);
+}
+
 void work_jobs_release_waiting(struct work *w)
 {
     for (struct job *j = w->jobs->first, *next; j; j = next) {

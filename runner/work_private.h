@@ -2,6 +2,7 @@
  *
  *     work.c           the loop's life: start, turn, stop, signals
  *     work_claim.c     jobs out of the database, and back into it untried
+ *     work_control.c   jobs that somebody cancelled
  *     work_models.c    pipelines, and whether their models are ready
  *     work_lanes.c     models at input sizes, as lanes of the batcher
  *     work_jobs.c      a job from claim to its one end
@@ -43,6 +44,7 @@ struct arena;
 struct log_relay;
 struct tunings;
 struct work_claims;
+struct work_control;
 struct work_engines;
 struct work_health;
 struct work_jobs;
@@ -85,6 +87,7 @@ struct work {
     struct arena *arena;
     struct batcher batcher;
     struct work_claims *claims;
+    struct work_control *control;
     struct work_lanes *lanes;
     struct work_models *models;
     struct work_jobs *jobs;
@@ -257,6 +260,8 @@ void job_fail(struct job *j, enum failure f, const char *message);
 void job_release(struct job *j);
 /* Back into the queue, untried, for as long as its file system is left alone; `message` is copied. */
 void job_postpone(struct job *j, const char *message);
+/* It is not ours any more: nothing but a note in its history is written. */
+void job_drop(struct job *j);
 /* To be called when one of its frames or posts is done: completes it, or frees it when it is over. */
 void job_look(struct job *j);
 void frame_input_done(struct frame_input *in);     /* answered, or of no use any more */
@@ -269,6 +274,7 @@ void work_post_completion(struct job *j);
 void work_post_failure(struct job *j, enum failure f, const char *message);
 void work_post_release(struct job *j);
 void work_post_postponement(struct job *j, int64_t pause_ms, const char *message);
+void work_post_note(struct job *j);
 
 /* ---- work_claim.c ---- */
 
@@ -282,6 +288,12 @@ void work_queue_look_again(struct work *w);
 const struct store_counts *work_counts(const struct work *w);
 void work_heartbeat(struct work *w);
 void work_match(struct work *w);                   /* compares signatures; WORK_STOPPED follows */
+
+/* ---- work_control.c ---- */
+
+enum cq_err work_control_create(struct work *w);
+void work_control_destroy(struct work *w);
+void work_control_tick(struct work *w);            /* looks for what others did to the queue */
 
 /* ---- work_workers.c ---- */
 

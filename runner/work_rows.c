@@ -71,7 +71,9 @@ static void rows_written(void *arg, enum cq_err err)
     for (int i = 0; i < p->n; i++) {
         struct job *j = p->row[i].job;
         histogram_add(&j->stages[METRIC_WRITE], took);
-        if (!err && p->row[i].err)
+        if (!err && p->row[i].err == CQ_STALE)
+            job_drop(j);
+        else if (!err && p->row[i].err)
             job_fail(j, FAIL_INTERNAL, "an answer could not be written as rows");
         j->posts--;
         job_look(j);
@@ -238,7 +240,7 @@ static void completion_written(void *arg, enum cq_err err)
     struct end_post *p = arg;
     struct work *w = p->job->w;
     if (p->stale)
-        cq_log_warn(w->log, "job %lld: the lease was lost, its results are dropped", (long long) p->c.job_id);
+        cq_log_warn(w->log, "job %lld: it was cancelled or its lease lost, its results are dropped", (long long) p->c.job_id);
     else if (!work_post_failed(w, err, "completing a job"))
         count_completion(p);
     end_over(p);
@@ -284,6 +286,7 @@ static void failure_written(void *arg, enum cq_err err)
     struct end_post *p = arg;
     struct work *w = p->job->w;
     if (!work_post_failed(w, err, "failing a job") && p->after.submitted) {
+        w->tally.partial += p->after.partial - p->before.partial;
         w->tally.failed += p->after.failed - p->before.failed;
         w->tally.dead += p->after.dead - p->before.dead;
         if (p->after.pending == p->before.pending)
@@ -337,4 +340,23 @@ void work_post_release(struct job *j)
     struct end_post *p = new_end(j, "");
     if (p)
         post_end(p, write_release, release_written);
+}
+
+static enum cq_err write_note(struct store *s, void *arg)
+{
+    return note_attempt(s, arg);
+}
+
+static void note_written(void *arg, enum cq_err err)
+{
+    struct end_post *p = arg;
+    work_post_failed(p->job->w, err, "noting an attempt");
+    end_over(p);
+}
+
+void work_post_note(struct job *j)
+{
+    struct end_post *p = new_end(j, "");
+    if (p)
+        post_end(p, write_note, note_written);
 }

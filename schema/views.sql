@@ -184,7 +184,8 @@ FROM runs;
 CREATE VIEW v_attempts AS
 -- Every time a job was tried.
 SELECT a.job_id, c.path, a.attempt,
-       a.outcome,                      -- running, done, partial, failed, dead, retried, lost, released
+       a.outcome,                      -- running, done, partial, failed, dead, retried, lost, released, cancelled,
+                                       -- replaced (by the results of a later one)
        a.reason, a.message, a.owner, r.host, a.pid, a.device, a.run_id,
        strftime('%Y-%m-%dT%H:%M:%fZ', a.started_ms / 1000.0, 'unixepoch') AS started,
        strftime('%Y-%m-%dT%H:%M:%fZ', a.ended_ms / 1000.0, 'unixepoch') AS ended,

@@ -20,6 +20,7 @@
 #include "kernels/base/log.h"
 #include "kernels/kernel.h"
 #include "runner/child.h"
+#include "runner/store_control.h"
 #include "tests/work_fake.h"
 
 enum { ALL = FAKE_CLIPS, FRAMES = FAKE_CLIPS * FAKE_FRAMES };
@@ -502,6 +503,57 @@ static void two_supervisors_share_the_queue(void **state)
     check_rows(ALL);
 }
 
+/* By another process, as far as the one that works can tell. */
+static void cancel_all(bool retry)
+{
+    struct store *s;
+    int64_t pending, running, n;
+    assert_int_equal(store_open(&fx.log, fx.db, STORE_WRITE, &s), CQ_OK);
+    assert_int_equal(store_begin(s), CQ_OK);
+    assert_int_equal(store_cancel(s, &(struct store_filter) {0}, &pending, &running), CQ_OK);
+    assert_true(running > 0);
+    if (retry)
+        assert_int_equal(store_retry(s, &(struct store_filter) {.states = JOB_CANCELLED}, &n), CQ_OK);
+    assert_int_equal(store_commit(s), CQ_OK);
+    store_close(&s);
+}
+
+static void cancelled_in_the_middle_of_batches(void **state)
+{
+    (void) state;
+    pid_t pid = start_run("crawl@1");
+    await_done(1);
+    cancel_all(false);
+    int64_t done = fixture_int(&fx, "SELECT count(*) FROM jobs WHERE state = 'done'");
+    check_end(pid, 0);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM jobs WHERE state = 'done'"), done);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM jobs WHERE state = 'cancelled'"), ALL - done);
+    check_rows(done);
+    assert_true(fixture_int(&fx, "SELECT count(*) FROM attempts WHERE outcome = 'cancelled' AND pid > 0") > 0);
+
+    struct store *s;
+    int64_t n;
+    assert_int_equal(store_open(&fx.log, fx.db, STORE_WRITE, &s), CQ_OK);
+    assert_int_equal(store_begin(s), CQ_OK);
+    assert_int_equal(store_retry(s, &(struct store_filter) {.states = JOB_CANCELLED}, &n), CQ_OK);
+    assert_int_equal(store_commit(s), CQ_OK);
+    store_close(&s);
+    check_the_rest_can_be_done();
+}
+
+/* The same process may claim it anew while it still has the cancelled attempt at hand. */
+static void cancelled_and_retried_at_once(void **state)
+{
+    (void) state;
+    pid_t pid = start_run("crawl@1");
+    await_done(1);
+    cancel_all(true);
+    check_end(pid, 0);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM jobs WHERE state = 'done'"), ALL);
+    assert_true(fixture_int(&fx, "SELECT count(*) FROM attempts WHERE outcome = 'cancelled'") > 0);
+    check_rows(ALL);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && !strcmp(argv[1], "--child=decode"))
@@ -534,6 +586,8 @@ int main(int argc, char **argv)
         DAY(a_claim_that_is_out_does_not_hold_up_the_drain),
         DAY(two_signals_abort),
         DAY(two_supervisors_share_the_queue),
+        DAY(cancelled_in_the_middle_of_batches),
+        DAY(cancelled_and_retried_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
