@@ -5,6 +5,7 @@
 
 #include "kernels/base/clock.h"
 #include "runner/store.h"
+#include "runner/store_control.h"
 
 struct status {
     bool watch;
@@ -21,7 +22,7 @@ static const struct cq_opt opts[] = {
     {0},
 };
 
-static void print_counts(const struct status *s, const struct store_counts *c)
+static void print_counts(const struct status *s, const struct store_counts *c, const struct store_pause *pause)
 {
     if (s->common.json) {
         json_t *j = json_object();
@@ -37,6 +38,9 @@ static void print_counts(const struct status *s, const struct store_counts *c)
         field_int(j, "frames", c->frames);
         field_figure(j, "media_s_total", c->media_s_total);
         field_figure(j, "media_s_left", c->media_s_left);
+        field_bool(j, "paused", pause->since_ms != 0);
+        field_time(j, "paused_since", pause->since_ms);
+        field_text(j, "paused_by", pause->by);
         json_emit("status", j);
         return;
     }
@@ -49,6 +53,10 @@ static void print_counts(const struct status *s, const struct store_counts *c)
         printf("%-10s %12s\n", rows[i].name, text_count(rows[i].n, n));
     printf("%-10s %12s\n", "frames", text_count(c->frames, n));
     printf("video      %s left of %s\n", text_seconds(c->media_s_left, left), text_seconds(c->media_s_total, total));
+    char at[CQ_RFC3339_SIZE], by[512];
+    if (pause->since_ms)
+        printf("paused since %s, by %s; `clipq resume` lets it go on\n", cq_rfc3339(pause->since_ms, at),
+               text_safe(pause->by, by, sizeof by));
 }
 
 static enum cq_err print_run(void *ctx, const struct store_run_row *r)
@@ -133,10 +141,13 @@ static enum cq_err print_worker(void *ctx, const struct store_worker_row *r)
 static enum cq_err look(struct status *s, struct store *store)
 {
     struct store_counts counts;
+    struct store_pause pause;
     s->running = s->workers = 0;
     enum cq_err err = store_get_counts(store, &counts);
+    if (!err)
+        err = store_get_pause(store, &pause);
     if (!err) {
-        print_counts(s, &counts);
+        print_counts(s, &counts, &pause);
         err = store_each_run(store, 16, print_run, s);
     }
     if (!err)

@@ -4,7 +4,9 @@
 
 #include "cmd/common.h"
 #include "cmd/progress.h"
+#include "kernels/base/clock.h"
 #include "runner/store.h"
+#include "runner/store_control.h"
 #include "runner/work.h"
 
 struct work_args {
@@ -143,6 +145,30 @@ static bool is_device_list(const char *text)
     return common_is_device(text, length);
 }
 
+/* Opened once alone, so that its own errors are told apart from those of a model or a device. `*left`: clips of a paused
+ * queue, with which this run would do nothing but wait; it is told. */
+static enum cq_err look_at_queue(struct work_args *a, int64_t *left)
+{
+    struct store *store;
+    struct store_pause pause;
+    struct store_counts counts;
+    char at[CQ_RFC3339_SIZE];
+    *left = 0;
+    enum cq_err err = store_open(&a->common.log, a->common.db, STORE_WRITE, &store);
+    if (err)
+        return err;
+    err = store_get_pause(store, &pause);
+    if (!err)
+        err = store_get_counts(store, &counts);
+    store_close(&store);
+    if (err || !pause.since_ms || a->forever || !counts.pending)
+        return err;
+    *left = counts.pending;
+    cq_log_error(&a->common.log, "the queue is paused since %s, by %s: `clipq resume` lets it go on, `clipq work --forever` waits "
+                 "for that", cq_rfc3339(pause.since_ms, at), pause.by);
+    return CQ_OK;
+}
+
 static int run(const struct command *self, int argc, char **argv)
 {
     static struct work_args a;        /* progress and log point into it */
@@ -158,12 +184,15 @@ static int run(const struct command *self, int argc, char **argv)
     a.common.log.sink = progress_log;
     a.common.log.ctx = &a.show;
 
-    /* Its own errors are told apart from those of a model or a device by opening it once alone. */
-    struct store *store;
-    enum cq_err err = store_open(&a.common.log, a.common.db, STORE_WRITE, &store);
+    struct work_result result = {0};
+    enum cq_err err = look_at_queue(&a, &result.left);
     if (err)
         return common_exit(err, true);
-    store_close(&store);
+    if (result.left) {
+        if (a.common.json)
+            emit_result(&result);
+        return EXIT_LEFT;
+    }
 
     struct work_params params = {
         .db_path = a.common.db, .devices = a.device, .workers = a.workers, .batch = a.batch, .forever = a.forever,
@@ -172,7 +201,6 @@ static int run(const struct command *self, int argc, char **argv)
         .arena_bytes = (int64_t) (a.arena * (1 << 20)), .memory_limit = a.memory_limit.n,
         .progress = on_progress, .ctx = &a, .log = &a.common.log,
     };
-    struct work_result result = {0};
     err = work_run(&params, &result);
     if (err)
         return result.signal ? 128 + result.signal : common_exit(err, err == CQ_FULL);
@@ -190,7 +218,9 @@ const struct command cmd_work = {
     .details =
         "Runs until the queue is empty. The first Ctrl-C lets the clips under way finish, the second one stops at\n"
         "once; either way, and after a crash or a power cut, `clipq work` goes on where it was. Several may run on\n"
-        "one database.\n\n"
+        "one database. On a queue that is paused (clipq pause) it ends at once with exit code 4, with --forever it waits;\n"
+        "one that is at work when the pause comes waits in either case. TSTP (Ctrl-Z) holds back this process alone, CONT\n"
+        "lets it go on.\n\n"
         "Exit codes: 0 all jobs fine, 1 fatal, 2 usage, 3 finished but some jobs failed or are partial, 4 stopped\n"
         "with work left, 10 database missing, locked or newer, 11 no usable device, 130 and 143 by signal.",
     .run = run,

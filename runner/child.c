@@ -423,8 +423,8 @@ void child_destroy(struct child **pc)
 /* Descriptors up to `last` stay. */
 static enum cq_err begin(struct cq_log *log, int last)
 {
-    /* Ctrl-C and a batch system's TERM go to the whole group, and the supervisor decides what they mean. */
-    const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE};
+    /* Ctrl-C, Ctrl-Z and a batch system's TERM go to the whole group, and the supervisor decides what they mean. */
+    const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGTSTP, SIGPIPE};
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
         signal(ignored[i], SIG_IGN);
 

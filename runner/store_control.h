@@ -29,6 +29,15 @@ enum cq_err store_retry(struct store *s, const struct store_filter *f, int64_t *
 /* Cancelled. *pending, *running: how many were in these states. */
 enum cq_err store_cancel(struct store *s, const struct store_filter *f, int64_t *pending, int64_t *running);
 
+struct store_pause {
+    int64_t since_ms;             /* 0: the queue is not paused */
+    char by[128];                 /* user@host */
+};
+/* Whoever claims asks store_get_pause() in the same transaction. A pause that is there stays as it is. */
+enum cq_err store_set_pause(struct store *s, const char *by);
+enum cq_err store_end_pause(struct store *s);
+enum cq_err store_get_pause(struct store *s, struct store_pause *out);
+
 /* Does the owner hold this very attempt? */
 enum cq_err store_is_held(struct store *s, const char *owner, int64_t job_id, int attempt, bool *held);
 

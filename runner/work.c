@@ -19,17 +19,19 @@
 
 static const int64_t tick_ms = 250, batch_wait_ns = 20000000;
 
+enum { SIGNALS = 5 };
+
 /* What only this file needs. */
 struct life {
     struct work work;           /* first: found from it */
     uv_prepare_t turn;
     uv_timer_t tick, beat, due;
-    uv_signal_t signals[3];
+    uv_signal_t signals[SIGNALS];
     int64_t ticked_ns, drain_until_ns;
     bool loop_open;
 };
 
-static const int signal_numbers[] = {SIGINT, SIGTERM, SIGUSR1};
+static const int signal_numbers[SIGNALS] = {SIGINT, SIGTERM, SIGUSR1, SIGTSTP, SIGCONT};
 
 void work_fail(struct work *w, enum cq_err err)
 {
@@ -156,6 +158,8 @@ static void on_signal(uv_signal_t *handle, int signal)
     struct life *l = handle->data;
     if (signal == SIGUSR1)
         work_progress_log(&l->work);
+    else if (signal == SIGTSTP || signal == SIGCONT)
+        work_control_hold(&l->work, signal == SIGTSTP);
     else if (!l->work.signal)
         drain(l, signal);
     else
@@ -192,7 +196,7 @@ static enum cq_err start_loop(struct life *l)
     uv_timer_init(loop, &l->beat);
     uv_timer_init(loop, &l->due);
     l->turn.data = l->tick.data = l->beat.data = l->due.data = l;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < SIGNALS; i++) {
         uv_signal_init(loop, &l->signals[i]);
         l->signals[i].data = l;
     }
@@ -200,7 +204,7 @@ static enum cq_err start_loop(struct life *l)
     uint64_t tick = (uint64_t) tick_ms, beat = (uint64_t) l->work.p.lease_ms / 3;
     bool failed = uv_prepare_start(&l->turn, work_turn) || uv_timer_start(&l->tick, on_tick, tick, tick) ||
                   uv_timer_start(&l->beat, on_beat, beat, beat);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < SIGNALS; i++)
         failed = uv_signal_start(&l->signals[i], on_signal, signal_numbers[i]) || failed;
     return failed ? CQ_IO : CQ_OK;
 }
@@ -304,7 +308,7 @@ static void close_handles(struct life *l)
     uv_close((uv_handle_t *) &l->tick, NULL);
     uv_close((uv_handle_t *) &l->beat, NULL);
     uv_close((uv_handle_t *) &l->due, NULL);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < SIGNALS; i++)
         uv_close((uv_handle_t *) &l->signals[i], NULL);
 }
 

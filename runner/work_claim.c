@@ -99,6 +99,7 @@ struct claim_post {
     char owner[256];
     int max, n;
     bool expire;                  /* look for owners that died */
+    struct store_pause pause;
     struct store_counts counts;
     struct store_job jobs[CLAIM_MAX];
     int64_t known[PIPELINES_MAX];
@@ -137,7 +138,9 @@ static enum cq_err claim(struct store *s, void *arg)
     struct claim_post *p = arg;
     enum cq_err err = p->expire ? store_expire_owners(s, owner_is_dead) : CQ_OK;
     if (!err)
-        err = store_claim(s, p->owner, p->run_id, p->lease_ms, p->max, p->jobs, &p->n);
+        err = store_get_pause(s, &p->pause);
+    if (!err)
+        err = store_claim(s, p->owner, p->run_id, p->lease_ms, p->pause.since_ms ? 0 : p->max, p->jobs, &p->n);
     if (!err)
         err = find_new_pipelines(s, p);
     return err ? err : store_get_counts(s, &p->counts);
@@ -157,11 +160,12 @@ static void take_claim(struct work *w, struct claim_post *p)
         err = work_jobs_add(w, &p->jobs[i]);
     if (err)
         work_fail(w, err);
-    if (w->phase == WORK_DRAINING)      /* the signal came while the claim was out */
+    if (w->phase == WORK_DRAINING || !work_may_claim(w))    /* the signal came while the claim was out */
         work_jobs_release_waiting(w);
     w->claims->counts = p->counts;
     w->claims->empty = p->n < p->max;
     w->claims->looked_ns = cq_now_ns();
+    work_control_pause(w, &p->pause);
 }
 
 static void claimed(void *arg, enum cq_err err)
@@ -188,7 +192,7 @@ void work_claim(struct work *w)
     struct work_claims *c = w->claims;
     bool rest = c->empty && cq_now_ns() - c->looked_ns < look_again_ns;
     bool may = work_models_any_of_use(w) || !work_models_ids(w, &(int64_t) {0}, 1);
-    if (w->phase != WORK_RUNNING || c->out || rest || !may || !wanted(w) || writer_full(w->writer))
+    if (w->phase != WORK_RUNNING || !work_may_claim(w) || c->out || rest || !may || !wanted(w) || writer_full(w->writer))
         return;
     struct claim_post *p = calloc(1, sizeof *p);
     if (!p) {
@@ -225,6 +229,12 @@ void work_queue_look_again(struct work *w)
 {
     w->claims->empty = false;
     w->claims->counts.pending++;    /* at least what was just put back; the next claim counts anew */
+}
+
+void work_queue_is(struct work *w, const struct store_counts *counts)
+{
+    w->claims->counts = *counts;
+    w->claims->empty = true;        /* nothing that we may begin */
 }
 
 const struct store_counts *work_counts(const struct work *w)

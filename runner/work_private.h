@@ -2,7 +2,7 @@
  *
  *     work.c           the loop's life: start, turn, stop, signals
  *     work_claim.c     jobs out of the database, and back into it untried
- *     work_control.c   jobs that somebody cancelled
+ *     work_control.c   jobs that somebody cancelled, and pausing
  *     work_models.c    pipelines, and whether their models are ready
  *     work_lanes.c     models at input sizes, as lanes of the batcher
  *     work_jobs.c      a job from claim to its one end
@@ -37,6 +37,7 @@
 #include "runner/metrics.h"
 #include "runner/pipeline.h"
 #include "runner/store.h"
+#include "runner/store_control.h"
 #include "runner/work.h"
 #include "runner/writer.h"
 
@@ -285,6 +286,7 @@ void work_claim(struct work *w);                   /* when there is need */
 bool work_queue_is_empty(const struct work *w);    /* as of the newest claim */
 bool work_queue_rests(const struct work *w);       /* that claim found none that may be begun now */
 void work_queue_look_again(struct work *w);
+void work_queue_is(struct work *w, const struct store_counts *counts);   /* seen otherwise than by a claim */
 const struct store_counts *work_counts(const struct work *w);
 void work_heartbeat(struct work *w);
 void work_match(struct work *w);                   /* compares signatures; WORK_STOPPED follows */
@@ -294,6 +296,9 @@ void work_match(struct work *w);                   /* compares signatures; WORK_
 enum cq_err work_control_create(struct work *w);
 void work_control_destroy(struct work *w);
 void work_control_tick(struct work *w);            /* looks for what others did to the queue */
+bool work_may_claim(const struct work *w);         /* neither paused nor held back */
+void work_control_pause(struct work *w, const struct store_pause *pause);   /* as a claim has found it */
+void work_control_hold(struct work *w, bool back); /* SIGTSTP, SIGCONT */
 
 /* ---- work_workers.c ---- */
 

@@ -230,3 +230,8 @@ FROM workers w
 JOIN runs r ON r.id = w.run_id
 LEFT JOIN jobs j ON j.id = w.job_id
 LEFT JOIN clips c ON c.id = j.clip_id;
+
+CREATE VIEW v_pause AS
+-- One row while the queue is paused (`clipq pause`), none otherwise.
+SELECT strftime('%Y-%m-%dT%H:%M:%fZ', since_ms / 1000.0, 'unixepoch') AS since, by
+FROM pause;

@@ -117,6 +117,7 @@ static void views_keep_their_columns(void **state)
         "SELECT device, driver, operator, variant, heuristic, ms, heuristic_ms, tuned FROM v_tunings",
         "SELECT run_id, host, role, slot, pid, state, restarts, clips, frames, frames_per_s, cpu_s, rss, last_frame, job_id, path, "
         "updated FROM v_workers",
+        "SELECT since, by FROM v_pause",
     };
     struct fixture f;
     fixture_setup(&f);

@@ -206,6 +206,29 @@ static void only_changes_of_others_are_seen(void **state)
     assert_int_not_equal(before, after);
 }
 
+static void a_pause_is_the_first_one_until_it_ends(void **state)
+{
+    struct fixture *f = *state;
+    struct store_pause first, p;
+    assert_int_equal(store_get_pause(f->store, &p), CQ_OK);
+    assert_int_equal(p.since_ms, 0);
+    assert_int_equal(store_begin(f->store), CQ_OK);
+    assert_int_equal(store_set_pause(f->store, "ann@here"), CQ_OK);
+    assert_int_equal(store_get_pause(f->store, &first), CQ_OK);
+    assert_int_equal(store_set_pause(f->store, "bob@there"), CQ_OK);
+    assert_int_equal(store_commit(f->store), CQ_OK);
+    assert_int_equal(store_get_pause(f->store, &p), CQ_OK);
+    assert_string_equal(p.by, "ann@here");
+    assert_true(p.since_ms > 0 && p.since_ms == first.since_ms);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_pause WHERE by = 'ann@here'"), 1);
+    assert_int_equal(store_begin(f->store), CQ_OK);
+    assert_int_equal(store_end_pause(f->store), CQ_OK);
+    assert_int_equal(store_end_pause(f->store), CQ_OK);
+    assert_int_equal(store_commit(f->store), CQ_OK);
+    assert_int_equal(store_get_pause(f->store, &p), CQ_OK);
+    assert_int_equal(p.since_ms, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +236,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_could_not_be_probed_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(partial_results_stay_until_there_are_others, setup, teardown),
         cmocka_unit_test_setup_teardown(cancelled_jobs_belong_to_nobody, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_pause_is_the_first_one_until_it_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(only_changes_of_others_are_seen, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
