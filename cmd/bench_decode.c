@@ -11,6 +11,7 @@
 #include "cmd/sampling.h"
 #include "runner/bench_decode.h"
 #include "runner/bench_spread.h"
+#include "runner/sandbox_try.h"
 
 enum mode { SAMPLED, EVERYTHING, MODES };
 
@@ -18,7 +19,7 @@ struct decode_args {
     const char *model;
     struct cq_opt_size size;
     struct sampling_args sampling;
-    int workers, runs;
+    int workers, runs, sandbox;
     bool against_all;
     struct common common;
 
@@ -40,6 +41,7 @@ static const struct cq_opt opts[] = {
     CQ_OPT(struct decode_args, workers, BENCH_WORKERS_OPT),
     CQ_OPT(struct decode_args, runs, .name = "runs", .value = "N", .def = 5, .min = 1, .max = 1000,
            .help = "measure so many runs, after one that warms up"),
+    CQ_OPT(struct decode_args, sandbox, SANDBOX_OPT),
     {0},
 };
 
@@ -213,7 +215,7 @@ static enum cq_err measure(struct decode_args *a)
 {
     const struct bench_decode_params params = {
         .log = &a->common.log, .clips = &a->clips, .card = &a->card, .sample = sampling_spec(&a->sampling),
-        .workers = a->workers,
+        .workers = a->workers, .sandbox = (enum sandbox_mode) a->sandbox,
     };
     size_t n = (size_t) a->clips.n;
     struct bench_decode *b = NULL;
@@ -254,6 +256,8 @@ static int run(const struct command *self, int argc, char **argv)
     rc = sampling_check(self, &a.sampling);
     if (rc)
         return rc;
+    if (sandbox_announce(&a.common.log, (enum sandbox_mode) a.sandbox))
+        return EXIT_FATAL;
     a.workers = bench_decode_workers(a.workers);
     enum cq_err err = bench_card(&a.common.log, a.model, &a.size, &a.card);
     if (!err)

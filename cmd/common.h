@@ -52,6 +52,11 @@ extern const struct cq_opt common_opts[];
     .name = "memory-limit", .value = "SIZE", .min = 1, .max = 0x1p60,                                            \
     .help = "memory for the models of a device, e.g. 1.5GiB; default: 85 % of\na GPU's, half of what is free for the CPU"
 
+/* --sandbox, for CQ_OPT over an int: enum sandbox_mode. */
+#define SANDBOX_OPT                                                                                             \
+    .name = "sandbox", .choices = "auto|require|off",                                                            \
+    .help = "walls around processes that parse clips; require fails where\nthis system lacks one, auto says so and goes on"
+
 /* --precision, for CQ_OPT over an int: as pipeline_flags.precision. */
 #define PRECISION_OPT                                                                                           \
     .name = "precision", .choices = "auto|fp32|fp16",                                                           \

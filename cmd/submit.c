@@ -10,6 +10,7 @@
 #include "cmd/sampling.h"
 #include "runner/pipeline.h"
 #include "runner/pipeline_load.h"
+#include "runner/sandbox_try.h"
 #include "runner/submit.h"
 
 struct submit_args {
@@ -18,7 +19,7 @@ struct submit_args {
     double threshold, nms;
     struct cq_opt_size size;
     struct sampling_args sampling;
-    int priority, progress, probers, precision;
+    int priority, progress, probers, precision, sandbox;
     bool nul, dry_run;
 
     struct common common;
@@ -49,6 +50,7 @@ static const struct cq_opt opts[] = {
     CQ_OPT(struct submit_args, dry_run, .name = "dry-run", .letter = 'n', .help = "probe and tell, write nothing"),
     CQ_OPT(struct submit_args, probers, .name = "probers", .value = "N", .min = 1, .max = 64, .zero = "auto",
            .help = "probing processes; auto is one per core"),
+    CQ_OPT(struct submit_args, sandbox, SANDBOX_OPT),
     CQ_OPT(struct submit_args, progress, .name = "progress", .choices = PROGRESS_CHOICES, .help = PROGRESS_HELP),
     {0},
 };
@@ -186,8 +188,9 @@ static int submit(struct submit_args *a, const struct pipeline *p, char **paths,
 {
     struct submit_params params = {
         .db_path = a->common.db, .pipeline = p, .paths = paths, .n_paths = n_paths, .list = list, .list_nul = a->nul,
-        .priority = a->priority, .dry_run = a->dry_run, .probers = a->probers, .event = on_event,
-        .progress = on_progress, .ctx = a, .log = &a->common.log,
+        .priority = a->priority, .dry_run = a->dry_run, .probers = a->probers,
+        .sandbox = (enum sandbox_mode) a->sandbox, .event = on_event, .progress = on_progress, .ctx = a,
+        .log = &a->common.log,
     };
     struct submit_result result;
     enum cq_err err = submit_run(&params, &result);
@@ -227,6 +230,8 @@ static int run(const struct command *self, int argc, char **argv)
     a.common.log.ctx = &a.show;
 
     rc = EXIT_FATAL;
+    if (sandbox_announce(&a.common.log, (enum sandbox_mode) a.sandbox))
+        return rc;
     pipeline = calloc(1, sizeof *pipeline);
     if (!pipeline)
         return rc;

@@ -5,12 +5,13 @@
 #include "cmd/common.h"
 #include "cmd/progress.h"
 #include "kernels/base/clock.h"
+#include "runner/sandbox_try.h"
 #include "runner/store.h"
 #include "runner/store_control.h"
 #include "runner/work.h"
 
 struct work_args {
-    int workers, batch, progress, max_attempts;
+    int workers, batch, progress, max_attempts, sandbox;
     const char *device;
     bool forever;
     double drain_timeout, stall_timeout, batch_timeout, io_pause, arena;
@@ -41,6 +42,7 @@ static const struct cq_opt opts[] = {
     CQ_OPT(struct work_args, arena, .name = "arena", .value = "MIB", .def = 256, .min = 1, .max = 65536,
            .help = "MiB of shared memory for frames on their way"),
     CQ_OPT(struct work_args, memory_limit, MEMORY_LIMIT_OPT),
+    CQ_OPT(struct work_args, sandbox, SANDBOX_OPT),
     CQ_OPT(struct work_args, progress, .name = "progress", .choices = PROGRESS_CHOICES, .help = PROGRESS_HELP),
     {0},
 };
@@ -193,11 +195,14 @@ static int run(const struct command *self, int argc, char **argv)
             emit_result(&result);
         return EXIT_LEFT;
     }
+    if (sandbox_announce(&a.common.log, (enum sandbox_mode) a.sandbox))
+        return EXIT_FATAL;
 
     struct work_params params = {
         .db_path = a.common.db, .devices = a.device, .workers = a.workers, .batch = a.batch, .forever = a.forever,
         .drain_timeout_s = a.drain_timeout, .max_attempts = a.max_attempts, .stall_timeout_s = a.stall_timeout,
         .batch_timeout_s = a.batch_timeout, .io_pause_s = a.io_pause,
+        .sandbox = (enum sandbox_mode) a.sandbox,
         .arena_bytes = (int64_t) (a.arena * (1 << 20)), .memory_limit = a.memory_limit.n,
         .progress = on_progress, .ctx = &a, .log = &a.common.log,
     };

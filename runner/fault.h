@@ -7,6 +7,7 @@
  *     hang@TEXT     a decode worker sleeps for ever on such a clip
  *     commit@N      a store's N-th commit fails
  *     committed@N   the process kills itself right after that commit
+ *     no-WALL@1     this kernel lacks a wall of runner/sandbox.h: no-no_new_privs, no-limits, no-landlock, no-seccomp
  *
  * (alloc@N, enqueue@N and resources@N are kernels/device.h's.)
  */

@@ -1,6 +1,6 @@
 /* The four walls, in the order in which each still lets the next be built.
  *
- * Fault for tests (runner/fault.h): nowall@NAME, a kernel that lacks that wall.
+ * Faults for tests (runner/fault.h): no-landlock@1 and so on, a kernel that lacks that wall.
  */
 #include "runner/sandbox.h"
 
@@ -124,13 +124,20 @@ static const struct {
     {SANDBOX_SECCOMP, "seccomp", sandbox_allow_calls},
 };
 
+static bool lacks(const char *name)
+{
+    char fault[32];
+    snprintf(fault, sizeof fault, "no-%s", name);
+    return fault_at(fault, 1);
+}
+
 unsigned sandbox_enter(char *missing, size_t size)
 {
     unsigned stand = 0;
     size_t at = 0;
     missing[0] = '\0';
     for (size_t i = 0; i < sizeof walls / sizeof *walls; i++) {
-        int err = fault_in("nowall", walls[i].name) ? ENOSYS : walls[i].build();
+        int err = lacks(walls[i].name) ? ENOSYS : walls[i].build();
         if (!err)
             stand |= walls[i].wall;
         else if (at < size)

@@ -261,8 +261,8 @@ static enum cq_err run_loop(struct submit *s)
     const struct submit_params *p = s->params;
     struct walk_params names = {p->paths, p->n_paths, p->list, p->list_nul, p->log};
     int cpus = (int) uv_available_parallelism();
-    struct probe_pool_params pool = {.children = p->probers ? p->probers : cpus, .log = p->log, .settled = on_settled,
-                                     .ctx = s};
+    struct probe_pool_params pool = {.children = p->probers ? p->probers : cpus, .sandbox = p->sandbox, .log = p->log,
+                                     .settled = on_settled, .ctx = s};
     enum cq_err err = walk_create(&names, &s->walk);
     if (err)
         return err;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "kernels/base/err.h"
+#include "runner/sandbox.h"
 #include "stages/failure.h"
 
 struct cq_log;
@@ -39,6 +40,7 @@ struct submit_params {
     int priority;
     bool dry_run;                 /* probes and tells, writes nothing */
     int probers;                  /* 0: number of usable CPUs */
+    enum sandbox_mode sandbox;    /* of them */
     void (*event)(void *ctx, const struct submit_event *e);       /* may be NULL */
     void (*progress)(void *ctx, const struct submit_progress *p, bool last);  /* may be NULL */
     void *ctx;

@@ -1,0 +1,349 @@
+/* Every wall is tried from inside, one by one and with the others; and children that parse media are inside. The test is
+ * its own child. */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "kernels/base/log.h"
+#include "runner/child.h"
+#include "runner/opener.h"
+#include "runner/sandbox_try.h"
+#include "runner/trial.h"
+#include "stages/media/clip_file.h"
+
+/* ---- the children ---- */
+
+/* Answers with the first bytes of each file that it is given, or why there are none. */
+static int reader_main(int files)
+{
+    struct wire w;
+    struct wire_msg msg;
+    wire_init(&w, CHILD_FD);
+    while (!wire_receive(&w, &msg)) {
+        struct clip_file f;
+        char text[32] = "";
+        if (opener_receive(files, cq_get_u32(&msg.body), &f))
+            return 3;
+        if (f.fd >= 0 && f.regular && pread(f.fd, text, sizeof text - 1, 0) < 0)
+            strcpy(text, "unreadable");
+        if (f.fd < 0)
+            snprintf(text, sizeof text, "errno %d", f.why);
+        else if (!f.regular)
+            strcpy(text, "not regular");
+        clip_file_close(&f);
+        struct cq_buf body = {0};
+        cq_put_str(&body, text);
+        wire_send(&w, 1, &body);
+        cq_buf_finish(&body);
+    }
+    wire_finish(&w);
+    return 0;
+}
+
+_Noreturn static void spinner_main(void)
+{
+    for (volatile unsigned n = 0;; n++)
+        ;
+}
+
+/* Computes for three times as long as it may between two messages. */
+static int toiler_main(void)
+{
+    struct wire w;
+    struct wire_msg msg;
+    wire_init(&w, CHILD_FD);
+    if (wire_receive(&w, &msg))
+        return 3;
+    for (int i = 1; i <= 12; i++) {
+        while (clock() < i * CLOCKS_PER_SEC / 4)
+            ;
+        wire_send(&w, 1, NULL);
+    }
+    wire_finish(&w);
+    return 0;
+}
+
+static int child_main(const char *role)
+{
+    enum sandbox_mode mode;
+    int files;
+    if (child_begin_media(NULL, &files, &mode))
+        return 99;
+    if (child_shut_in(NULL, mode))
+        return 98;
+    if (!strcmp(role, "spinner"))
+        spinner_main();
+    return !strcmp(role, "reader") ? reader_main(files) : !strcmp(role, "toiler") ? toiler_main() : 97;
+}
+
+/* ---- the walls ---- */
+
+static bool is(int attempt, const char *name)
+{
+    return !strcmp(sandbox_attempts[attempt].name, name);
+}
+
+static void attempt_one(void *ctx, void *result)
+{
+    int *err = result;
+    *err = 0;                       /* stays so when it becomes another program */
+    *err = sandbox_attempts[*(int *) ctx].attempt();
+}
+
+/* Without walls none of it may fail, or to be kept from it proves nothing. */
+static void all_is_possible_outside(void **state)
+{
+    (void) state;
+    for (int i = 0; i < SANDBOX_ATTEMPTS && sandbox_attempts[i].name; i++) {
+        int err = -1;
+        struct trial_end end;
+        if (is(i, "trace its parent") || is(i, "read its parent's memory"))
+            continue;               /* the system itself may forbid these (Yama) */
+        assert_int_equal(trial_run(attempt_one, &i, &err, sizeof err, 20, &end), CQ_OK);
+        if (err != (is(i, "connect over TCP") ? ECONNREFUSED : 0))
+            fail_msg("outside, a process cannot %s: %s", sandbox_attempts[i].name, strerror(err));
+    }
+}
+
+/* Only the walls of `mask` are built; each must hold alone what it is said to hold. */
+static void check_walls(unsigned mask)
+{
+    char faults[128] = "";
+    const char *const names[] = {"no_new_privs", "limits", "landlock", "seccomp"};
+    for (int i = 0; i < 4; i++)
+        if (!(mask & 1u << i))
+            snprintf(faults + strlen(faults), sizeof faults - strlen(faults), "no-%s@1,", names[i]);
+    setenv("CLIPQ_FAULT", faults, 1);
+    struct sandbox_report r;
+    assert_int_equal(sandbox_try(&r), CQ_OK);
+    unsetenv("CLIPQ_FAULT");
+
+    assert_int_equal(r.walls & ~mask, 0);
+    assert_int_equal(r.walls & mask & (SANDBOX_PRIVILEGES | SANDBOX_LIMITS), mask & (SANDBOX_PRIVILEGES | SANDBOX_LIMITS));
+    for (int i = 0; i < SANDBOX_ATTEMPTS && sandbox_attempts[i].name; i++) {
+        if (!(r.walls & sandbox_attempts[i].walls))
+            continue;
+        if (!sandbox_held(&r, i))
+            fail_msg("inside walls %u, a process can %s: %s", r.walls, sandbox_attempts[i].name, strerror(r.errors[i]));
+        if (is(i, "take memory without end"))
+            assert_int_equal(r.errors[i], ENOMEM);
+    }
+}
+
+static void each_wall_holds_alone(void **state)
+{
+    (void) state;
+    check_walls(SANDBOX_LIMITS);
+    check_walls(SANDBOX_PRIVILEGES | SANDBOX_LANDLOCK);
+    check_walls(SANDBOX_PRIVILEGES | SANDBOX_SECCOMP);
+    check_walls(SANDBOX_ALL);
+}
+
+static void enter_and_look(void *ctx, void *result)
+{
+    char missing[256];
+    struct rlimit core;
+    bool *fine = result;
+    (void) ctx;
+    sandbox_enter(missing, sizeof missing);
+    *fine = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 && !getrlimit(RLIMIT_CORE, &core) && !core.rlim_max;
+}
+
+static void nothing_is_gained_or_dumped(void **state)
+{
+    (void) state;
+    bool fine = false;
+    struct trial_end end;
+    assert_int_equal(trial_run(enter_and_look, NULL, &fine, sizeof fine, 20, &end), CQ_OK);
+    assert_int_equal(end.signal, 0);
+    assert_true(fine);
+}
+
+static void missing_walls_are_told_once_or_refused(void **state)
+{
+    (void) state;
+    struct cq_log log = {.level = CQ_ERROR};
+    setenv("CLIPQ_FAULT", "no-seccomp@1", 1);
+    assert_int_equal(sandbox_announce(&log, SANDBOX_AUTO), CQ_OK);
+    assert_int_equal(sandbox_announce(&log, SANDBOX_OFF), CQ_OK);
+    assert_string_equal(log.last_error, "");
+    assert_int_equal(sandbox_announce(&log, SANDBOX_REQUIRE), CQ_UNSUPPORTED);
+    assert_non_null(strstr(log.last_error, "seccomp (Function not implemented)"));
+    unsetenv("CLIPQ_FAULT");
+}
+
+static void suicide(void *ctx, void *result)
+{
+    (void) ctx;
+    *(int *) result = 17;
+    raise(SIGKILL);
+}
+
+static void a_trial_tells_how_it_ended(void **state)
+{
+    (void) state;
+    int result = 0;
+    struct trial_end end;
+    assert_int_equal(trial_run(suicide, NULL, &result, sizeof result, 20, &end), CQ_OK);
+    assert_int_equal(end.signal, SIGKILL);
+    assert_false(end.timed_out);
+    assert_int_equal(result, 17);
+}
+
+/* ---- children ---- */
+
+struct seen {
+    int messages;
+    char texts[8][32];
+    int64_t status;
+    int signal;
+    int until;                      /* messages, after which its socket is closed; 0: never */
+    struct child *child;
+};
+
+static void on_message(void *ctx, struct child *c, struct wire_msg *msg)
+{
+    struct seen *s = ctx;
+    if (s->messages < 8 && msg->body.size)
+        snprintf(s->texts[s->messages], sizeof s->texts[0], "%s", cq_get_str(&msg->body));
+    if (++s->messages == s->until)
+        child_shutdown(c);
+}
+
+static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e)
+{
+    struct seen *s = ctx;
+    (void) c;
+    s->status = e->status;
+    s->signal = e->signal;
+    child_destroy(&s->child);
+}
+
+static void start(uv_loop_t *loop, struct seen *s, const char *role, enum sandbox_mode mode)
+{
+    const struct child_params p = {
+        .role = role, .arena_fd = -1, .parses_media = true, .sandbox = mode, .cpu_s = 1, .on_message = on_message,
+        .on_exit = on_exit_seen, .ctx = s,
+    };
+    assert_int_equal(uv_loop_init(loop), 0);
+    assert_int_equal(child_spawn(loop, &p, &s->child), CQ_OK);
+}
+
+static void finish(uv_loop_t *loop)
+{
+    uv_run(loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(loop), 0);
+}
+
+static void ask(struct seen *s, uint32_t serial, const char *path)
+{
+    struct cq_buf body = {0};
+    assert_int_equal(child_open(s->child, serial, path), CQ_OK);
+    cq_put_u32(&body, serial);
+    assert_int_equal(child_send(s->child, 1, &body), CQ_OK);
+    cq_buf_finish(&body);
+}
+
+/* One path is never asked for: what comes of it is passed over. */
+static void files_come_through_the_opener(void **state)
+{
+    (void) state;
+    char dir[] = "/tmp/clipq-test-XXXXXX", file[64], pipe[64], none[64];
+    assert_non_null(mkdtemp(dir));
+    snprintf(file, sizeof file, "%s/file", dir);
+    snprintf(pipe, sizeof pipe, "%s/pipe", dir);
+    snprintf(none, sizeof none, "%s/none", dir);
+    FILE *f = fopen(file, "w");
+    fputs("what is in it", f);
+    fclose(f);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+
+    uv_loop_t loop;
+    struct seen s = {.until = 5};
+    start(&loop, &s, "reader", SANDBOX_AUTO);
+    ask(&s, 1, file);
+    assert_int_equal(child_open(s.child, 2, none), CQ_OK);
+    ask(&s, 3, none);
+    ask(&s, 4, pipe);
+    ask(&s, 5, dir);
+    ask(&s, 6, file);
+    finish(&loop);
+    assert_int_equal(s.messages, 5);
+    assert_string_equal(s.texts[0], "what is in it");
+    assert_string_equal(s.texts[1], "errno 2");
+    assert_string_equal(s.texts[2], "not regular");
+    assert_string_equal(s.texts[3], "not regular");
+    assert_string_equal(s.texts[4], "what is in it");
+    assert_int_equal(s.status, 0);
+    unlink(file);
+    unlink(pipe);
+    rmdir(dir);
+}
+
+static void who_requires_walls_gets_them_or_nobody(void **state)
+{
+    (void) state;
+    uv_loop_t loop;
+    struct seen s = {0};
+    setenv("CLIPQ_FAULT", "no-limits@1", 1);
+    start(&loop, &s, "reader", SANDBOX_REQUIRE);
+    unsetenv("CLIPQ_FAULT");
+    finish(&loop);
+    assert_int_equal(s.status, 98);
+}
+
+static void one_that_only_computes_is_ended(void **state)
+{
+    (void) state;
+    uv_loop_t loop;
+    struct seen s = {0};
+    start(&loop, &s, "spinner", SANDBOX_AUTO);
+    assert_int_equal(child_send(s.child, 1, NULL), CQ_OK);
+    finish(&loop);
+    assert_int_equal(s.signal, SIGXCPU);
+}
+
+static void one_that_also_speaks_is_not(void **state)
+{
+    (void) state;
+    uv_loop_t loop;
+    struct seen s = {0};
+    start(&loop, &s, "toiler", SANDBOX_AUTO);
+    assert_int_equal(child_send(s.child, 1, NULL), CQ_OK);
+    finish(&loop);
+    assert_int_equal(s.signal, 0);
+    assert_int_equal(s.status, 0);
+    assert_int_equal(s.messages, 12);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && !strncmp(argv[1], "--child=", 8))
+        return child_main(argv[1] + 8);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_is_possible_outside),
+        cmocka_unit_test(each_wall_holds_alone),
+        cmocka_unit_test(nothing_is_gained_or_dumped),
+        cmocka_unit_test(missing_walls_are_told_once_or_refused),
+        cmocka_unit_test(a_trial_tells_how_it_ended),
+        cmocka_unit_test(files_come_through_the_opener),
+        cmocka_unit_test(who_requires_walls_gets_them_or_nobody),
+        cmocka_unit_test(one_that_only_computes_is_ended),
+        cmocka_unit_test(one_that_also_speaks_is_not),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
