@@ -30,7 +30,7 @@ static const struct cq_opt opts[] = {
            .help = "frames per inference"),
     CQ_OPT(struct work_args, forever, .name = "forever", .help = "wait for new clips when the queue is empty"),
     CQ_OPT(struct work_args, max_attempts, .name = "max-attempts", .value = "N", .def = 3, .min = 1, .max = 100,
-           .help = "tries of a clip whose failure may pass"),
+           .help = "tries of a clip whose failure may pass, for each class of failure"),
     CQ_OPT(struct work_args, drain_timeout, .name = "drain-timeout", .value = "S", .def = 60, .min = 0.1, .max = 86400,
            .help = "seconds that clips under way get after the first Ctrl-C"),
     CQ_OPT(struct work_args, stall_timeout, .name = "stall-timeout", .value = "S", .def = 60, .min = 0.1, .max = 86400,

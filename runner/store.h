@@ -141,9 +141,9 @@ enum cq_err store_attempt_is_void(struct store *s, int64_t job_id, int attempt, 
 /* Accepts the attempt: results visible, state set, lease gone, attempt recorded. CQ_STALE: not ours any more. */
 enum cq_err store_complete(struct store *s, const struct store_completion *c);
 
-/* The attempt failed without an end of its own (crash, hang, device): counts it, drops its rows; a retried
- * class goes back to pending with a delay until `max_attempts` (then dead), crashes and hangs are quarantined
- * (dead) after the second. */
+/* The attempt failed without an end of its own (crash, hang, device): counts it, drops its rows; a class
+ * that may pass goes back to pending with a delay until it alone has had `max_attempts` (then dead), crashes and hangs
+ * are quarantined (dead) after the second. */
 enum cq_err store_fail_attempt(struct store *s, int64_t job_id, int attempt, const char *owner, enum failure f,
                                const char *message, int max_attempts);
 

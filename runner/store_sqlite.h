@@ -74,10 +74,11 @@ enum cq_err store_attempt_id(struct store *s, int64_t job_id, int attempt, int64
 void store_forget_attempts(struct store *s);
 
 /* Brings the file to the newest schema; see store_sqlite_migrate.c. */
-enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 5 };
+enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 6 };
 enum cq_err store_migrate(struct store *s);
 
 /* Deletes up to `budget` result rows of attempts that came to nothing. */
+enum { SWEEP_PIECE = 2000 };    /* as much as one call of the queue does on the way */
 enum cq_err store_sweep(struct store *s, int budget);
 
 /* Columns of clips that are the probe's, in PROBE_COLUMNS' order. */

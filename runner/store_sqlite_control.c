@@ -20,7 +20,11 @@ enum cq_err store_retry(struct store *s, const struct store_filter *wanted, int6
         return CQ_OK;
     f.probed = true;
     struct filter_values v = filter_values(&f);
-    enum cq_err err = sql_exec(s, "UPDATE jobs AS j SET state = 'pending', failures = 0, crashes = 0, lost = 0, not_before_ms = 0, "
+    enum cq_err err = sql_exec(s, "DELETE FROM failure_counts WHERE job_id IN (SELECT j.id FROM jobs j WHERE " FILTER_SQL ")",
+                               FILTER_TYPES, FILTER_VALUES(&f, v));
+    if (err)
+        return err;
+    err = sql_exec(s, "UPDATE jobs AS j SET state = 'pending', failures = 0, crashes = 0, lost = 0, not_before_ms = 0, "
                                   "ended_ms = NULL WHERE " FILTER_SQL, FILTER_TYPES, FILTER_VALUES(&f, v));
     *n = sql_changes(s);
     return err;

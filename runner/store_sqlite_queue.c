@@ -1,21 +1,18 @@
-/* The queue: claiming, leases, and what becomes of an attempt that ends badly.
+/* The queue: claiming, and leases.
  *
  * A claim is one UPDATE over the partial index jobs_pending, under the write lock that store_begin took, so
  * two processes never get the same job. Each claim raises the job's `attempt`, the fencing number: whoever
  * comes back with an older one finds nothing to change.
  *
- * Three counters decide over a bad end. `failures` counts attempts that failed by themselves and is held
- * against max_attempts. `crashes` counts those that took their process down: the second one is enough, for
- * such a clip costs others their work. `lost` counts leases that ran out because a whole run was killed; that
- * is seldom the clip's fault, so it takes LOST_MAX of them before the clip is set aside. A job that has results of an
- * earlier attempt (it was partial, and tried again) does not end failed or dead, but partial with what it had.
+ * `lost` counts leases that ran out because a whole run was killed. That is seldom the clip's fault, so it takes
+ * LOST_MAX of them before the clip is set aside.
  */
 #include <sqlite3.h>
 
 #include "kernels/base/clock.h"
 #include "runner/store_sqlite.h"
 
-enum { CRASHES_MAX = 2, LOST_MAX = 10, SWEEP_PIECE = 2000, BACKOFF_FIRST_MS = 1000, BACKOFF_MAX_MS = 300000, OWNER_TEXT = 512 };
+enum { LOST_MAX = 10, OWNER_TEXT = 512 };
 
 /* ---- claiming ---- */
 
@@ -144,51 +141,4 @@ enum cq_err store_postpone(struct store *s, const char *owner, int64_t job_id, i
         err = sql_exec(s, "UPDATE jobs SET not_before_ms = ? WHERE id = ? AND state = 'pending'", "II", cq_utc_ms() + pause_ms,
                        job_id);
     return err;
-}
-
-/* ---- failing ---- */
-
-/* Doubles with each failure, up to five minutes, and is scattered by half so that clips which failed together
- * (a share went away) do not come back together. The scatter is a hash of the job: no generator to seed. */
-static int64_t backoff_ms(int64_t job_id, int failures)
-{
-    int64_t delay = BACKOFF_FIRST_MS;
-    for (int i = 1; i < failures && delay < BACKOFF_MAX_MS; i++)
-        delay *= 2;
-    if (delay > BACKOFF_MAX_MS)
-        delay = BACKOFF_MAX_MS;
-    uint64_t hash = ((uint64_t) job_id * 0x9e3779b97f4a7c15u + (uint64_t) failures) * 0xbf58476d1ce4e5b9u;
-    return delay / 2 + (int64_t) ((hash >> 32) % (uint64_t) delay);
-}
-
-enum cq_err store_fail_attempt(struct store *s, int64_t job_id, int attempt, const char *owner, enum failure f,
-                               const char *message, int max_attempts)
-{
-    store_forget_attempts(s);
-    sqlite3_stmt *row;
-    enum cq_err err = sql_query(s, &row, "SELECT attempt_id, failures, crashes, accepted_id IS NOT NULL FROM jobs "
-                                         "WHERE id = ? AND attempt = ? AND owner = ? AND state = 'running'", "Iit", job_id, attempt, owner);
-    if (err)
-        return err == CQ_EOF ? CQ_STALE : err;
-    int64_t attempt_id = sqlite3_column_int64(row, 0);
-    int failures = sqlite3_column_int(row, 1) + 1;
-    int crashes = sqlite3_column_int(row, 2) + (f == FAIL_CRASH || f == FAIL_HANG);
-    bool has_results = sqlite3_column_int(row, 3);
-    sql_done(row);
-
-    bool retried = failure_is_retried(f);
-    bool again = retried && crashes < CRASHES_MAX && failures < max_attempts;
-    const char *state = again ? "pending" : retried ? "dead" : "failed", *name = failure_name(f);
-    int64_t now = cq_utc_ms();
-    message = message ? message : failure_text(f);
-    err = sql_exec(s, "UPDATE jobs SET state = ?, reason = ?, message = ?, failures = ?, crashes = ?, not_before_ms = ?, "
-                      "ended_ms = nullif(?, 0), owner = NULL, lease_until_ms = NULL WHERE id = ?", "tttiiIII",
-                   !again && has_results ? "partial" : state, name,
-                   message, failures, crashes, again ? now + backoff_ms(job_id, failures) : (int64_t) 0,
-                   again ? (int64_t) 0 : now, job_id);
-    if (!err)
-        err = sql_exec(s, "UPDATE attempts SET outcome = ?, reason = ?, message = ?, ended_ms = ?, "
-                          "wall_ns = (? - started_ms) * 1000000, sweep = 1 WHERE id = ?", "tttIII",
-                       again ? "retried" : state, name, message, now, now, attempt_id);
-    return err ? err : store_sweep(s, SWEEP_PIECE);
 }

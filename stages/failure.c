@@ -5,9 +5,9 @@
 
 static const struct {
     const char *name, *text;
-    bool retried;
+    enum failure_rule rule;
 } failures[] = {
-#define X(id, name, retried, text) [FAIL_##id] = {name, text, retried},
+#define X(id, name, rule, text) [FAIL_##id] = {name, text, FAILURE_##rule},
     FAILURES(X)
 #undef X
 };
@@ -22,9 +22,9 @@ const char *failure_text(enum failure f)
     return (unsigned) f < FAIL_COUNT ? failures[f].text : failures[FAIL_INTERNAL].text;
 }
 
-bool failure_is_retried(enum failure f)
+enum failure_rule failure_rule(enum failure f)
 {
-    return (unsigned) f < FAIL_COUNT && failures[f].retried;
+    return (unsigned) f < FAIL_COUNT ? failures[f].rule : FAILURE_FINAL;
 }
 
 enum failure failure_by_name(const char *name)

@@ -135,7 +135,7 @@ static void an_older_schema_is_brought_up(void **state)
     snprintf(path, sizeof path, "%s/older", f->folder);
     assert_int_equal(store_open(&f->log, path, STORE_CREATE, &s), CQ_OK);
     store_close(&s);
-    sql(path, "DROP VIEW v_pause; DROP TABLE pause; DROP VIEW v_attempts; ALTER TABLE attempts DROP COLUMN last_words; DROP VIEW v_workers; DROP TABLE workers; DROP VIEW v_tunings; DROP TABLE tunings; PRAGMA user_version = 1");
+    sql(path, "DROP TABLE failure_counts; DROP VIEW v_pause; DROP TABLE pause; DROP VIEW v_attempts; ALTER TABLE attempts DROP COLUMN last_words; DROP VIEW v_workers; DROP TABLE workers; DROP VIEW v_tunings; DROP TABLE tunings; PRAGMA user_version = 1");
     assert_int_equal(store_open(&f->log, path, STORE_READ, &s), CQ_OK);
     assert_int_equal(store_each_tuning(s, "k", no_tuning, NULL), CQ_OK);
     assert_int_equal(store_each_worker(s, no_worker, NULL), CQ_OK);

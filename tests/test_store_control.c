@@ -95,6 +95,7 @@ static void retried_jobs_begin_anew_and_keep_their_history(void **state)
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs WHERE state = 'pending' AND failures + crashes + lost = 0 AND "
                                     "ended_ms IS NULL AND not_before_ms = 0"), 2);
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_attempts WHERE outcome IN ('retried', 'dead', 'failed')"), 3);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM failure_counts"), 0);
     fail_next(f, FAIL_CRASH, 3);                             /* the first crash again, not the third */
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs WHERE state = 'pending' AND crashes = 1"), 1);
 }

@@ -254,6 +254,54 @@ static void failures_end_at_the_cap(void **state)
     assert_false(fixture_claim(f->store, "me", &j));
 }
 
+/* Two of one class and two of another are no three of either, and a crash is counted with crashes only. */
+static void each_class_counts_for_itself(void **state)
+{
+    static const struct { enum failure why; const char *want; } days[] = {
+        {FAIL_IO,       "pending io 1"},
+        {FAIL_DEVICE,   "pending device 2"},
+        {FAIL_IO,       "pending io 3"},
+        {FAIL_CRASH,    "pending crash 4"},
+        {FAIL_DEVICE,   "pending device 5"},
+        {FAIL_VANISHED, "pending vanished 6"},
+        {FAIL_IO,       "dead io 7"},
+    };
+    struct fixture *f = *state;
+    fixture_submit_all(f, 1);
+    for (size_t i = 0; i < sizeof days / sizeof *days; i++) {
+        struct store_job j;
+        skip_backoff(f);
+        assert_true(fixture_claim(f->store, "me", &j));
+        assert_int_equal(fail_job(f, &j, days[i].why, 3), CQ_OK);
+        state_of(f, j.id, days[i].want);
+    }
+    assert_int_equal(fixture_int(f, "SELECT failures * 10 + crashes FROM jobs"), 71);
+}
+
+/* Clips that failed together come back one by one, later each time. */
+static void pauses_grow_and_are_scattered(void **state)
+{
+    struct fixture *f = *state;
+    enum { JOBS = 40 };
+    fixture_submit_all(f, JOBS);
+    int64_t mean[3];
+    for (int round = 0; round < 3; round++) {
+        skip_backoff(f);
+        for (int i = 0; i < JOBS; i++) {
+            struct store_job j;
+            assert_true(fixture_claim(f->store, "me", &j));
+            assert_int_equal(fail_job(f, &j, FAIL_IO, 9), CQ_OK);
+        }
+        mean[round] = fixture_int(f, "SELECT avg(j.not_before_ms - a.ended_ms) FROM jobs j JOIN attempts a ON a.id = j.attempt_id");
+        assert_true(fixture_int(f, "SELECT count(DISTINCT (j.not_before_ms - a.ended_ms) / 10) FROM jobs j "
+                                   "JOIN attempts a ON a.id = j.attempt_id") > JOBS / 2);
+    }
+    assert_in_range(mean[0], 500, 1500);
+    assert_in_range(mean[1], 1000, 3000);
+    assert_in_range(mean[2], 2000, 6000);
+    assert_true(mean[0] < mean[1] && mean[1] < mean[2]);
+}
+
 static void a_clip_that_loses_every_run_is_set_aside(void **state)
 {
     struct fixture *f = *state;
@@ -344,6 +392,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(failures_follow_their_class, setup, teardown),
         cmocka_unit_test_setup_teardown(the_second_crash_is_enough, setup, teardown),
         cmocka_unit_test_setup_teardown(failures_end_at_the_cap, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_class_counts_for_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(pauses_grow_and_are_scattered, setup, teardown),
         cmocka_unit_test_setup_teardown(a_clip_that_loses_every_run_is_set_aside, setup, teardown),
         cmocka_unit_test_setup_teardown(lost_rows_are_swept_in_pieces, setup, teardown),
         cmocka_unit_test_setup_teardown(speed_of_the_queue, setup, teardown),
