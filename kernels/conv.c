@@ -141,7 +141,8 @@ int conv_tile_px(int width)
 int conv_per_item(const struct device *dev, int64_t tiles, int64_t others, double flops)
 {
     int64_t wanted = (int64_t) GROUPS_PER_UNIT * device_units(dev);
-    int64_t most = tiles * others / (wanted > 0 ? wanted : 1);
+    /* A unit by itself waits for none. */
+    int64_t most = device_units(dev) == 1 ? tiles : tiles * others / (wanted > 0 ? wanted : 1);
     double per_item = item_flops / (flops > 1 ? flops : 1);
     if (per_item > (double) most)
         per_item = (double) most;

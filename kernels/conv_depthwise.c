@@ -50,6 +50,7 @@ static enum cq_err enqueue(struct device *dev, const struct op_inst *inst, const
     int width = conv_width(dev);
     int64_t blocks = padded_channels(&g, width) / width;
     g.per_item = conv_per_item(dev, g.oh, blocks * g.n, 2.0 * width * g.ow * (g.kh * g.kw + 1));
+    g.per_item = (g.per_item + 1) / 2 * 2;      /* the kernel goes by pairs of rows */
     const struct kernel_arg args[] = {
         ARG_REF(bufs->in[0]), ARG_REF(bufs->in[3]), ARG_REF(bufs->out[0]), ARG_REF(bufs->packed), ARG_STRUCT(g),
     };

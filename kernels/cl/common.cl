@@ -8,7 +8,23 @@ typedef CAT(uint, V) VU;
 typedef CAT(uchar, V) VB;
 
 #define LOADV CAT(vload, V)
-#define STOREV CAT(vstore, V)
+
+/* Vectors in memory, read and written whole: PoCL's vload and vstore of sixteen come in pieces. */
+typedef VF VM __attribute__((aligned(sizeof(float))));
+#define STORES_WHOLE(T, space)                                                                            \
+    inline void __attribute__((overloadable)) store_whole(CAT(T, V) v, long i, space T *p)                \
+    {                                                                                                     \
+        typedef CAT(T, V) vector __attribute__((aligned(sizeof(T))));                                     \
+        *(space vector *) (p + i * V) = v;                                                                \
+    }
+#define STORES_OF(T) STORES_WHOLE(T, global) STORES_WHOLE(T, local) STORES_WHOLE(T, private)
+STORES_OF(float)
+STORES_OF(int)
+STORES_OF(uchar)
+STORES_OF(ushort)
+STORES_OF(uint)
+STORES_OF(ulong)
+#define STOREV(v, i, p) store_whole(v, i, p)
 
 /* Packed weights: floats, or halves, which vload_half widens (one instruction with F16C). */
 #ifdef HALF_WEIGHTS

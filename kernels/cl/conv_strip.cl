@@ -16,7 +16,6 @@ typedef struct {
 enum { STRIP_FEW = TILE_PX * 2 / 3 };
 
 /* Vectors in memory, read and written whole: PoCL's vload and vstore come in pieces, which LLVM then computes with. */
-typedef VF VM __attribute__((aligned(sizeof(float))));
 
 /* `px` pixels times `nv` blocks over blocks * V channels, then `tail` channels of each of `taps` blocks. Above TILE_PX
  * pixels, those of the next group follow. The weights that come after these are on their way meanwhile: `step` floats
