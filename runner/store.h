@@ -25,6 +25,7 @@
 #include "stages/answer/shots.h"
 #include "stages/failure.h"
 #include "stages/media/probe.h"
+#include "stages/media/segment.h"
 
 struct cq_log;
 struct store;
@@ -73,7 +74,10 @@ struct store_job {
     int attempt;                 /* 1 for the first */
     int64_t pipeline_id;
     char path[STORE_PATH];
-    struct probe probe;          /* as submitted */
+    struct probe probe;          /* as submitted; of a segment: duration_s and frames_claimed are its own */
+    bool whole;                  /* not to be split */
+    int64_t parent_id;           /* of a segment: its clip's job; 0: it is a whole clip */
+    struct segment segment;      /* of a segment */
 };
 
 /* Claims up to `max` pending jobs (priority, then age) for `owner` until now + lease_ms. Expired leases are
@@ -87,6 +91,18 @@ enum cq_err store_release(struct store *s, const char *owner, int64_t job_id);
 /* The same of one job, to be claimed again after `pause_ms`; the attempt's row says why. */
 enum cq_err store_postpone(struct store *s, const char *owner, int64_t job_id, int64_t pause_ms, enum failure f,
                            const char *message);
+
+/* ---- work: a clip in segments, which are jobs like others ---- */
+
+/* Puts segments in the place of a claimed clip, which from now on waits for them. CQ_STALE: not ours any more. */
+enum cq_err store_split(struct store *s, int64_t job_id, int attempt, const char *owner, const struct segment *parts, int n);
+/* A segment gave other frames than foretold: all of them are cancelled, and its clip is pending, to be done whole;
+ * `message` says why. CQ_STALE: not ours any more. */
+enum cq_err store_unsplit(struct store *s, int64_t segment_id, int attempt, const char *owner, const char *message);
+/* After store_complete() of a segment: when it was the last, *attempt is its clip's, under which shots are stored and which
+ * store_complete_split() then accepts; else 0. */
+enum cq_err store_split_is_done(struct store *s, int64_t clip_job, int *attempt);
+enum cq_err store_complete_split(struct store *s, int64_t clip_job);
 
 /* The pipeline document of an id; text freed by the caller. */
 enum cq_err store_get_pipeline(struct store *s, int64_t id, char **document);
@@ -112,7 +128,7 @@ struct store_frame {
 
 enum cq_err store_add_frame(struct store *s, int64_t job_id, int attempt, const struct store_frame *f);
 
-/* Embeddings of one staged model in order of seq, for shots. */
+/* Embeddings of one staged model in order of seq, for shots; of a clip in segments, those of all. */
 enum cq_err store_each_embedding(struct store *s, int64_t job_id, int attempt, int model,
                                  enum cq_err (*fn)(void *ctx, const float *v, int dims, int64_t seq, double time_s), void *ctx);
 enum cq_err store_add_shots(struct store *s, int64_t job_id, int attempt, int model, const struct shot *shots, int n,
@@ -138,7 +154,8 @@ struct store_completion {
 /* Is (job, attempt) known, over, and not what its job's results are? */
 enum cq_err store_attempt_is_void(struct store *s, int64_t job_id, int attempt, bool *is_void);
 
-/* Accepts the attempt: results visible, state set, lease gone, attempt recorded. CQ_STALE: not ours any more. */
+/* Accepts the attempt: results visible, state set, lease gone, attempt recorded. CQ_STALE: not ours any more. A segment's
+ * results are visible when its clip is accepted. */
 enum cq_err store_complete(struct store *s, const struct store_completion *c);
 
 /* The attempt failed without an end of its own (crash, hang, device): counts it, drops its rows; a class

@@ -289,7 +289,8 @@ enum cq_err store_attempt_id(struct store *s, int64_t job_id, int attempt, int64
         *id = s->attempts[at].attempt_id;
         return CQ_OK;
     }
-    enum cq_err err = sql_int(s, id, "SELECT attempt_id FROM jobs WHERE id = ? AND attempt = ? AND state = 'running'",
+    enum cq_err err = sql_int(s, id, "SELECT attempt_id FROM jobs WHERE id = ? AND attempt = ? "
+                                   "AND (state = 'running' OR segments > 0 AND state = 'pending')",
                               "Ii", job_id, attempt);
     if (err)
         return err == CQ_EOF ? CQ_STALE : err;

@@ -69,12 +69,12 @@ int64_t sql_last_id(const struct store *s);
 /* Column as text, "" for null, cut to `size`. */
 void sql_text(struct sqlite3_stmt *stmt, int column, char *out, size_t size);
 
-/* CQ_STALE, unlogged, when (job, attempt) is not running any more. */
+/* CQ_STALE, unlogged, when (job, attempt) is not running any more, nor waiting for its segments. */
 enum cq_err store_attempt_id(struct store *s, int64_t job_id, int attempt, int64_t *id);
 void store_forget_attempts(struct store *s);
 
 /* Brings the file to the newest schema; see store_sqlite_migrate.c. */
-enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 6 };
+enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 7, STORE_WITH_SEGMENTS = 7 };
 enum cq_err store_migrate(struct store *s);
 
 /* Deletes up to `budget` result rows of attempts that came to nothing. */
@@ -91,5 +91,14 @@ void store_read_probe(struct sqlite3_stmt *stmt, int first_column, struct probe 
 
 /* Adds to stage_totals. */
 enum cq_err store_merge_stage(struct store *s, enum metric_stage stage, const struct histogram *h);
+/* Where an accepted attempt's time went: its own row, and the above. */
+enum cq_err store_add_stage(struct store *s, int64_t attempt_id, enum metric_stage stage, const struct histogram *h);
+
+/* What a claimed segment is, into out->segment and out->probe. */
+enum cq_err store_read_segment(struct store *s, struct store_job *out);
+/* Keeps a segment's histograms for its clip's. */
+enum cq_err store_keep_stages(struct store *s, int64_t segment_id, const struct histogram stages[METRIC_COUNT]);
+/* The attempts that hold the rows of an attempt: itself, or in order those of its segments. At most SEGMENTS_MAX. */
+enum cq_err store_parts(struct store *s, int64_t job_id, int64_t attempt_id, int64_t *ids, int *n);
 
 #endif

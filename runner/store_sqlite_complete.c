@@ -15,7 +15,7 @@ static const char *state_of(const struct store_completion *c)
     return c->partial || c->failure == FAIL_TRUNCATED || c->failure == FAIL_DAMAGED ? "partial" : "failed";
 }
 
-struct accepted { int64_t attempt_id, run_id, probe_ns, media_ms; };
+struct accepted { int64_t attempt_id, run_id, probe_ns, media_ms, parent_id; };
 
 /* The guard: changes the job only where (job, attempt, owner) still holds. */
 static enum cq_err settle_job(struct store *s, const struct store_completion *c, const char *state, const char *message,
@@ -25,15 +25,15 @@ static enum cq_err settle_job(struct store *s, const struct store_completion *c,
     sqlite3_stmt *row;
     enum cq_err err = sql_query(s, &row,
         "UPDATE jobs SET state = ?, reason = ?, message = ?, ended_ms = ?, owner = NULL, lease_until_ms = NULL, "
-        "accepted_id = CASE WHEN ?5 THEN attempt_id END, "
+        "accepted_id = CASE WHEN ?5 AND parent_id IS NULL THEN attempt_id END, "
         "frame_rows = CASE WHEN ?5 THEN (SELECT count(*) FROM frames f WHERE f.attempt_id = jobs.attempt_id) ELSE 0 END "
         "WHERE id = ? AND attempt = ? AND owner = ? AND state = 'running' "
-        "RETURNING attempt_id, coalesce(run_id, 0), probe_ns, media_ms", "tttIiIit", state, failure_name(c->failure), message,
+        "RETURNING attempt_id, coalesce(run_id, 0), probe_ns, media_ms, parent_id", "tttIiIit", state, failure_name(c->failure), message,
         now, (int) keep, c->job_id, c->attempt, c->owner);
     if (err)
         return err == CQ_EOF ? CQ_STALE : err;
     *out = (struct accepted) {sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1), sqlite3_column_int64(row, 2),
-                              sqlite3_column_int64(row, 3)};
+                              sqlite3_column_int64(row, 3), sqlite3_column_int64(row, 4)};
     sql_done(row);
     return CQ_OK;
 }
@@ -62,9 +62,9 @@ static enum cq_err add_to_run(struct store *s, const struct store_completion *c,
     if (!a->run_id)
         return CQ_OK;
     return sql_exec(s,
-        "UPDATE runs SET jobs = jobs + 1, frames_decoded = frames_decoded + ?, frames_sampled = frames_sampled + ?, "
-        "frames_inferred = frames_inferred + ?, media_s = media_s + ? / 1000.0 WHERE id = ? AND ended_ms IS NULL", "IIIII",
-        c->frames_decoded, c->frames_sampled, c->frames_inferred, a->media_ms, a->run_id);
+        "UPDATE runs SET jobs = jobs + ?, frames_decoded = frames_decoded + ?, frames_sampled = frames_sampled + ?, "
+        "frames_inferred = frames_inferred + ?, media_s = media_s + ? / 1000.0 WHERE id = ? AND ended_ms IS NULL", "iIIIII",
+        !a->parent_id, c->frames_decoded, c->frames_sampled, c->frames_inferred, a->media_ms, a->run_id);
 }
 
 enum cq_err store_merge_stage(struct store *s, enum metric_stage stage, const struct histogram *h)
@@ -99,7 +99,7 @@ done:
     return err;
 }
 
-static enum cq_err add_stage(struct store *s, int64_t attempt_id, enum metric_stage stage, const struct histogram *h)
+enum cq_err store_add_stage(struct store *s, int64_t attempt_id, enum metric_stage stage, const struct histogram *h)
 {
     if (!h->count)
         return CQ_OK;
@@ -111,12 +111,14 @@ static enum cq_err add_stage(struct store *s, int64_t attempt_id, enum metric_st
 
 static enum cq_err add_stages(struct store *s, const struct store_completion *c, const struct accepted *a)
 {
+    if (a->parent_id)
+        return store_keep_stages(s, c->job_id, c->stages);
     struct histogram probe = c->stages[METRIC_PROBE];
     if (!probe.count && a->probe_ns > 0)
         histogram_add(&probe, a->probe_ns);      /* it was probed at submission */
-    enum cq_err err = add_stage(s, a->attempt_id, METRIC_PROBE, &probe);
+    enum cq_err err = store_add_stage(s, a->attempt_id, METRIC_PROBE, &probe);
     for (int i = METRIC_PROBE + 1; i < METRIC_COUNT && !err; i++)
-        err = add_stage(s, a->attempt_id, (enum metric_stage) i, &c->stages[i]);
+        err = store_add_stage(s, a->attempt_id, (enum metric_stage) i, &c->stages[i]);
     return err;
 }
 
@@ -132,7 +134,7 @@ enum cq_err store_complete(struct store *s, const struct store_completion *c)
         err = settle_job(s, c, state, message, now, &a);
     if (!err)
         err = settle_attempt(s, c, state, message, now, a.attempt_id);
-    if (!err && state[0] != 'f')
+    if (!err && state[0] != 'f' && !a.parent_id)
         err = sql_exec(s, "UPDATE signatures SET matched = 0 WHERE attempt_id = ?", "I", a.attempt_id);
     if (!err)
         err = add_stages(s, c, &a);

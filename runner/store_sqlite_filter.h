@@ -15,8 +15,8 @@ struct filter_values {
 struct filter_values filter_values(const struct store_filter *f);
 
 #define FILTER_SQL                                                                                                    \
-    "j.id BETWEEN ?1 AND ?2 AND (CASE j.state WHEN 'pending' THEN 1 WHEN 'running' THEN 2 WHEN 'done' THEN 4 "        \
-    "WHEN 'partial' THEN 8 WHEN 'failed' THEN 16 WHEN 'dead' THEN 32 ELSE 64 END) & ?3 "                              \
+    "j.id BETWEEN ?1 AND ?2 AND j.parent_id IS NULL AND (CASE j.state WHEN 'pending' THEN 1 WHEN 'running' THEN 2 "   \
+    "WHEN 'done' THEN 4 WHEN 'partial' THEN 8 WHEN 'failed' THEN 16 WHEN 'dead' THEN 32 ELSE 64 END) & ?3 "           \
     "AND (?4 IS NULL OR j.reason = ?4) "                                                                              \
     "AND (?5 = 0 OR j.id IN (SELECT a.job_id FROM attempts a WHERE a.run_id = ?5)) "                                  \
     "AND (?6 IS NULL OR j.id IN (SELECT w.job_id FROM paths w WHERE w.path GLOB ?6)) "                                \

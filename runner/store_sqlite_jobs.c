@@ -68,7 +68,7 @@ enum cq_err store_each_job(struct store *s, const struct store_filter *f, int64_
     enum cq_err err = sql_query(s, &row,
         "SELECT j.id, j.clip_id, j.pipeline_id, c.path, j.state, j.reason, j.message, p.hash, j.owner, j.priority, j.attempts, "
         "j.failures, j.crashes, j.lost, j.frame_rows, c.duration_s, j.submitted_ms, j.started_ms, j.ended_ms, "
-        "CASE j.state WHEN 'pending' THEN j.not_before_ms END "
+        "CASE WHEN j.state = 'pending' AND j.segments = 0 THEN j.not_before_ms END "
         "FROM jobs j JOIN clips c ON c.id = j.clip_id JOIN pipelines p ON p.id = j.pipeline_id "
         "WHERE j.id IN (SELECT j.id FROM jobs j WHERE " FILTER_SQL " ORDER BY j.id LIMIT ?10 OFFSET ?11) ORDER BY j.id",
         FILTER_TYPES "II", FILTER_VALUES(f, v), limit, offset);

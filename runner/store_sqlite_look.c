@@ -41,7 +41,7 @@ enum cq_err store_each_failure_class(struct store *s, enum cq_err (*fn)(void *ct
     sqlite3_stmt *row;
     enum cq_err err = sql_query(s, &row,
         "SELECT g.reason, g.n, c.path, j.message FROM (SELECT reason, count(*) AS n, min(id) AS id FROM jobs "
-        "WHERE reason <> '' AND state IN ('failed', 'dead', 'partial') GROUP BY reason) g "
+        "WHERE reason <> '' AND state IN ('failed', 'dead', 'partial') AND parent_id IS NULL GROUP BY reason) g "
         "JOIN jobs j ON j.id = g.id JOIN clips c ON c.id = j.clip_id ORDER BY g.n DESC, g.reason", "");
     for (; !err; err = sql_next(s, row)) {
         struct store_failure_class f;
@@ -160,7 +160,7 @@ enum cq_err store_each_running(struct store *s, enum cq_err (*fn)(void *ctx, con
 {
     sqlite3_stmt *row;
     enum cq_err err = sql_query(s, &row, "SELECT j.id, j.attempt, c.path, j.started_ms FROM jobs j JOIN clips c "
-                                         "ON c.id = j.clip_id WHERE j.state = 'running' ORDER BY j.id", "");
+                                         "ON c.id = j.clip_id WHERE j.state = 'running' AND j.parent_id IS NULL ORDER BY j.id", "");
     for (; !err; err = sql_next(s, row)) {
         struct store_running_row r;
         r.job_id = sqlite3_column_int64(row, 0);

@@ -12,11 +12,11 @@
 #include "runner/store_sqlite.h"
 
 extern const char schema_001_init[], schema_002_tunings[], schema_003_workers[], schema_004_last_words[],
-    schema_005_pause[], schema_006_failure_counts[], schema_views[];
+    schema_005_pause[], schema_006_failure_counts[], schema_007_segments[], schema_views[];
 
 static const char *const migrations[STORE_VERSION] = {
     schema_001_init, schema_002_tunings, schema_003_workers, schema_004_last_words, schema_005_pause,
-    schema_006_failure_counts,
+    schema_006_failure_counts, schema_007_segments,
 };
 
 static enum cq_err drop_views(struct store *s)
@@ -51,13 +51,10 @@ static enum cq_err upgrade(struct store *s, int64_t from)
     return sql_script(s, stamp);
 }
 
-enum cq_err store_migrate(struct store *s)
+static enum cq_err migrate(struct store *s)
 {
     int64_t version;
-    enum cq_err err = sql_int(s, &version, "PRAGMA user_version", "");
-    if (err || version >= STORE_VERSION)
-        return err;                 /* the newer one is refused by the caller */
-    err = store_begin(s);
+    enum cq_err err = store_begin(s);
     if (!err)                       /* another process may have been faster */
         err = sql_int(s, &version, "PRAGMA user_version", "");
     if (!err && version < STORE_VERSION)
@@ -67,4 +64,19 @@ enum cq_err store_migrate(struct store *s)
     if (err)
         store_rollback(s);
     return err;
+}
+
+/* Tables that others refer to are made again, which would delete what refers to them; the switch has no effect inside a
+ * transaction. */
+enum cq_err store_migrate(struct store *s)
+{
+    int64_t version;
+    enum cq_err err = sql_int(s, &version, "PRAGMA user_version", "");
+    if (err || version >= STORE_VERSION)
+        return err;                 /* the newer one is refused by the caller */
+    err = sql_script(s, "PRAGMA foreign_keys = OFF");
+    if (!err)
+        err = migrate(s);
+    enum cq_err on = sql_script(s, "PRAGMA foreign_keys = ON");
+    return err ? err : on;
 }

@@ -207,6 +207,12 @@ static enum cq_err prepare_writing(struct store *s)
     return sql_script(s, durable && !strcmp(durable, "1") ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
 }
 
+/* A file of before segments, read: this hides its table from our statements, not from its views. */
+static enum cq_err add_missing_columns(struct store *s)
+{
+    return sql_script(s, "CREATE TEMP VIEW jobs AS SELECT *, NULL AS parent_id, 0 AS segments FROM main.jobs");
+}
+
 static enum cq_err check_version(struct store *s)
 {
     int64_t id, version;
@@ -224,7 +230,7 @@ static enum cq_err check_version(struct store *s)
                      (long long) version, STORE_VERSION);
         return CQ_NEWER;
     }
-    return CQ_OK;
+    return s->mode == STORE_READ && version < STORE_WITH_SEGMENTS ? add_missing_columns(s) : CQ_OK;
 }
 
 enum cq_err store_open(struct cq_log *log, const char *path, enum store_mode mode, struct store **out)

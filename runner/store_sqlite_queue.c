@@ -40,8 +40,10 @@ static void read_job(sqlite3_stmt *row, struct store_job *out)
     out->id = sqlite3_column_int64(row, 0);
     out->attempt = sqlite3_column_int(row, 1);
     out->pipeline_id = sqlite3_column_int64(row, 2);
-    sql_text(row, 3, out->path, sizeof out->path);
-    store_read_probe(row, 4, &out->probe);
+    out->whole = sqlite3_column_int(row, 3);
+    out->parent_id = sqlite3_column_int64(row, 4);
+    sql_text(row, 5, out->path, sizeof out->path);
+    store_read_probe(row, 6, &out->probe);
 }
 
 static enum cq_err claim_one(struct store *s, const char *owner, int64_t run_id, int64_t now, int64_t lease_ms,
@@ -64,14 +66,15 @@ static enum cq_err claim_one(struct store *s, const char *owner, int64_t run_id,
                       "VALUES (?, ?, ?, nullif(?, 0), ?, ?, 'running')", "IIiItI", attempt_id, id, attempt, run_id, owner, now);
     if (err)
         return err;
-    err = sql_query(s, &row, "SELECT j.id, j.attempt, j.pipeline_id, c.path, " PROBE_COLUMNS
-                             " FROM (SELECT id, attempt, pipeline_id, clip_id FROM jobs WHERE id = ?) j "
+    err = sql_query(s, &row, "SELECT j.id, j.attempt, j.pipeline_id, j.whole, j.parent_id, c.path, " PROBE_COLUMNS
+                             " FROM (SELECT id, attempt, pipeline_id, clip_id, whole OR accepted_id IS NOT NULL AS whole, "
+                             "parent_id FROM jobs WHERE id = ?) j "
                              "JOIN clips c ON c.id = j.clip_id", "I", id);
     if (err)
         return err == CQ_EOF ? CQ_CORRUPT : err;
     read_job(row, out);
     sql_done(row);
-    return CQ_OK;
+    return out->parent_id ? store_read_segment(s, out) : CQ_OK;
 }
 
 enum cq_err store_claim(struct store *s, const char *owner, int64_t run_id, int64_t lease_ms, int max, struct store_job *out, int *n)

@@ -102,16 +102,13 @@ enum cq_err store_add_frame(struct store *s, int64_t job_id, int attempt, const 
 
 /* ---- embeddings to shots ---- */
 
-enum cq_err store_each_embedding(struct store *s, int64_t job_id, int attempt, int model,
-                                 enum cq_err (*fn)(void *ctx, const float *v, int dims, int64_t seq, double time_s), void *ctx)
+typedef enum cq_err embedding_fn(void *ctx, const float *v, int dims, int64_t seq, double time_s);
+
+static enum cq_err each_embedding(struct store *s, int64_t id, int model, embedding_fn *fn, void *ctx)
 {
-    int64_t id;
-    enum cq_err err = store_attempt_id(s, job_id, attempt, &id);
-    if (err)
-        return err;
     sqlite3_stmt *row;
-    err = sql_query(s, &row, "SELECT e.v, e.seq, f.time_s FROM embeddings e JOIN frames f USING (attempt_id, model, seq) "
-                             "WHERE e.attempt_id = ? AND e.model = ? ORDER BY e.seq", "Ii", id, model);
+    enum cq_err err = sql_query(s, &row, "SELECT e.v, e.seq, f.time_s FROM embeddings e JOIN frames f USING (attempt_id, model, seq) "
+                                         "WHERE e.attempt_id = ? AND e.model = ? ORDER BY e.seq", "Ii", id, model);
     for (; !err; err = sql_next(s, row)) {
         int dims = sqlite3_column_bytes(row, 0) / (int) sizeof(float);
         err = fn(ctx, sqlite3_column_blob(row, 0), dims, sqlite3_column_int64(row, 1), sqlite3_column_double(row, 2));
@@ -122,38 +119,69 @@ enum cq_err store_each_embedding(struct store *s, int64_t job_id, int attempt, i
     return err == CQ_EOF ? CQ_OK : err;
 }
 
-/* A shot counts embeddings, the tables count sampled frames, and a frame may have none: walks to the seq of
- * embedding number `want`, `*at` being the one that `row` stands on. */
-static enum cq_err walk_to(struct store *s, sqlite3_stmt *row, int *at, int want, int64_t *seq)
+enum cq_err store_each_embedding(struct store *s, int64_t job_id, int attempt, int model,
+                                 enum cq_err (*fn)(void *ctx, const float *v, int dims, int64_t seq, double time_s), void *ctx)
 {
-    for (; *at < want; ++*at) {
-        enum cq_err err = sql_next(s, row);
-        if (err)
-            return err == CQ_EOF ? CQ_INVALID : err;
-    }
-    *seq = sqlite3_column_int64(row, 0);
-    return CQ_OK;
+    int64_t id, parts[SEGMENTS_MAX];
+    int n = 0;
+    enum cq_err err = store_attempt_id(s, job_id, attempt, &id);
+    if (!err)
+        err = store_parts(s, job_id, id, parts, &n);
+    for (int i = 0; i < n && !err; i++)
+        err = each_embedding(s, parts[i], model, fn, ctx);
+    return err;
 }
 
-static enum cq_err add_each_shot(struct store *s, int64_t id, int model, const struct shot *shots, int n)
+/* A place among the embeddings of an attempt, or of its segments one after the other. */
+struct walk {
+    struct store *s;
+    int64_t parts[SEGMENTS_MAX];
+    int n, part, model;
+    sqlite3_stmt *row;          /* stands on number `at` while set */
+    int at;
+};
+
+static enum cq_err next_part(struct walk *w)
 {
-    sqlite3_stmt *row;
-    int at = 0;
-    enum cq_err err = sql_query(s, &row, "SELECT seq FROM embeddings WHERE attempt_id = ? AND model = ? ORDER BY seq", "Ii",
-                                id, model);
-    if (err)
-        return err == CQ_EOF && !n ? CQ_OK : err == CQ_EOF ? CQ_INVALID : err;
+    enum cq_err err = CQ_EOF;
+    sql_done(w->row);
+    while (err == CQ_EOF && ++w->part < w->n)
+        err = sql_query(w->s, &w->row, "SELECT seq FROM embeddings WHERE attempt_id = ? AND model = ? ORDER BY seq", "Ii",
+                        w->parts[w->part], w->model);
+    return err == CQ_EOF ? CQ_INVALID : err;
+}
+
+/* A shot counts embeddings, the tables count sampled frames, and a frame may have none: walks to the seq of embedding
+ * number `want`, and the attempt that holds it. CQ_INVALID: there are not that many. */
+static enum cq_err walk_to(struct walk *w, int want, int64_t *seq, int64_t *part)
+{
+    enum cq_err err = w->row ? CQ_OK : next_part(w);
+    for (; !err && w->at < want; ++w->at) {
+        err = sql_next(w->s, w->row);
+        if (err == CQ_EOF)
+            err = next_part(w);
+    }
+    if (!err) {
+        *seq = sqlite3_column_int64(w->row, 0);
+        *part = w->parts[w->part];
+    }
+    return err;
+}
+
+static enum cq_err add_each_shot(struct walk *w, int64_t id, const struct shot *shots, int n)
+{
+    enum cq_err err = CQ_OK;
     for (int i = 0; i < n && !err; i++) {
         const struct shot *h = &shots[i];
-        int64_t first, last;
-        err = walk_to(s, row, &at, h->first, &first);
+        int64_t first, last, first_part, last_part;
+        err = walk_to(w, h->first, &first, &first_part);
         if (!err)
-            err = walk_to(s, row, &at, h->last, &last);
+            err = walk_to(w, h->last, &last, &last_part);
         if (!err)
-            err = sql_exec(s, "INSERT INTO shots VALUES (?, ?, ?, ?, ?, ?, ?, ?)", "IiiIIddd", id, model, i, first, last,
-                           h->start_s, h->end_s, (double) h->cut_score);
+            err = sql_exec(w->s, "INSERT INTO shots VALUES (?, ?, ?, ?, ?, ?, ?, ?, nullif(?9, ?1), nullif(?10, ?1))", "IiiIIdddII",
+                           id, w->model, i, first, last, h->start_s, h->end_s, (double) h->cut_score, first_part, last_part);
     }
-    sql_done(row);
+    sql_done(w->row);
     return err;
 }
 
@@ -161,9 +189,12 @@ enum cq_err store_add_shots(struct store *s, int64_t job_id, int attempt, int mo
                             const struct signature *sig)
 {
     int64_t id;
+    struct walk w = {.s = s, .part = -1, .model = model};
     enum cq_err err = store_attempt_id(s, job_id, attempt, &id);
     if (!err)
-        err = add_each_shot(s, id, model, shots, n);
+        err = store_parts(s, job_id, id, w.parts, &w.n);
+    if (!err)
+        err = add_each_shot(&w, id, shots, n);
     if (err == CQ_INVALID)
         cq_log_error(s->log, "job %lld: the shots name more frames than there are embeddings", (long long) job_id);
     if (err || !sig || sig->dims <= 0)

@@ -147,7 +147,7 @@ static enum cq_err heal_clip(struct store *s, const char *path, const struct pro
     if (err)
         return err;
     return sql_exec(s, "UPDATE jobs SET state = 'pending', reason = '', message = '', ended_ms = NULL, media_ms = ? "
-                       "WHERE clip_id = ? AND state = 'failed'", "II", media_ms(p), *clip_id);
+                       "WHERE clip_id = ? AND state = 'failed' AND parent_id IS NULL", "II", media_ms(p), *clip_id);
 }
 
 static bool is_gone(const char *path)
@@ -167,7 +167,7 @@ static enum cq_err refresh_clip(struct store *s, int64_t clip_id, const char *kn
     if (err || !moved)
         return err;
     return sql_exec(s, "UPDATE jobs SET state = 'pending', reason = '', message = '', ended_ms = NULL, not_before_ms = 0, "
-                       "failures = 0 WHERE clip_id = ? AND state IN ('failed', 'dead') AND reason = 'vanished'", "I", clip_id);
+                       "failures = 0 WHERE clip_id = ? AND state IN ('failed', 'dead') AND reason = 'vanished' AND parent_id IS NULL", "I", clip_id);
 }
 
 static enum cq_err put_readable(struct store *s, const char *path, const struct probe *p, int64_t *clip_id, bool *healed)
@@ -197,7 +197,7 @@ static enum cq_err put_unreadable(struct store *s, const char *path, const struc
     err = update_clip(s, *clip_id, p);
     if (err)
         return err;
-    return sql_exec(s, "UPDATE jobs SET reason = ?, message = ? WHERE clip_id = ? AND state = 'failed'", "ttI",
+    return sql_exec(s, "UPDATE jobs SET reason = ?, message = ? WHERE clip_id = ? AND state = 'failed' AND parent_id IS NULL", "ttI",
                     failure_name(p->failure), p->message, *clip_id);
 }
 
@@ -225,7 +225,7 @@ enum cq_err store_put_clip_job(struct store *s, const char *path, const struct p
     if (err)
         return err;
 
-    err = sql_int(s, job_id, "SELECT id FROM jobs WHERE clip_id = ? AND pipeline_id = ?", "II", clip_id, pipeline_id);
+    err = sql_int(s, job_id, "SELECT id FROM jobs WHERE clip_id = ? AND pipeline_id = ? AND parent_id IS NULL", "II", clip_id, pipeline_id);
     bool known = err == CQ_OK;
     if (err == CQ_EOF)
         err = insert_job(s, clip_id, p, probe_ns, pipeline_id, priority, job_id);

@@ -17,8 +17,19 @@ SELECT j.id AS job_id, c.path, j.state,
        strftime('%Y-%m-%dT%H:%M:%fZ', j.ended_ms / 1000.0, 'unixepoch') AS ended,
        c.duration_s, c.size,
        j.frame_rows AS frames,         -- rows in v_frames
-       j.failures, j.crashes, j.lost, j.owner
-FROM jobs j JOIN clips c ON c.id = j.clip_id JOIN pipelines p ON p.id = j.pipeline_id;
+       j.failures, j.crashes, j.lost, j.owner,
+       j.segments                      -- in how many it is done (v_segments); 0: whole
+FROM jobs j JOIN clips c ON c.id = j.clip_id JOIN pipelines p ON p.id = j.pipeline_id
+WHERE j.parent_id IS NULL;
+
+CREATE VIEW v_segments AS
+-- The pieces that long clips are worked on in, those of earlier tries too (cancelled). Their results are the clip's.
+SELECT j.job_id, c.path, g.number AS segment, j.state, j.reason, j.attempts, j.message, g.from_s, g.to_s,
+       g.first_ordinal AS first_frame, g.frames, g.sampled,    -- as foretold; they must come out so
+       strftime('%Y-%m-%dT%H:%M:%fZ', j.started_ms / 1000.0, 'unixepoch') AS started,
+       strftime('%Y-%m-%dT%H:%M:%fZ', j.ended_ms / 1000.0, 'unixepoch') AS ended,
+       j.failures, j.crashes, j.lost, j.owner, j.id AS segment_id
+FROM segments g JOIN jobs j ON j.id = g.job_id JOIN clips c ON c.id = j.clip_id;
 
 CREATE VIEW v_clips AS
 -- What each clip is, as probed.
@@ -36,7 +47,7 @@ FROM paths s JOIN jobs j ON j.id = s.job_id JOIN clips c ON c.id = j.clip_id;
 
 CREATE VIEW v_frames AS
 -- Every sampled frame, once per model.
-SELECT j.id AS job_id, c.path, m.name AS model, f.ordinal AS frame, f.seq, f.pts, f.time_s,
+SELECT j.job_id, c.path, m.name AS model, f.ordinal AS frame, f.seq, f.pts, f.time_s,
        c.tb_num || '/' || c.tb_den AS time_base, c.tb_num, c.tb_den,
        CASE f.source WHEN 0 THEN 'inferred' WHEN 1 THEN 'inherited' ELSE 'cached' END AS source,
        sf.ordinal AS source_frame, f.source_seq
@@ -48,7 +59,7 @@ JOIN frames f ON f.attempt_id = j.accepted_id AND f.model = pm.position
 LEFT JOIN frames sf ON sf.attempt_id = f.attempt_id AND sf.model = f.model AND sf.seq = f.source_seq;
 
 CREATE VIEW v_detections AS
-SELECT j.id AS job_id, c.path, m.name AS model, f.ordinal AS frame, f.seq, f.pts, f.time_s,
+SELECT j.job_id, c.path, m.name AS model, f.ordinal AS frame, f.seq, f.pts, f.time_s,
        d.n AS detection, d.class_id,
        coalesce(l.label, d.class_id) || '' AS label,   -- the class number where the model has no names
        d.score, d.x0, d.y0, d.x1, d.y1,
@@ -62,7 +73,7 @@ JOIN frames f ON f.attempt_id = d.attempt_id AND f.model = d.model AND f.seq = d
 LEFT JOIN labels l ON l.model_id = m.id AND l.class_id = d.class_id;
 
 CREATE VIEW v_classifications AS
-SELECT j.id AS job_id, c.path, m.name AS model, f.ordinal AS frame, f.seq, f.pts, f.time_s,
+SELECT j.job_id, c.path, m.name AS model, f.ordinal AS frame, f.seq, f.pts, f.time_s,
        k.rank,                         -- from 1, best first
        k.class_id, coalesce(l.label, k.class_id) || '' AS label, k.score
 FROM jobs j
@@ -74,7 +85,7 @@ JOIN frames f ON f.attempt_id = k.attempt_id AND f.model = k.model AND f.seq = k
 LEFT JOIN labels l ON l.model_id = m.id AND l.class_id = k.class_id;
 
 CREATE VIEW v_embeddings AS
-SELECT j.id AS job_id, c.path, m.name AS model, f.ordinal AS frame, f.seq, f.pts, f.time_s,
+SELECT j.job_id, c.path, m.name AS model, f.ordinal AS frame, f.seq, f.pts, f.time_s,
        length(e.v) / 4 AS dims,
        e.v AS embedding                -- float32, little-endian
 FROM jobs j
@@ -86,7 +97,7 @@ JOIN frames f ON f.attempt_id = e.attempt_id AND f.model = e.model AND f.seq = e
 
 CREATE VIEW v_quality AS
 -- builtin:scene: the picture itself.
-SELECT j.id AS job_id, c.path, m.name AS model, f.ordinal AS frame, f.seq, f.pts, f.time_s,
+SELECT j.job_id, c.path, m.name AS model, f.ordinal AS frame, f.seq, f.pts, f.time_s,
        q.sharpness,                    -- larger is sharper; compare within one size of picture
        q.exposure,                     -- mean luma 0..1
        q.contrast,                     -- standard deviation of luma
@@ -100,7 +111,7 @@ JOIN frames f ON f.attempt_id = q.attempt_id AND f.model = q.model AND f.seq = q
 
 CREATE VIEW v_artifacts AS
 -- Files that hold a frame's tensors or picture.
-SELECT j.id AS job_id, c.path, m.name AS model, f.ordinal AS frame, f.seq, f.pts, f.time_s,
+SELECT j.job_id, c.path, m.name AS model, f.ordinal AS frame, f.seq, f.pts, f.time_s,
        a.kind, a.name, a.shape,
        a.file                          -- relative to the database's folder
 FROM jobs j
@@ -111,7 +122,7 @@ JOIN artifacts a ON a.attempt_id = j.accepted_id AND a.model = pm.position
 JOIN frames f ON f.attempt_id = a.attempt_id AND f.model = a.model AND f.seq = a.seq;
 
 CREATE VIEW v_shots AS
-SELECT j.id AS job_id, c.path, m.name AS model, h.shot,
+SELECT j.job_id, c.path, m.name AS model, h.shot,
        a.ordinal AS frame, a.pts, a.time_s,   -- of the frame that opens it
        a.ordinal AS first_frame, b.ordinal AS last_frame, h.start_s, h.end_s,
        h.cut_score                     -- distance at the cut that opens it; 0 for the first
@@ -120,8 +131,8 @@ JOIN clips c ON c.id = j.clip_id
 JOIN pipeline_models pm ON pm.pipeline_id = j.pipeline_id
 JOIN models m ON m.id = pm.model_id
 JOIN shots h ON h.attempt_id = j.accepted_id AND h.model = pm.position
-JOIN frames a ON a.attempt_id = h.attempt_id AND a.model = h.model AND a.seq = h.first_seq
-JOIN frames b ON b.attempt_id = h.attempt_id AND b.model = h.model AND b.seq = h.last_seq;
+JOIN frames a ON a.attempt_id = coalesce(h.first_part, h.attempt_id) AND a.model = h.model AND a.seq = h.first_seq
+JOIN frames b ON b.attempt_id = coalesce(h.last_part, h.attempt_id) AND b.model = h.model AND b.seq = h.last_seq;
 
 CREATE VIEW v_duplicates AS
 -- Pairs of clips that show the same, each pair once.
@@ -137,7 +148,8 @@ JOIN clips ca ON ca.id = ja.clip_id
 JOIN clips cb ON cb.id = jb.clip_id;
 
 CREATE VIEW v_job_metrics AS
--- One row per job and stage: how often and how long, in milliseconds. wall_s is the whole job's.
+-- One row per job and stage: how often and how long, in milliseconds. wall_s is the whole job's; of a clip in segments,
+-- from its first look to the end of the last.
 SELECT j.id AS job_id, c.path, a.wall_ns / 1e9 AS wall_s,
        CASE s.stage WHEN 0 THEN 'probe' WHEN 1 THEN 'decode' WHEN 2 THEN 'scale' WHEN 3 THEN 'wait'
                     WHEN 4 THEN 'infer' WHEN 5 THEN 'postprocess' ELSE 'write' END AS stage,
@@ -146,6 +158,7 @@ FROM jobs j
 JOIN clips c ON c.id = j.clip_id
 JOIN attempts a ON a.id = coalesce(j.accepted_id, j.attempt_id)
 JOIN job_stages s ON s.attempt_id = a.id
+WHERE j.parent_id IS NULL
 UNION ALL
 -- What failed in probing has no attempt, but its probe took time too.
 SELECT j.id, c.path, NULL, 'probe', 1, j.probe_ns / 1e6, j.probe_ns / 1e6, j.probe_ns / 1e6, j.probe_ns / 1e6
@@ -161,7 +174,7 @@ SELECT j.id AS job_id, c.path, j.state, a.device, a.wall_ns / 1e9 AS wall_s,
 FROM jobs j
 JOIN clips c ON c.id = j.clip_id
 JOIN attempts a ON a.id = coalesce(j.accepted_id, j.attempt_id)
-WHERE j.state NOT IN ('pending', 'running') AND a.wall_ns IS NOT NULL;
+WHERE j.state NOT IN ('pending', 'running') AND a.wall_ns IS NOT NULL AND j.parent_id IS NULL;
 
 CREATE VIEW v_runs AS
 -- Each `clipq work`.
@@ -183,19 +196,21 @@ FROM runs;
 
 CREATE VIEW v_attempts AS
 -- Every time a job was tried.
-SELECT a.job_id, c.path, a.attempt,
+SELECT j.job_id, c.path, a.attempt,
        a.outcome,                      -- running, done, partial, failed, dead, retried, lost, released, cancelled,
-                                       -- replaced (by the results of a later one)
+                                       -- replaced (by the results of a later one), split (into segments)
        a.reason, a.message, a.owner, r.host, a.pid, a.device, a.run_id,
        strftime('%Y-%m-%dT%H:%M:%fZ', a.started_ms / 1000.0, 'unixepoch') AS started,
        strftime('%Y-%m-%dT%H:%M:%fZ', a.ended_ms / 1000.0, 'unixepoch') AS ended,
        coalesce(a.wall_ns / 1e9, (a.ended_ms - a.started_ms) / 1000.0) AS wall_s, j.accepted_id IS a.id AS accepted,
        a.frames_decoded, a.frames_sampled, a.frames_inferred, a.batches, a.mean_batch, a.oom_halvings,
        a.last_words,                   -- the end of what its decoder said on standard error, libav's messages too; or NULL
-       r.pid AS supervisor_pid         -- of the `clipq work` that tried
+       r.pid AS supervisor_pid,        -- of the `clipq work` that tried
+       g.number AS segment             -- of which segment; NULL: of the clip
 FROM attempts a
 JOIN jobs j ON j.id = a.job_id
 JOIN clips c ON c.id = j.clip_id
+LEFT JOIN segments g ON g.job_id = j.id
 LEFT JOIN runs r ON r.id = a.run_id;
 
 CREATE VIEW v_failures AS
@@ -204,7 +219,7 @@ SELECT j.id AS job_id, c.path, j.state, j.reason, j.message, j.attempts,
        j.frame_rows AS frames_kept,
        strftime('%Y-%m-%dT%H:%M:%fZ', j.ended_ms / 1000.0, 'unixepoch') AS ended
 FROM jobs j JOIN clips c ON c.id = j.clip_id
-WHERE j.state IN ('partial', 'failed', 'dead');
+WHERE j.state IN ('partial', 'failed', 'dead') AND j.parent_id IS NULL;
 
 CREATE VIEW v_tunings AS
 -- Which kernel runs which operator, by measurement (`clipq tune kernels`).
@@ -224,7 +239,7 @@ SELECT w.run_id, r.host, w.role, w.slot, w.pid,
        w.frames, w.frames_per_s, w.cpu_s,
        w.rss,                              -- bytes
        strftime('%Y-%m-%dT%H:%M:%fZ', w.last_frame_ms / 1000.0, 'unixepoch') AS last_frame,
-       w.job_id, c.path,
+       coalesce(j.job_id, w.job_id) AS job_id, c.path,
        strftime('%Y-%m-%dT%H:%M:%fZ', w.updated_ms / 1000.0, 'unixepoch') AS updated
 FROM workers w
 JOIN runs r ON r.id = w.run_id

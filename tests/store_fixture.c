@@ -197,17 +197,28 @@ void fixture_check_books(const struct fixture *f)
     char text[64];
     fixture_text(f, "PRAGMA integrity_check", text, sizeof text);
     assert_string_equal(text, "ok");
-    /* The totals equal the rows, state by state. */
+    /* The totals equal the rows, state by state; segments are not counted. */
     assert_int_equal(fixture_int(f,
         "SELECT count(*) FROM totals t WHERE (jobs, media_ms, frame_rows) IS NOT "
         "(SELECT count(*), coalesce(sum(media_ms), 0), coalesce(sum(frame_rows), 0) FROM jobs j "
-        "WHERE j.pipeline_id = t.pipeline_id AND j.state = t.state)"), 0);
-    assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs"), fixture_int(f, "SELECT sum(jobs) FROM totals"));
-    /* What is done has been accepted, what is accepted is done, and every accepted row is counted. */
-    assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs WHERE (accepted_id IS NOT NULL) <> (state IN ('done', 'partial'))"), 0);
+        "WHERE j.pipeline_id = t.pipeline_id AND j.state = t.state AND j.parent_id IS NULL)"), 0);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs WHERE parent_id IS NULL"), fixture_int(f, "SELECT sum(jobs) FROM totals"));
+    /* What is done has been accepted, what is accepted is done, and every accepted row is counted. Segments are accepted
+     * with their clip; one that waits for them has some to wait for, and runs when one of them does. */
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs WHERE (accepted_id IS NOT NULL) <> (state IN ('done', 'partial')) "
+                                    "AND parent_id IS NULL"), 0);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs s JOIN jobs j ON j.id = s.parent_id WHERE (s.accepted_id IS NOT NULL) <> "
+                                    "(s.state = 'done' AND j.state = 'done')"), 0);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs j WHERE segments > 0 AND state IN ('pending', 'running') AND "
+                                    "(state = 'running') <> EXISTS (SELECT 1 FROM jobs s WHERE s.parent_id = j.id AND s.state = 'running')"), 0);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs j WHERE segments > 0 AND state IN ('pending', 'running') AND NOT "
+                                    "EXISTS (SELECT 1 FROM jobs s WHERE s.parent_id = j.id AND s.state IN ('pending', 'running'))"), 0);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs s JOIN jobs j ON j.id = s.parent_id WHERE s.state IN ('pending', 'running') "
+                                    "AND (j.segments = 0 OR j.state NOT IN ('pending', 'running'))"), 0);
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_frames"), fixture_int(f, "SELECT sum(frame_rows) FROM totals"));
     /* Leases belong to running jobs, and to the attempt that the history calls running. */
-    assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs WHERE (owner IS NOT NULL) <> (state = 'running')"), 0);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs WHERE (owner IS NOT NULL) <> (state = 'running') AND segments = 0"), 0);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs WHERE owner IS NOT NULL AND segments > 0"), 0);
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM attempts a WHERE (outcome = 'running') <> "
-                                    "EXISTS (SELECT 1 FROM jobs j WHERE j.attempt_id = a.id AND j.state = 'running')"), 0);
+                                    "EXISTS (SELECT 1 FROM jobs j WHERE j.attempt_id = a.id AND j.state = 'running' AND j.segments = 0)"), 0);
 }

@@ -126,30 +126,70 @@ static enum cq_err no_worker(void *ctx, const struct store_worker_row *row)
     return CQ_OK;
 }
 
-/* As version 1 left it: readers do without what it lacks, writers bring it up. */
+extern const char schema_001_init[];
+
+static enum cq_err count_class(void *ctx, const struct store_failure_class *c)
+{
+    *(int64_t *) ctx += c->count;
+    return CQ_OK;
+}
+
+static enum cq_err count_running(void *ctx, const struct store_running_row *r)
+{
+    (void) r;
+    ++*(int64_t *) ctx;
+    return CQ_OK;
+}
+
+/* A file of version 1: a clip that failed, one that is under way, one that is done with a frame. */
+static void make_version_1(const char *path)
+{
+    sql(path, schema_001_init);
+    sql(path, "PRAGMA application_id = 1668051057;"
+              "INSERT INTO models VALUES (1, 'h', 'm', 'p', 'yolox', '');"
+              "INSERT INTO pipelines VALUES (1, 'h', '{}', 0);"
+              "INSERT INTO pipeline_models VALUES (1, 0, 1);"
+              "INSERT INTO clips SELECT value, '/clip' || value, 'f' || value, '', '', 1, 1, '', '', '', 1, 1, 1, 1, 1, 1, 0, 0, 1, 30, "
+              "0, 1, 1, 1, 0, 1, '' FROM (SELECT 1 AS value UNION SELECT 2 UNION SELECT 3);"
+              "INSERT INTO jobs (clip_id, pipeline_id, state, reason, message, priority, not_before_ms, submitted_ms, probe_ns, media_ms, "
+              "owner, attempt, attempt_id, accepted_id, frame_rows) VALUES (1, 1, 'failed', 'io', 'm', 0, 0, 5, 0, 1000, NULL, 1, 1, NULL, 0), "
+              "(2, 1, 'running', '', '', 0, 0, 5, 0, 1000, 'me', 7, 2, NULL, 0), (3, 1, 'done', '', '', 0, 0, 5, 0, 1000, NULL, 1, 3, 3, 1);"
+              "INSERT INTO attempts (id, job_id, attempt, owner, started_ms, outcome) VALUES (1, 1, 1, 'me', 1, 'failed'), "
+              "(2, 2, 7, 'me', 1, 'running'), (3, 3, 1, 'me', 1, 'done');"
+              "INSERT INTO frames VALUES (3, 0, 0, 0, 0, 0, 0, NULL);"
+              "INSERT INTO paths SELECT '/clip' || id, id FROM jobs; PRAGMA user_version = 1");
+}
+
+/* Readers do without what it lacks, writers bring it up. */
 static void an_older_schema_is_brought_up(void **state)
 {
     struct fixture *f = *state;
-    char path[160];
+    struct fixture older = {0};
     struct store *s;
-    snprintf(path, sizeof path, "%s/older", f->folder);
-    assert_int_equal(store_open(&f->log, path, STORE_CREATE, &s), CQ_OK);
-    store_close(&s);
-    sql(path, "DROP TABLE failure_counts; DROP VIEW v_pause; DROP TABLE pause; DROP VIEW v_attempts; ALTER TABLE attempts DROP COLUMN last_words; DROP VIEW v_workers; DROP TABLE workers; DROP VIEW v_tunings; DROP TABLE tunings; PRAGMA user_version = 1");
-    assert_int_equal(store_open(&f->log, path, STORE_READ, &s), CQ_OK);
+    int64_t failed = 0, running = 0;
+    snprintf(older.db, sizeof older.db, "%s/older", f->folder);
+    make_version_1(older.db);
+    assert_int_equal(store_open(&f->log, older.db, STORE_READ, &s), CQ_OK);
     assert_int_equal(store_each_tuning(s, "k", no_tuning, NULL), CQ_OK);
     assert_int_equal(store_each_worker(s, no_worker, NULL), CQ_OK);
+    assert_int_equal(store_each_failure_class(s, count_class, &failed), CQ_OK);
+    assert_int_equal(store_each_running(s, count_running, &running), CQ_OK);
+    assert_int_equal(failed + running, 2);
     struct store_pause pause;
     assert_int_equal(store_get_pause(s, &pause), CQ_OK);
     assert_int_equal(pause.since_ms, 0);
     store_close(&s);
-    assert_int_equal(store_open(&f->log, path, STORE_WRITE, &s), CQ_OK);
+    assert_int_equal(store_open(&f->log, older.db, STORE_WRITE, &s), CQ_OK);
     const struct store_tuning t = {"d", "1", "k", "a", "CONV", "conv_tile", "conv_tile", "{}"};
     assert_int_equal(store_begin(s), CQ_OK);
     assert_int_equal(store_put_tuning(s, &t), CQ_OK);
     assert_int_equal(store_commit(s), CQ_OK);
     store_close(&s);
-    sql(path, "SELECT ms FROM v_tunings");
+    sql(older.db, "SELECT ms FROM v_tunings");
+    fixture_check_books(&older);
+    assert_int_equal(fixture_int(&older, "SELECT count(*) FROM v_jobs JOIN v_paths USING (job_id)"), 3);
+    assert_int_equal(fixture_int(&older, "SELECT count(*) FROM jobs WHERE id = 2 AND owner = 'me' AND attempt = 7"), 1);
+    assert_int_equal(fixture_int(&older, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
 }
 
 static void missing_file_or_folder(void **state)

@@ -104,8 +104,8 @@ static void foretell(const struct scan *s, int64_t *sorted, int begin, int end, 
     }
 }
 
-static void fill(const struct scan *s, int64_t *sorted, const struct sample_spec *spec, struct span r, const int *begins, int n,
-                 struct segment *out)
+static void fill(const struct scan *s, int64_t *sorted, const struct sample_spec *spec, struct span r, double end_s,
+                 const int *begins, int n, struct segment *out)
 {
     struct sampler sampler;
     struct segment before = {0};
@@ -119,6 +119,9 @@ static void fill(const struct scan *s, int64_t *sorted, const struct sample_spec
             .first_ordinal = clip_loses_count(spec) ? -1 : begin, .first_seq = seq, .sampler = sampler.at,
         };
         foretell(s, sorted, begin, end, &sampler, &out[i]);
+        double first_s = sampler.at.first_s;
+        out[i].from_s = begin ? time_of(s, begin) - first_s : 0;
+        out[i].to_s = i + 1 < n ? time_of(s, end) - first_s : end_s;
         seq += out[i].sampled;
     }
 }
@@ -142,7 +145,7 @@ int segments_plan(const struct scan *s, const struct sample_spec *spec, const st
     int64_t *sorted = malloc((size_t) s->n * sizeof *sorted);
     if (!sorted)
         return -1;
-    fill(s, sorted, spec, r, begins, n, out);
+    fill(s, sorted, spec, r, to_s, begins, n, out);
     free(sorted);
     return n;
 }

@@ -19,6 +19,7 @@ struct scan;
 enum { SEGMENTS_MAX = 256 };      /* of one clip */
 
 struct segment {
+    double from_s, to_s;          /* about, from the clip's first frame */
     int64_t from_pts;             /* of the key packet it begins with; INT64_MIN: the clip's first packet */
     int64_t to_pts;               /* of the one that the next begins with; INT64_MAX: to the end */
     int64_t first_ordinal;        /* of its first frame; -1: unknowable */
