@@ -8,6 +8,7 @@
  *     commit@N      a store's N-th commit fails
  *     committed@N   the process kills itself right after that commit
  *     no-WALL@1     this kernel lacks a wall of runner/sandbox.h: no-no_new_privs, no-limits, no-landlock, no-seccomp
+ *     fstype@HEX    the database seems to lie on such a file system (runner/file_system.h)
  *
  * (alloc@N, enqueue@N and resources@N are kernels/device.h's.)
  */

@@ -23,6 +23,7 @@
 #include <sqlite3.h>
 
 #include "kernels/base/log.h"
+#include "runner/file_system.h"
 #include "runner/store_sqlite.h"
 
 enum { BUSY_TIMEOUT_MS = 10000 };
@@ -131,6 +132,17 @@ static enum cq_err check_folder(struct store *s)
     enum cq_err err = cq_err_errno(errno);
     cq_log_error(s->log, "database %s cannot be made: folder %s: %s", s->path, parent, strerror(errno));
     return err;
+}
+
+/* Reading is let pass: whoever copied a database to a share may look at it there. */
+static enum cq_err check_file_system(struct store *s)
+{
+    const char *kind;
+    if (s->mode == STORE_READ || file_system_look(s->path, &kind) != FILE_SYSTEM_NETWORK)
+        return CQ_OK;
+    cq_log_error(s->log, "database %s is on a network file system (%s), where SQLite's WAL mode does not work and another "
+                 "machine's writes would damage it; choose a local disk with --db", s->path, kind);
+    return CQ_DENIED;
 }
 
 static enum cq_err check_path(struct store *s, bool *exists)
@@ -251,6 +263,8 @@ enum cq_err store_open(struct cq_log *log, const char *path, enum store_mode mod
     }
     if (!err)
         err = check_path(s, &exists);
+    if (!err)
+        err = check_file_system(s);
     if (!err && exists)
         err = look_first(s);
     if (!err)
