@@ -26,6 +26,7 @@ struct conv_geom {
     int32_t act, act_first;      /* the latter: before the residual */
     float act_a, act_b;
     int32_t per_item;            /* tiles (or rows) that one work-item does */
+    int32_t pairs_first;         /* conv_pointwise: neighbouring work-items are pairs of output blocks, not pixels */
 };
 
 enum { CONV_IN_PLACE = 1 << 3 };  /* kernel_class.in_place */

@@ -8,6 +8,7 @@
 #include "kernels/cl_sources.h"
 #include "kernels/classes.h"
 #include "kernels/conv.h"
+#include "kernels/device.h"
 
 static int64_t tiles_of(const struct conv_geom *g, int width)
 {
@@ -119,8 +120,16 @@ static const struct program_class half_program = {
     .source = {cl_common, cl_act, cl_conv, cl_conv_tile, cl_conv_pointwise},
 };
 
+static size_t input_bytes(const struct conv_geom *g, int width)
+{
+    int64_t blocks = (g->c + width - 1) / width;
+    return (size_t) (blocks * width * g->h * g->w) * sizeof(float);
+}
+
+/* Pointwise, an input that would not stay in the cache is read once for all output channels rather than once for each
+ * pair of blocks. */
 static enum cq_err enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs,
-                           const char *kernel, bool half)
+                           bool pointwise, bool half)
 {
     struct conv_geom g;
     conv_geom_of(inst, &g);
@@ -128,15 +137,17 @@ static enum cq_err enqueue(struct device *dev, const struct op_inst *inst, const
     int64_t pixel_tiles = ((int64_t) g.oh * g.ow + px - 1) / px, channel_tiles = tiles_of(&g, width);
     double flops = 4.0 * width * px * g.c * g.kh * g.kw;
     g.per_item = conv_per_item(dev, pixel_tiles, channel_tiles * g.n, flops);
+    size_t groups[] = {(size_t) ((pixel_tiles + g.per_item - 1) / g.per_item), (size_t) channel_tiles};
+    g.pairs_first = pointwise && input_bytes(&g, width) > device_get_info(dev)->local_bytes / 2;
     const struct kernel_arg args[] = {
         ARG_REF(bufs->in[0]), ARG_REF(bufs->in[3]), ARG_REF(bufs->out[0]), ARG_REF(bufs->packed), ARG_STRUCT(g),
     };
     return program_run(dev, &(struct launch) {
         .program = half ? &half_program : &conv_program,
-        .kernel = kernel,
+        .kernel = pointwise ? "conv_pointwise" : "conv_tile",
         .options = half ? "-DHALF_WEIGHTS" : NULL,
         .dims = 3,
-        .global = {(size_t) ((pixel_tiles + g.per_item - 1) / g.per_item), (size_t) channel_tiles, (size_t) g.n},
+        .global = {groups[g.pairs_first], groups[1 - g.pairs_first], (size_t) g.n},
         .local = {1, 1, 1},
         .args = args,
         .n_args = sizeof args / sizeof *args,
@@ -145,23 +156,23 @@ static enum cq_err enqueue(struct device *dev, const struct op_inst *inst, const
 
 static enum cq_err tile_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
 {
-    return enqueue(dev, inst, bufs, "conv_tile", false);
+    return enqueue(dev, inst, bufs, false, false);
 }
 
 static enum cq_err pointwise_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
 {
-    return enqueue(dev, inst, bufs, "conv_pointwise", false);
+    return enqueue(dev, inst, bufs, true, false);
 }
 
 static enum cq_err half_tile_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
 {
-    return enqueue(dev, inst, bufs, "conv_tile", true);
+    return enqueue(dev, inst, bufs, false, true);
 }
 
 static enum cq_err half_pointwise_enqueue(struct device *dev, const struct op_inst *inst,
                                           const struct kernel_bufs *bufs)
 {
-    return enqueue(dev, inst, bufs, "conv_pointwise", true);
+    return enqueue(dev, inst, bufs, true, true);
 }
 
 const struct kernel_class kernel_conv_pointwise = {

@@ -31,14 +31,29 @@ inline VF exp_v(VF x)
     return AS_VF(AS_VI(p) + (AS_VI(shifted) << 23));
 }
 
+/* 1 + exp(-x), with few instructions: the number that rounds has the exponent's offset in it, so that a shift makes it
+ * the power of two. */
+inline VF one_plus_exp_minus(VF x)
+{
+    x = at_most(at_least(x, (VF) (-88.0f)), (VF) (87.0f));
+    VF shifted = fma(x, (VF) (-1.44269504f), (VF) (12582912.0f + 127.0f));
+    VF r = fma(shifted - (12582912.0f + 127.0f), (VF) (0.693147181f), x);
+    VF p = fma(r, (VF) (-8.31204947e-3f), (VF) (4.18944995e-2f));
+    p = fma(p, r, (VF) (-1.66671332e-1f));
+    p = fma(p, r, (VF) (4.99992018e-1f));
+    p = fma(p, r, (VF) (-1.0f));
+    p = fma(p, r, (VF) (1.0f));
+    return fma(p, AS_VF(AS_VI(shifted) << 23), (VF) (1.0f));
+}
+
 inline VF sigmoid_v(VF x)
 {
-    return 1.0f / (1.0f + exp_v(-x));
+    return 1.0f / one_plus_exp_minus(x);
 }
 
 inline VF silu_v(VF x)
 {
-    return x / (1.0f + exp_v(-x));
+    return x / one_plus_exp_minus(x);
 }
 
 /* (e - 1)/(e + 1) loses everything near 0, where an odd polynomial takes over. */

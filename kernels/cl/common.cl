@@ -46,9 +46,12 @@ typedef float WEIGHT;
 /* The memory that a (base, byte offset) pair of arguments means. */
 #define AT(type, base, offset) ((global type *) ((global char *) (base) + (offset)))
 
-/* Asks for memory that will be read soon, into the second cache; any address will do. Of use to CPUs. */
+/* Asks for memory that will be read soon, into the second cache or, with NEAR, the first; any address will do.
+ * Of use to CPUs. */
 #if defined(__x86_64__) || defined(__aarch64__)
 #define PREFETCH(p) __builtin_prefetch((const void *) (size_t) (p), 0, 2)
+#define PREFETCH_NEAR(p) __builtin_prefetch((const void *) (size_t) (p), 0, 3)
 #else
 #define PREFETCH(p)
+#define PREFETCH_NEAR(p)
 #endif

@@ -5,7 +5,7 @@ typedef struct {
     int kh, kw, sh, sw, dh, dw, pt, pl;
     int act, act_first;
     float act_a, act_b;
-    int per_item;
+    int per_item, pairs_first;
 } conv_geom;
 
 /* AVX2 has 16 registers: 6x2 sums, 2 weights, 1 input. AVX-512 has 32. */
@@ -49,8 +49,10 @@ INLINE void act_registers(VF *a, const int n, const conv_geom *g)
 {
     if (g->act == ACT_SILU) {
         TILE_EACH(if (i < n) a[i] = silu_v(a[i]);)
-    } else if (g->act != ACT_NONE) {
-        VF low = g->act == ACT_CLIP ? g->act_a : 0.0f, high = g->act == ACT_CLIP ? g->act_b : INFINITY;
+    } else if (g->act == ACT_RELU) {
+        TILE_EACH(if (i < n) a[i] = at_least(a[i], (VF) (0.0f));)
+    } else if (g->act == ACT_CLIP) {
+        VF low = g->act_a, high = g->act_b;
         TILE_EACH(if (i < n) a[i] = at_most(at_least(a[i], low), high);)
     }
 }

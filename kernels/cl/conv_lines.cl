@@ -41,23 +41,21 @@ inline void line_of_plane(local float *line, global const float *x, int y, int l
         line[i] = row[i];
 }
 
-/* The same of a frame of `channels` bytes a pixel; n and the line count all of them. */
-inline void line_of_frame(local float *line, global const uchar *x, int y, int left, int n, int channels,
-                          const frame_norm *norm, const conv_geom *g)
+/* The same of a frame of `channels` bytes a pixel; n and the line count all of them. `mean` is that of a run of
+ * `channels` vectors. */
+INLINE void line_of_frame(local float *line, global const uchar *x, int y, int left, int n, const int channels,
+                          const VF *mean, const conv_geom *g)
 {
     int inside = y >= 0 && y < g->h;
     int from = inside ? clamp(-left * channels, 0, n) : n;
     int end = inside ? clamp((g->w - left) * channels, from, n) : n, i = from;
     global const uchar *row = x + ((long) y * g->w + left) * channels;
     line_clear(line, from, end, n);
-    VF mean[4];
-    for (int k = 0; k < 4 * V; k++)
-        ((float *) mean)[k] = norm->mean[k % channels];
     for (; i + channels * V <= end; i += channels * V)
         for (int k = 0; k < channels; k++)
             STOREV(CONVERT_VF(LOADV(k, row + i)) - mean[k], k, line + i);
     for (int c = 0; i < end; i++, c = c + 1 == channels ? 0 : c + 1)
-        line[i] = row[i] - norm->mean[c];
+        line[i] = row[i] - ((const float *) mean)[c];
 }
 
 /* All taps of a tile into its sums. `pixel` is t->pixel, as a constant where the caller knows it: only then does one
@@ -115,16 +113,18 @@ INLINE void line_row(const tile_out *o, local const float *x, const lines *t, in
     }
 }
 
-/* The rows that output row oy reads, from the window's ky-th on, columns left..left + n - 1. norm: NULL for planes. */
-INLINE void lines_fill(local float *room, global const char *x, const lines *t, const frame_norm *norm, int oy, int ky,
-                       int left, int n)
+/* The rows that output row oy reads, from the window's ky-th on, columns left..left + n - 1. mean: NULL for planes. */
+INLINE void lines_fill(local float *room, global const char *x, const lines *t, const VF *mean, int oy, int ky, int left,
+                       int n)
 {
     const conv_geom *g = &t->g;
     for (; ky < g->kh; ky++) {
         int y = oy * g->sh - g->pt + ky * g->dh;
         local float *line = room + (oy * g->sh + ky) % g->kh * t->pitch;
-        if (norm)
-            line_of_frame(line, (global const uchar *) x, y, left, n, g->c, norm, g);
+        if (mean && g->c == 3)
+            line_of_frame(line, (global const uchar *) x, y, left, n, 3, mean, g);
+        else if (mean)
+            line_of_frame(line, (global const uchar *) x, y, left, n, g->c, mean, g);
         else
             for (int c = 0; c < g->c; c++, line += g->kh * t->pitch)
                 line_of_plane(line, (global const float *) x + (long) c * g->h * g->w, y, left, n, g);
@@ -133,7 +133,7 @@ INLINE void lines_fill(local float *room, global const char *x, const lines *t, 
 
 /* Of work-item `item`; `first` is the first pair of output blocks. */
 INLINE void lines_run(const tile_out *first, global const char *x, local float *room, const lines *t,
-                      const frame_norm *norm, int item)
+                      const VF *mean, int item)
 {
     const conv_geom *g = &t->g;
     long plane = (long) g->oh * g->ow * V;
@@ -143,7 +143,7 @@ INLINE void lines_run(const tile_out *first, global const char *x, local float *
         int n = (end - left - 1) * t->pixel + (t->run - 1) * t->step + 1;
         for (int oy = first_row; oy < end_row; oy++) {
             int kept = oy == first_row || g->dh > 1 ? 0 : max(0, g->kh - g->sh);
-            lines_fill(room, x, t, norm, oy, kept, left * g->sw - g->pl, n);
+            lines_fill(room, x, t, mean, oy, kept, left * g->sw - g->pl, n);
             tile_out o = *first;
             for (int left_over = blocks_of(g->m); left_over > 0; left_over -= 2) {
                 o.blocks = min(2, left_over);
@@ -171,5 +171,8 @@ kernel void conv_frames(global const uchar *xb, ulong xo, global const float *rb
 {
     tile_out first = tile_out_at(rb, ro, yb, yo, wb, wo, 0, get_global_id(1), &t.g);
     long image = (long) get_global_id(1) * t.g.c * t.g.h * t.g.w;
-    lines_run(&first, (global const char *) (AT(const uchar, xb, xo) + image), room, &t, &norm, get_global_id(0));
+    VF mean[4];
+    for (int i = 0; i < 4 * V; i++)
+        ((float *) mean)[i] = norm.mean[i % t.g.c];
+    lines_run(&first, (global const char *) (AT(const uchar, xb, xo) + image), room, &t, mean, get_global_id(0));
 }

@@ -6,7 +6,7 @@ enum { PAIR_BYTES = 2 * V * sizeof(WEIGHT) };   /* of one channel's weights */
 
 /* A tile of `px` pixels by `nv` blocks; pixels before `fresh` are done. x is the first pixel in the first block. The
  * weights of the next pair of blocks are on their way meanwhile, each tile asking for its share: a network's weights
- * do not stay in the cache from image to image. */
+ * do not stay in the cache from image to image. So are the pixels of the next tile, one line of the cache per channel. */
 INLINE void pointwise_tile(const tile_out *o, global const float *x, long plane, int from, int fresh, const int px,
                            const int nv, const conv_geom *g)
 {
@@ -19,8 +19,13 @@ INLINE void pointwise_tile(const tile_out *o, global const float *x, long plane,
     for (int b = g->c / V; b > 0; b--, q += plane, next += step) {
         PREFETCH(next);
         #pragma unroll
-        for (int c = 0; c < V; c++, w += 2 * V)
+        for (int c = 0; c < V; c++, w += 2 * V) {
+            if (c < TILE_PX)
+                PREFETCH_NEAR(q + (px + c) * V);
+            if (c < TILE_PX && px > TILE_PX)
+                PREFETCH_NEAR(q + (px + TILE_PX + c) * V);
             TILE_TAP(q[V * i + c])
+        }
     }
     for (int c = 0; c < g->c % V; c++, w += 2 * V)
         TILE_TAP(q[V * i + c])
@@ -49,12 +54,13 @@ INLINE void pointwise_run(const tile_out *o, global const float *x, int first, i
     }
 }
 
-/* global: (work-items over pixels, pairs of output blocks, images); local (1,1,1). */
+/* global: (work-items over pixels, pairs of output blocks, images), the first two exchanged with pairs_first; local
+ * (1,1,1). */
 kernel void conv_pointwise(global const float *xb, ulong xo, global const float *rb, ulong ro, global float *yb,
                            ulong yo, global const float *wb, ulong wo, conv_geom g)
 {
-    int area = g.oh * g.ow, first = get_global_id(0) * g.per_item * TILE_PX;
-    tile_out o = tile_out_at(rb, ro, yb, yo, wb, wo, get_global_id(1), get_global_id(2), &g);
+    int area = g.oh * g.ow, first = get_global_id(g.pairs_first) * g.per_item * TILE_PX;
+    tile_out o = tile_out_at(rb, ro, yb, yo, wb, wo, get_global_id(1 - g.pairs_first), get_global_id(2), &g);
     global const float *x = AT(const float, xb, xo) + get_global_id(2) * blocks_of(g.c) * ((long) area * V);
     pointwise_run(&o, x, first, min(first + g.per_item * TILE_PX, area), &g);
 }
