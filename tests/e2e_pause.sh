@@ -12,6 +12,8 @@ await() {   # await COMMAND...: until it is true, or the program is gone
     while ! "$@" && kill -0 "$pid" 2> /dev/null; do sleep 0.05; done
 }
 are() { [ "$(count "$1")" = "$2" ]; }
+runs() { [ "$(sql clipq.db "SELECT count(*) FROM v_runs WHERE end_reason = 'running'")" = "$1" ]; }
+other_said() { grep -qF -- "$1" other.err; }
 said() { grep -qF -- "$1" work.err; }
 start() {   # start OPTION...: a run whose process is $pid
     "$clipq" work --workers 2 --progress none "$@" > work.txt 2> work.err &
@@ -50,15 +52,22 @@ check "both are done" 2 "$(count done)"
 check_code 0 "$clipq" resume
 check_says "was not paused"
 
-# In the middle: what runs (a decoder that stands still) goes on, nothing new is begun, and the run waits.
+# In the middle, two runs: what runs (a decoder that stands still) goes on, nothing new is begun, and both wait.
 "$clipq" submit -q second
 CLIPQ_FAULT=hang@clip3 start
 await are done 4
+await are running 1
+CLIPQ_FAULT=hang@clip3 "$clipq" work --forever --workers 2 --progress none 2> other.err > other.txt &
+other=$!
+await runs 2
 check_code 0 "$clipq" pause
 await said "paused since"
+await other_said "paused since"
 "$clipq" submit -q third
 sleep 1.5                                         # longer than a run looks away from its queue
-check "one goes on, the new ones wait" "1 3" "$(count running) $(count pending)"
+check "one clip goes on, the new ones wait" "1 3" "$(count running) $(count pending)"
+kill -TERM "$other"
+wait "$other" || true
 check_code 0 "$clipq" cancel --path clip3
 await are running 0
 sleep 1

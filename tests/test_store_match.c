@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "runner/store_control.h"
 #include "tests/store_fixture.h"
 
 static int setup(void **state)
@@ -25,7 +26,7 @@ static int teardown(void **state)
 }
 
 /* Works the next clip off; its signature points along axis `axis`. */
-static void work_off(struct fixture *f, int axis)
+static void work_off_as(struct fixture *f, int axis, enum failure failure)
 {
     struct store_job j;
     assert_true(fixture_claim(f->store, "me", &j));
@@ -33,8 +34,13 @@ static void work_off(struct fixture *f, int axis)
     sig.v[axis] = 1;
     assert_int_equal(store_begin(f->store), CQ_OK);
     assert_int_equal(store_add_shots(f->store, j.id, j.attempt, 1, NULL, 0, &sig), CQ_OK);
-    assert_int_equal(fixture_complete(f->store, &j, "me", FAIL_NONE), CQ_OK);
+    assert_int_equal(fixture_complete(f->store, &j, "me", failure), CQ_OK);
     assert_int_equal(store_commit(f->store), CQ_OK);
+}
+
+static void work_off(struct fixture *f, int axis)
+{
+    work_off_as(f, axis, FAIL_NONE);
 }
 
 static int match_all(struct fixture *f)
@@ -87,6 +93,29 @@ static void an_unaccepted_signature_is_not_compared(void **state)
 }
 
 /* 300 clips along 60 axes, matched after every 37th: five in each group, ten pairs each. */
+/* A partial clip that is done anew has another signature: its pairs are found again. */
+static void pairs_outlive_a_retry(void **state)
+{
+    struct fixture *f = *state;
+    int64_t n;
+    fixture_submit_all(f, 2);
+    work_off_as(f, 0, FAIL_TRUNCATED);
+    work_off(f, 0);
+    match_all(f);
+    assert_int_equal(store_begin(f->store), CQ_OK);
+    assert_int_equal(store_retry(f->store, &(struct store_filter) {.states = JOB_PARTIAL}, &n), CQ_OK);
+    assert_int_equal(store_commit(f->store), CQ_OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_duplicates"), 1);
+    work_off(f, 0);
+    match_all(f);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_duplicates WHERE job_a = 1 AND job_b = 2"), 1);
+    struct store_job none;
+    assert_false(fixture_claim(f->store, "me", &none));      /* sweeps what was replaced */
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM signatures"), 2);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_duplicates"), 1);
+}
+
 static void every_pair_once_in_many_blocks(void **state)
 {
     struct fixture *f = *state;
@@ -134,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(alike_are_found_and_others_not, setup, teardown),
         cmocka_unit_test_setup_teardown(an_unaccepted_signature_is_not_compared, setup, teardown),
+        cmocka_unit_test_setup_teardown(pairs_outlive_a_retry, setup, teardown),
         cmocka_unit_test_setup_teardown(every_pair_once_in_many_blocks, setup, teardown),
         cmocka_unit_test_setup_teardown(a_long_stream_goes_on_where_it_stopped, setup, teardown),
     };
