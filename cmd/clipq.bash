@@ -11,6 +11,8 @@ _clipq() {
         mapfile -t COMPREPLY < <(compgen -W kernels -- "$word")
     elif [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(clipq help "$command" $kind 2> /dev/null | grep -o -- '--[a-z][a-z-]*' | sort -u)" -- "$word")
+    elif [[ $before == --state ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "pending running done partial failed dead cancelled" -- "$word")
     elif [[ $before == --progress || $before == --color ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(clipq help "$command" $kind 2> /dev/null | sed -n "s/^ *$before \([a-z|]*\).*/\1/p" | tr '|' ' ')" -- "$word")
     else

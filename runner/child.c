@@ -22,7 +22,7 @@
 #include "kernels/base/log.h"
 #include "runner/opener.h"
 
-enum { READ_SIZE = 64 << 10 };
+enum { READ_SIZE = 64 << 10, DRAIN_MOST = 4 << 20 };
 enum { MSG_SANDBOX = 100 };         /* the first on the socket of paths: u8 enum sandbox_mode */
 
 static const int64_t renew_every_ns = 1000000000;
@@ -169,16 +169,21 @@ static void on_err(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
         uv_read_stop(s);
 }
 
+/* What is in a pipe now, which is never more than DRAIN_MOST: a child that goes on writing cannot hold us. */
 static void drain(struct child *c, uv_pipe_t *pipe, void (*take)(struct child *, const char *, size_t))
 {
     char bytes[4096];               /* not c->bytes: a message from there may be at work */
     uv_os_fd_t fd;
     if (uv_is_closing((uv_handle_t *) pipe) || uv_fileno((uv_handle_t *) pipe, &fd))
         return;
-    ssize_t n;
-    while (!c->orphan && ((n = read(fd, bytes, sizeof bytes)) > 0 || (n < 0 && errno == EINTR)))
+    for (size_t all = 0; !c->orphan && all < DRAIN_MOST; ) {
+        ssize_t n = read(fd, bytes, sizeof bytes);
         if (n > 0)
             take(c, bytes, (size_t) n);
+        else if (n == 0 || errno != EINTR)
+            return;
+        all += n > 0 ? (size_t) n : 0;
+    }
 }
 
 static void on_exit_status(uv_process_t *p, int64_t status, int signal)

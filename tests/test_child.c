@@ -60,6 +60,18 @@ static int arena_main(void)
     return 0;
 }
 
+/* Never stops talking, once it has been heard. */
+static int chatter_main(void)
+{
+    struct wire w;
+    wire_init(&w, CHILD_FD);
+    fprintf(stderr, "line before\n");
+    wire_send(&w, 1, NULL);
+    for (int i = 0; fprintf(stderr, "line %d\n", i) > 0; i++)
+        ;
+    return 0;
+}
+
 static int child_main(const char *role)
 {
     if (child_begin(NULL))
@@ -72,6 +84,8 @@ static int child_main(const char *role)
         return noise_main();
     if (!strcmp(role, "arena"))
         return arena_main();
+    if (!strcmp(role, "chatter"))
+        return chatter_main();
     return 98;
 }
 
@@ -83,7 +97,8 @@ struct seen {
     char text[64], words[2048];
     int64_t status;
     int signal;
-    bool destroy_on_message, shut_on_message;
+    bool destroy_on_message, shut_on_message, take_words_on_message;
+    char taken[2][CHILD_WORDS];
     struct child *child;
 };
 
@@ -95,6 +110,12 @@ static void on_message(void *ctx, struct child *c, struct wire_msg *msg)
     s->last_type = msg->type;
     if (msg->body.size)
         snprintf(s->text, sizeof s->text, "%s", cq_get_str(&msg->body));
+    if (s->take_words_on_message) {
+        child_take_words(c, s->taken[0]);
+        usleep(20000);
+        child_take_words(c, s->taken[1]);
+        child_kill(c, SIGKILL);
+    }
     if (s->shut_on_message)
         child_shutdown(c);
     if (s->destroy_on_message)
@@ -158,6 +179,20 @@ static void crash_is_told_after_all_messages(void **state)
     assert_non_null(strstr(s.words, "bad NAL unit 17"));
 }
 
+static void words_are_taken_from_one_that_goes_on_talking(void **state)
+{
+    (void) state;
+    uv_loop_t loop;
+    struct seen s = {.take_words_on_message = true};
+    start(&loop, &s, "chatter", -1);
+    finish(&loop);
+    assert_int_equal(s.exits, 1);
+    assert_int_equal(s.signal, SIGKILL);
+    assert_int_equal(strncmp(s.taken[0], "line ", 5), 0);    /* said before its message, and whole lines */
+    assert_int_equal(strncmp(s.taken[1], "line ", 5), 0);
+    assert_null(strstr(s.taken[1], "before"));               /* begun anew */
+}
+
 static void malformed_bytes_kill(void **state)
 {
     (void) state;
@@ -209,6 +244,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(talks_and_ends),
         cmocka_unit_test(crash_is_told_after_all_messages),
+        cmocka_unit_test(words_are_taken_from_one_that_goes_on_talking),
         cmocka_unit_test(malformed_bytes_kill),
         cmocka_unit_test(destroying_early_is_silent),
         cmocka_unit_test(shares_an_arena),
