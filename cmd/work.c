@@ -5,13 +5,14 @@
 #include "cmd/common.h"
 #include "cmd/progress.h"
 #include "kernels/base/clock.h"
+#include "runner/balancer.h"
 #include "runner/sandbox_try.h"
 #include "runner/store.h"
 #include "runner/store_control.h"
 #include "runner/work.h"
 
 struct work_args {
-    int workers, batch, progress, max_attempts, sandbox;
+    int workers, batch, balance, progress, max_attempts, sandbox;
     const char *device;
     bool forever;
     double drain_timeout, stall_timeout, batch_timeout, io_pause, arena;
@@ -28,6 +29,8 @@ static const struct cq_opt opts[] = {
            .help = "auto (the fastest), cpu, gpu, or P:D[,P:D...] as\n`clipq devices` lists them"),
     CQ_OPT(struct work_args, batch, .name = "batch", .letter = 'b', .value = "B", .min = 1, .max = 1024, .zero = "auto",
            .help = "frames per inference"),
+    CQ_OPT(struct work_args, balance, .name = "balance", .choices = BALANCER_CHOICES,
+           .help = "how clips are divided among workers and batches among\nengines (see clipq bench balance)"),
     CQ_OPT(struct work_args, forever, .name = "forever", .help = "wait for new clips when the queue is empty"),
     CQ_OPT(struct work_args, max_attempts, .name = "max-attempts", .value = "N", .def = 3, .min = 1, .max = 100,
            .help = "tries of a clip whose failure may pass, for each class of failure"),
@@ -199,7 +202,8 @@ static int run(const struct command *self, int argc, char **argv)
         return EXIT_FATAL;
 
     struct work_params params = {
-        .db_path = a.common.db, .devices = a.device, .workers = a.workers, .batch = a.batch, .forever = a.forever,
+        .db_path = a.common.db, .devices = a.device, .workers = a.workers, .batch = a.batch,
+        .balance = balancer_classes[a.balance]->name, .forever = a.forever,
         .drain_timeout_s = a.drain_timeout, .max_attempts = a.max_attempts, .stall_timeout_s = a.stall_timeout,
         .batch_timeout_s = a.batch_timeout, .io_pause_s = a.io_pause,
         .sandbox = (enum sandbox_mode) a.sandbox,

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct balancer_class balancer_round_robin;
+extern const struct balancer_class balancer_adaptive, balancer_least_loaded, balancer_round_robin;
 
 const struct balancer_class *const balancer_classes[] = {
+    &balancer_adaptive,
+    &balancer_least_loaded,
     &balancer_round_robin,
     NULL,
 };
@@ -21,7 +23,8 @@ const struct balancer_class *balancer_find(const char *name)
 
 enum cq_err balancer_init(struct balancer *b, const struct balancer_class *cls)
 {
-    *b = (struct balancer) {.cls = cls, .state = calloc(1, cls->state_size)};
+    /* One byte more, for calloc() may give NULL for none. */
+    *b = (struct balancer) {.cls = cls, .state = calloc(1, cls->state_size + 1)};
     return b->state ? CQ_OK : CQ_NOMEM;
 }
 
@@ -31,7 +34,8 @@ void balancer_finish(struct balancer *b)
     *b = (struct balancer) {0};
 }
 
-int balancer_pick(struct balancer *b, const struct balancer_target *targets, int n, double cost)
+bool balancer_pick(struct balancer *b, const struct balancer_target *targets, int n, const struct balancer_work *work,
+                   struct balancer_pair *out)
 {
-    return b->cls->pick(b->state, targets, n, cost);
+    return b->cls->pick(b->state, targets, n, work, out);
 }

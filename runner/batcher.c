@@ -61,22 +61,29 @@ static int find_due(const struct batcher *b, const struct batcher_ask *ask)
     return best;
 }
 
-int batcher_take(struct batcher *b, const struct batcher_ask *ask, struct batch_item **items, int *lane)
+int batcher_look(const struct batcher *b, const struct batcher_ask *ask, int *lane)
 {
     int at = find_due(b, ask);
     if (at < 0)
         return 0;
-    struct batcher_lane *l = &b->lanes[at];
-    int limit = ask->limit[at] < BATCHER_MAX ? ask->limit[at] : BATCHER_MAX;
-    int n = 0;
-    while (l->first && n < limit) {
-        items[n++] = l->first;
+    int most = ask->limit[at] < BATCHER_MAX ? ask->limit[at] : BATCHER_MAX;
+    *lane = at;
+    return b->lanes[at].count < most ? b->lanes[at].count : most;
+}
+
+int batcher_take(struct batcher *b, const struct batcher_ask *ask, struct batch_item **items, int *lane)
+{
+    int n = batcher_look(b, ask, lane);
+    if (!n)
+        return 0;
+    struct batcher_lane *l = &b->lanes[*lane];
+    for (int i = 0; i < n; i++) {
+        items[i] = l->first;
         l->first = l->first->next;
     }
     if (!l->first)
         l->last = NULL;
     l->count -= n;
-    *lane = at;
     return n;
 }
 

@@ -45,6 +45,8 @@ struct batcher_ask {
     bool flush;                 /* nothing more can come: waiting is of no use */
 };
 
+/* How large the batch would be that batcher_take() would give, and its lane. 0: none is due. */
+int batcher_look(const struct batcher *b, const struct batcher_ask *ask, int *lane);
 /* A due batch: its items, oldest first, at most `limit` of the lane, and the lane. 0: none is due. */
 int batcher_take(struct batcher *b, const struct batcher_ask *ask, struct batch_item **items, int *lane);
 

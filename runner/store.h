@@ -73,6 +73,7 @@ struct store_job {
     int64_t id;
     int attempt;                 /* 1 for the first */
     int64_t pipeline_id;
+    int priority;
     char path[STORE_PATH];
     struct probe probe;          /* as submitted; of a segment: duration_s and frames_claimed are its own */
     bool whole;                  /* not to be split */

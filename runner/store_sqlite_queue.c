@@ -42,8 +42,9 @@ static void read_job(sqlite3_stmt *row, struct store_job *out)
     out->pipeline_id = sqlite3_column_int64(row, 2);
     out->whole = sqlite3_column_int(row, 3);
     out->parent_id = sqlite3_column_int64(row, 4);
-    sql_text(row, 5, out->path, sizeof out->path);
-    store_read_probe(row, 6, &out->probe);
+    out->priority = sqlite3_column_int(row, 5);
+    sql_text(row, 6, out->path, sizeof out->path);
+    store_read_probe(row, 7, &out->probe);
 }
 
 static enum cq_err claim_one(struct store *s, const char *owner, int64_t run_id, int64_t now, int64_t lease_ms,
@@ -66,8 +67,8 @@ static enum cq_err claim_one(struct store *s, const char *owner, int64_t run_id,
                       "VALUES (?, ?, ?, nullif(?, 0), ?, ?, 'running')", "IIiItI", attempt_id, id, attempt, run_id, owner, now);
     if (err)
         return err;
-    err = sql_query(s, &row, "SELECT j.id, j.attempt, j.pipeline_id, j.whole, j.parent_id, c.path, " PROBE_COLUMNS
-                             " FROM (SELECT id, attempt, pipeline_id, clip_id, whole OR accepted_id IS NOT NULL AS whole, "
+    err = sql_query(s, &row, "SELECT j.id, j.attempt, j.pipeline_id, j.whole, j.parent_id, j.priority, c.path, " PROBE_COLUMNS
+                             " FROM (SELECT id, attempt, pipeline_id, priority, clip_id, whole OR accepted_id IS NOT NULL AS whole, "
                              "parent_id FROM jobs WHERE id = ?) j "
                              "JOIN clips c ON c.id = j.clip_id", "I", id);
     if (err)

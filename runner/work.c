@@ -12,6 +12,7 @@
 
 #include "kernels/base/clock.h"
 #include "runner/arena.h"
+#include "runner/balancer.h"
 #include "runner/files.h"
 #include "runner/log_relay.h"
 #include "runner/owner.h"
@@ -180,6 +181,9 @@ static enum cq_err fill_defaults(struct work *w, const struct work_params *p)
     w->p.io_pause_s = p->io_pause_s > 0 ? p->io_pause_s : 60;
     w->p.batch_timeout_s = p->batch_timeout_s > 0 ? p->batch_timeout_s : 600;
     w->p.arena_bytes = p->arena_bytes > 0 ? p->arena_bytes : (int64_t) 256 << 20;
+    w->balance = p->balance ? balancer_find(p->balance) : balancer_classes[0];
+    if (!w->balance)
+        return CQ_INVALID;
     w->log = p->log;
     w->batcher.max_wait_ns = batch_wait_ns;
     return owner_name(w->owner, sizeof w->owner) ? CQ_OK : CQ_INTERNAL;
@@ -246,6 +250,8 @@ static enum cq_err start_modules(struct work *w)
         err = open_store(w);
     if (!err)
         err = arena_create(w->log, w->p.arena_bytes, &w->arena);
+    if (!err)
+        err = work_batches_create(w);
     if (!err)
         err = work_engines_create(w);
     return err ? err : work_workers_create(w);
@@ -335,6 +341,7 @@ static void stop(struct life *l, struct farewell *f)
     work_jobs_abandon(w);
     work_workers_destroy(w);
     work_engines_destroy(w);
+    work_batches_destroy(w);
     work_tunings_destroy(w);
     work_jobs_destroy(w);
     work_models_destroy(w);

@@ -31,6 +31,7 @@ struct work_params {
     const char *devices;          /* "auto", "cpu", "gpu", "P:D,P:D" */
     int workers;                  /* 0: number of usable CPUs */
     int batch;                    /* 0: auto */
+    const char *balance;          /* a name in balancer_classes; NULL: the first */
     bool forever;
     double drain_timeout_s;       /* 0: 60 */
     int max_attempts;             /* 0: 3 */

@@ -12,9 +12,30 @@
 #include "kernels/base/clock.h"
 #include "runner/balancer.h"
 #include "runner/child.h"
+#include "runner/speed.h"
 #include "runner/work_private.h"
 
 enum { KILLS_MAX = 2 };
+
+struct work_batches {
+    struct balancer balancer;
+    int64_t now_ns;             /* of this turn */
+    bool flush;                 /* batches need not wait for more frames */
+};
+
+enum cq_err work_batches_create(struct work *w)
+{
+    w->batches = calloc(1, sizeof *w->batches);
+    return w->batches ? balancer_init(&w->batches->balancer, w->balance) : CQ_NOMEM;
+}
+
+void work_batches_destroy(struct work *w)
+{
+    if (w->batches)
+        balancer_finish(&w->batches->balancer);
+    free(w->batches);
+    w->batches = NULL;
+}
 
 static struct frame_input *input_of(struct batch_item *item)
 {
@@ -47,44 +68,109 @@ static enum cq_err send_batch(struct engine *e, const struct batch *b)
     return err == CQ_NOMEM ? err : CQ_OK;    /* a dead engine's batches come back with its exit */
 }
 
-/* One batch for one engine; false when nothing is due for it. */
-static bool feed(struct engine *e, int64_t now_ns, bool flush)
+static void limits_of(const struct engine *e, int limits[BATCHER_LANES])
 {
-    struct batch_item *items[BATCHER_MAX];
-    int limits[BATCHER_LANES] = {0}, lane;
+    memset(limits, 0, BATCHER_LANES * sizeof *limits);
     for (int i = 0; i < work_lanes(e->w); i++)
         limits[i] = e->lanes[i].state == MODEL_READY ? e->lanes[i].limit : 0;
-    int n = batcher_take(&e->w->batcher, &(struct batcher_ask) {now_ns, limits, flush}, items, &lane);
-    if (!n)
-        return false;
+}
+
+/* One batch for one engine, for which one is due. */
+static void feed(struct engine *e)
+{
+    const struct work_batches *bs = e->w->batches;
+    struct batch_item *items[BATCHER_MAX];
+    int limits[BATCHER_LANES], lane;
+    limits_of(e, limits);
+    int n = batcher_take(&e->w->batcher, &(struct batcher_ask) {bs->now_ns, limits, bs->flush}, items, &lane);
 
     struct batch *b = calloc(1, sizeof *b);
     if (!b) {
         batcher_put_back(&e->w->batcher, lane, items, n);
         work_fail(e->w, CQ_NOMEM);
-        return false;
+        return;
     }
-    *b = (struct batch) {.id = ++e->w->tally.batches, .lane = lane, .n = n, .start_ns = now_ns};
+    *b = (struct batch) {.id = ++e->w->tally.batches, .lane = lane, .n = n, .start_ns = bs->now_ns};
     for (int i = 0; i < n; i++)
         b->inputs[i] = input_of(items[i]);
     e->flight[e->n_flight++] = b;
     if (send_batch(e, b))
         work_fail(e->w, CQ_NOMEM);
+}
+
+/* How large the engine's next batch would be, and its lane; 0: none is due for it, or it has its hands full. */
+static int due_for(const struct engine *e, int *lane)
+{
+    const struct work_batches *bs = e->w->batches;
+    int limits[BATCHER_LANES];
+    if (e->state != ENGINE_UP || e->n_flight == ENGINE_FLIGHT)
+        return 0;
+    limits_of(e, limits);
+    return batcher_look(&e->w->batcher, &(struct batcher_ask) {bs->now_ns, limits, bs->flush}, lane);
+}
+
+/* The fastest known; one that has not been tried is worth it. */
+static double best_speed(const struct work *w, int lane)
+{
+    const struct engine *e;
+    double best = 0;
+    for (int i = 0; (e = work_engine(w, i)); i++) {
+        double speed = speed_of(&e->lanes[lane].speed, 0);
+        best = speed > best ? speed : best;
+    }
+    return best > 0 ? best : 1;
+}
+
+/* Seconds until it is through with what it has in hand. */
+static double seconds_left(const struct engine *e)
+{
+    double s = 0;
+    for (int i = 0; i < e->n_flight; i++) {
+        const struct batch *b = e->flight[i];
+        double speed = speed_of(&e->lanes[b->lane].speed, best_speed(e->w, b->lane));
+        double gone = i ? 0 : (double) (e->w->batches->now_ns - b->start_ns) / 1e9;
+        s += speed_left(b->n, speed, gone) / speed;
+    }
+    return s;
+}
+
+/* For a batch of `lane`, in its frames. */
+static struct balancer_target describe(const struct engine *e, int lane)
+{
+    int other;
+    bool serves = e->state == ENGINE_UP && e->lanes[lane].state == MODEL_READY;
+    double speed = serves ? speed_of(&e->lanes[lane].speed, best_speed(e->w, lane)) : 0;
+    return (struct balancer_target) {.ready = serves && due_for(e, &other) > 0, .load = seconds_left(e) * speed, .speed = speed};
+}
+
+/* One batch to one engine; false when none is due, or better waits. */
+static bool send_one(struct work *w)
+{
+    struct balancer_target targets[ENGINES_MAX];
+    struct engine *e;
+    int n = 0, frames = 0, lane = 0;
+    for (; (e = work_engine(w, n)); n++)
+        if (!frames)
+            frames = due_for(e, &lane);
+    if (!frames)
+        return false;
+    for (int i = 0; i < n; i++)
+        targets[i] = describe(work_engine(w, i), lane);
+    const double cost = frames;
+    struct balancer_pair p;
+    double later = work_ahead_frames(w) + batcher_count(&w->batcher) - frames;
+    if (!balancer_pick(&w->batches->balancer, targets, n, &(struct balancer_work) {&cost, 1, later}, &p))
+        return false;
+    feed(work_engine(w, p.target));
     return true;
 }
 
 void work_batches_turn(struct work *w)
 {
-    int64_t now = cq_now_ns();
-    bool flush = work_workers_starved(w), sent = batcher_count(&w->batcher) > 0;
-    /* In turn, so that two engines share what there is rather than the first filling up. */
-    while (sent && !w->fatal) {
-        sent = false;
-        struct engine *e;
-        for (int i = 0; (e = work_engine(w, i)); i++)
-            if (e->state == ENGINE_UP && e->n_flight < ENGINE_FLIGHT)
-                sent = feed(e, now, flush) || sent;
-    }
+    w->batches->now_ns = cq_now_ns();
+    w->batches->flush = work_workers_starved(w);
+    while (!w->fatal && batcher_count(&w->batcher) && send_one(w))
+        ;
 }
 
 /* ---- back ---- */
@@ -162,6 +248,17 @@ static enum cq_err settle_batch(struct engine *e, const struct batch *b, const s
     return err;
 }
 
+/* From when it could begin: side by side with the one before is no gain of its own. */
+static void count_time(struct engine *e, const struct batch *b)
+{
+    int64_t now = cq_now_ns();
+    double s = (double) (now - b->start_ns) / 1e9;
+    speed_add(&e->lanes[b->lane].speed, b->n, s);
+    e->busy_s += s;
+    if (e->n_flight)
+        e->flight[0]->start_ns = now;
+}
+
 enum cq_err engine_take_result(struct engine *e, struct cq_rd *body)
 {
     struct msg_result *m = calloc(1, sizeof *m);
@@ -174,8 +271,7 @@ enum cq_err engine_take_result(struct engine *e, struct cq_rd *body)
     if (!err) {
         e->flight[0] = e->flight[1];
         e->n_flight--;
-        if (e->n_flight)
-            e->flight[0]->start_ns = cq_now_ns();
+        count_time(e, b);
         e->deaths = 0;
         e->silent_ns = 0;
         e->batches++;

@@ -14,7 +14,7 @@
 #include "runner/child.h"
 #include "runner/work_private.h"
 
-enum { ENGINES_MAX = 16, DEATHS_MAX = 5, LOADING_DEATHS_MAX = 2 };
+enum { DEATHS_MAX = 5, LOADING_DEATHS_MAX = 2 };
 enum { BATCH_CPU = 8, BATCH_OTHER = 32 };      /* what --batch auto begins with */
 static const int64_t backoff_first_ms = 100, backoff_max_ms = 10000;
 

@@ -13,6 +13,7 @@
 
 #include "kernels/base/clock.h"
 #include "runner/arena.h"
+#include "runner/cost.h"
 #include "runner/work_private.h"
 
 struct work_jobs {
@@ -58,6 +59,7 @@ enum cq_err work_jobs_add(struct work *w, const struct store_job *claim)
     j->claim = *claim;
     j->serial = ++w->jobs->serial;
     j->pipeline = work_models_find(w, claim->pipeline_id);
+    j->cost = cost_of_clip(&claim->probe, &j->pipeline->sample);
     j->waiting = true;
     j->last_batch = -1;
     if (w->jobs->last)
@@ -126,11 +128,12 @@ void work_jobs_settle(struct work *w)
     }
 }
 
-struct job *work_jobs_next_ready(struct work *w)
+int work_jobs_ready(struct work *w, struct job **out, int max)
 {
+    int n = 0;
     for (struct job *j = w->jobs->first, *next; j; j = next) {
         next = j->next;
-        if (!j->waiting)
+        if (!j->waiting || (n && j->claim.priority < out[0]->claim.priority))
             continue;
         if (!work_mounts_allow(w, j)) {
             job_postpone(j, "its file system cannot be read");
@@ -139,15 +142,20 @@ struct job *work_jobs_next_ready(struct work *w)
         enum cq_err err = CQ_OK;
         const char *why = "";
         enum model_state state = readiness(j, &err, &why);
-        if (state == MODEL_READY) {
-            stop_waiting(j);
-            j->begun_ns = cq_now_ns();
-            return j;
-        }
+        if (state == MODEL_READY && n && j->claim.priority > out[0]->claim.priority)
+            n = 0;
+        if (state == MODEL_READY && n < max)
+            out[n++] = j;
         if (state == MODEL_FAILED)
             cannot_run(j, err, why);
     }
-    return NULL;
+    return n;
+}
+
+void job_begin(struct job *j)
+{
+    stop_waiting(j);
+    j->begun_ns = cq_now_ns();
 }
 
 static void remove_job(struct job *j)

@@ -7,6 +7,7 @@
  *     work_lanes.c     models at input sizes, as lanes of the batcher
  *     work_jobs.c      a job from claim to its one end
  *     work_rows.c      answers to rows, through the writer
+ *     work_ahead.c     what is still to come, for balancers
  *     work_workers.c   decode workers: clips and slots out, frames in
  *     work_engines.c   engines: life, models, limits
  *     work_batches.c   batches to engines and back
@@ -36,14 +37,17 @@
 #include "runner/messages.h"
 #include "runner/metrics.h"
 #include "runner/pipeline.h"
+#include "runner/speed.h"
 #include "runner/store.h"
 #include "runner/store_control.h"
 #include "runner/work.h"
 #include "runner/writer.h"
 
 struct arena;
+struct balancer_class;
 struct log_relay;
 struct tunings;
+struct work_batches;
 struct work_claims;
 struct work_control;
 struct work_engines;
@@ -73,6 +77,7 @@ struct work_tally {
 
 struct work {
     struct work_params p;       /* defaults filled in */
+    const struct balancer_class *balance;
     struct cq_log *log;
     struct log_relay *store_log; /* what the writer's thread says, on its way to `log` */
     uv_loop_t loop;
@@ -87,6 +92,7 @@ struct work {
     struct writer *writer;
     struct arena *arena;
     struct batcher batcher;
+    struct work_batches *batches;
     struct work_claims *claims;
     struct work_control *control;
     struct work_lanes *lanes;
@@ -202,6 +208,7 @@ struct job {
     int64_t inputs[PIPELINE_MAX_MODELS];  /* offsets within a slot */
     int64_t slot_bytes;
     struct worker *worker;      /* while it decodes */
+    double cost;                /* predicted (runner/cost.h) */
     bool waiting;               /* not begun */
     bool ended;                 /* the worker has said how */
     bool settled;               /* given up or completed: nothing it still brings counts */
@@ -248,8 +255,10 @@ enum cq_err work_jobs_add(struct work *w, const struct store_job *claim);
 struct job *work_jobs_first(const struct work *w);
 int work_jobs_waiting(const struct work *w);
 int work_jobs_active(const struct work *w);        /* all that we hold */
-/* The next that waits and whose models are ready; jobs whose models failed are failed on the way. */
-struct job *work_jobs_next_ready(struct work *w);
+/* Those that wait, whose models are ready and whose priority is the highest among them, in the queue's order; up to
+ * `max`. Jobs whose models failed are failed on the way. */
+int work_jobs_ready(struct work *w, struct job **out, int max);
+void job_begin(struct job *j);                     /* it waits no longer */
 void work_jobs_release_waiting(struct work *w);    /* those that have not begun go back into the queue */
 void work_jobs_settle(struct work *w);             /* fails those whose models failed while they are at work */
 
@@ -314,7 +323,7 @@ void worker_forget_job(struct worker *wk);         /* kills it in the middle of 
 
 /* ---- work_engines.c ---- */
 
-enum { ENGINE_FLIGHT = 2 };
+enum { ENGINE_FLIGHT = 2, ENGINES_MAX = 16 };
 
 struct batch {
     int64_t id;
@@ -331,6 +340,7 @@ struct engine_lane {
     char message[MSG_TEXT];
     int limit;                  /* largest batch that may be sent; > 0 when READY */
     int64_t bytes, frame_bytes; /* of memory: at the largest batch by plan, for one frame */
+    struct speed speed;         /* in frames a second */
 };
 
 enum engine_state { ENGINE_STARTING, ENGINE_UP, ENGINE_WAITING /* to be started again */, ENGINE_OUT };
@@ -353,6 +363,7 @@ struct engine {
     struct engine_lane lanes[BATCHER_LANES];
     int64_t loads;              /* asked for so far */
     int64_t restarts, batches, frames;   /* answered */
+    double busy_s;              /* with a batch */
     int64_t last_frame_ms;      /* UTC; 0: never */
     double cpu_before_s;        /* of those that died, as far as it was seen */
     double cpu_s;               /* of the present one, as last seen */
@@ -384,11 +395,17 @@ void engine_set_limit(struct engine *e, int lane, int limit, bool remember);
 /* ---- work_batches.c ---- */
 
 enum cq_err work_batches_create(struct work *w);
+void work_batches_destroy(struct work *w);
 void work_batches_turn(struct work *w);            /* sends what is due */
 enum cq_err engine_take_result(struct engine *e, struct cq_rd *body);
 void engine_return_batches(struct engine *e, const struct child_exit *why);   /* it died */
 /* Drops what of a job waits for a batch. */
 void work_batches_forget(struct job *j);
+
+/* ---- work_ahead.c ---- */
+
+double work_ahead_cost(const struct work *w);      /* of clips in the queue that we do not hold (runner/cost.h) */
+double work_ahead_frames(const struct work *w);    /* that no decoder has brought yet */
 
 /* ---- work_tunings.c ---- */
 

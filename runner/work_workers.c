@@ -15,9 +15,11 @@
 #include "runner/arena.h"
 #include "runner/balancer.h"
 #include "runner/child.h"
+#include "runner/speed.h"
 #include "runner/work_private.h"
 
 enum { LOANS = 4 };             /* slots that a busy worker should have in hand */
+enum { OFFER_MAX = 64 };        /* clips that a balancer chooses from */
 enum { DECODERS_PER_CPU = 4 };  /* that may have slots at once, beside those that the engines wait for */
 enum { CPUS_OF_A_DECODER = 16 };
 enum { DEATHS_MAX = 20 };       /* in a row, without a clip between: out of service */
@@ -37,6 +39,7 @@ struct worker {
     bool hung;                  /* killed by the watchdog */
     bool dismissed;             /* killed because its job was given up */
     int deaths;                 /* in a row */
+    struct speed speed;         /* in cost_of_clip() a second of decoding and scaling */
     int64_t restarts, clips, frames;
     int64_t last_frame_ms;      /* UTC; 0: never */
     double cpu_before_s, cpu_s; /* of those that died, as far as it was seen; of the present one */
@@ -99,6 +102,12 @@ static enum cq_err on_alive(struct worker *wk, struct cq_rd *body)
     return CQ_OK;
 }
 
+/* What its frames took to decode and scale so far; waiting for slots is not the worker's fault. */
+static double busy_s(const struct job *j)
+{
+    return (double) (j->stages[METRIC_DECODE].sum_ns + j->stages[METRIC_SCALE].sum_ns) / 1e9;
+}
+
 static enum cq_err on_end(struct worker *wk, struct cq_rd *body)
 {
     struct msg_end m;
@@ -106,6 +115,8 @@ static enum cq_err on_end(struct worker *wk, struct cq_rd *body)
         return CQ_PROTOCOL;
     struct job *j = wk->job;
     child_take_words(wk->child, j->words);
+    if (m.end.failure == FAIL_NONE)
+        speed_add(&wk->speed, j->cost, busy_s(j) + (double) m.decode_ns / 1e9);
     wk->job = NULL;
     j->worker = NULL;
     wk->deaths = 0;
@@ -243,7 +254,7 @@ enum cq_err work_workers_create(struct work *w)
         return CQ_NOMEM;
     ws->list = calloc((size_t) w->p.workers, sizeof *ws->list);
     ws->targets = calloc((size_t) w->p.workers, sizeof *ws->targets);
-    enum cq_err err = balancer_init(&ws->balancer, balancer_find("round-robin"));
+    enum cq_err err = balancer_init(&ws->balancer, w->balance);
     if (!ws->list || !ws->targets || err)
         return CQ_NOMEM;
     ws->n = w->p.workers;
@@ -335,20 +346,51 @@ static void send_job(struct worker *wk, struct job *j)
     cq_buf_finish(&body);
 }
 
+/* Of those that have done a clip; workers of one machine differ little. */
+static double usual_speed(const struct work_workers *ws)
+{
+    double sum = 0;
+    int n = 0;
+    for (int i = 0; i < ws->n; i++) {
+        double speed = speed_of(&ws->list[i].speed, 0);
+        sum += speed;
+        n += speed > 0;
+    }
+    return n ? sum / n : 1;
+}
+
+/* For the balancer; false: nobody is ready. */
+static bool describe_workers(struct work_workers *ws)
+{
+    bool any = false;
+    double guess = usual_speed(ws);
+    for (int i = 0; i < ws->n; i++) {
+        const struct worker *wk = &ws->list[i];
+        bool alive = wk->state == WORKER_READY && wk->child && !wk->dismissed;
+        double speed = speed_of(&wk->speed, guess);
+        ws->targets[i] = (struct balancer_target) {
+            .ready = alive && !wk->job, .speed = alive ? speed : 0,
+            .load = wk->job ? speed_left(wk->job->cost, speed, busy_s(wk->job)) : 0,
+        };
+        any = any || ws->targets[i].ready;
+    }
+    return any;
+}
+
 static void start_jobs(struct work *w)
 {
     struct work_workers *ws = w->workers;
-    for (;;) {
-        bool any = false;
-        for (int i = 0; i < ws->n; i++) {
-            const struct worker *wk = &ws->list[i];
-            ws->targets[i].ready = wk->state == WORKER_READY && wk->child && !wk->job && !wk->dismissed;
-            any = any || ws->targets[i].ready;
-        }
-        struct job *j = any ? work_jobs_next_ready(w) : NULL;
-        if (!j)
+    struct job *jobs[OFFER_MAX];
+    double costs[OFFER_MAX];
+    struct balancer_pair p;
+    while (describe_workers(ws)) {
+        const struct balancer_work offer = {.costs = costs, .n = work_jobs_ready(w, jobs, OFFER_MAX), .later = work_ahead_cost(w)};
+        for (int i = 0; i < offer.n; i++)
+            costs[i] = jobs[i]->cost;
+        if (!offer.n || !balancer_pick(&ws->balancer, ws->targets, ws->n, &offer, &p))
             return;
-        send_job(&ws->list[balancer_pick(&ws->balancer, ws->targets, ws->n, 0)], j);
+        job_begin(jobs[p.work]);
+        send_job(&ws->list[p.target], jobs[p.work]);
     }
 }
 

@@ -1,0 +1,22 @@
+/* What a clip will cost, predicted from its probe and from which of its frames are wanted.
+ *
+ * The unit is seconds of one decode worker on the machine where the table was measured; elsewhere, workers' speeds
+ * make up for the difference. Over the clips that were measured a prediction is within a factor of two of the truth:
+ * how hard a picture is to decode is not in the header.
+ *
+ * Thread-safety: pure.
+ */
+#ifndef CLIPQ_RUNNER_COST_H
+#define CLIPQ_RUNNER_COST_H
+
+struct probe;
+struct sample_spec;
+
+/* > 0, whatever the probe says. */
+double cost_of_clip(const struct probe *p, const struct sample_spec *s);
+
+/* Costs in classes of a factor of two, from 0 (under a second) to COST_CLASSES - 1: the queue's order within a priority. */
+enum { COST_CLASSES = 24 };
+int cost_class(double cost);
+
+#endif
