@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const struct command *const kinds[] = {&cmd_bench_infer, &cmd_bench_decode, &cmd_bench_e2e, NULL};
+static const struct command *const kinds[] = {&cmd_bench_infer, &cmd_bench_decode, &cmd_bench_e2e, &cmd_bench_balance, NULL};
 
 static const char *word_of(const struct command *kind)
 {
@@ -27,11 +27,12 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command cmd_bench = {
     .name = "bench",
-    .usage = "infer|decode|e2e [options] ...",
+    .usage = "infer|decode|e2e|balance [options] ...",
     .summary = "Measure how fast this machine is",
     .details =
         "infer    models alone, and the share of the device's peak that they reach\n"
-        "decode   clips alone, decoded and scaled, and what leaving frames undecoded saves\n\n"
+        "decode   clips alone, decoded and scaled, and what leaving frames undecoded saves\n"
+        "balance  the ways to divide work among workers and engines, in a simulation\n\n"
         "`clipq help bench infer` and so on explain their options.\n\n"
         "Exit codes: 0, 1 something could not be measured, 2 usage, 3 some clips failed, 11 no usable device.",
     .run = run,
