@@ -4,6 +4,8 @@
 
 extern const unsigned char cl_common[];   /* vector types, AT(); first in every program */
 extern const unsigned char cl_act[];      /* activations of enum act on VF */
+extern const unsigned char cl_chain[];    /* steps of a chain, and threads that share them */
+extern const unsigned char cl_chain_run[];   /* the kernel that goes through them */
 extern const unsigned char cl_nest[];     /* loops over strided tensors */
 extern const unsigned char cl_binary[];   /* functions of two floats */
 extern const unsigned char cl_gated_sum[];   /* sums of tensors with factors per channel */

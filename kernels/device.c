@@ -117,6 +117,7 @@ void device_close(struct device **pdev)
     device_close_streams(dev);
     if (dev->whole)
         clFinish(dev->whole);
+    chain_programs_destroy(&dev->chains);
     program_cache_destroy(&dev->programs);
     if (dev->whole)
         clReleaseCommandQueue(dev->whole);

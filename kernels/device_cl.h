@@ -12,8 +12,10 @@
 
 #include "kernels/device.h"
 
-struct program_cache;
+struct chain;
+struct chain_built;
 struct device_streams;
+struct program_cache;
 
 struct device {
     struct device_info info;
@@ -24,6 +26,8 @@ struct device {
     cl_command_queue whole;
     struct device_streams *streams;  /* owned by device_stream.c; NULL: the device is not divided */
     struct program_cache *programs;  /* owned by program.c; NULL before the first launch */
+    struct chain_built *chains;      /* owned by chain_program.c */
+    struct chain *noting;            /* takes what is launched, NULL: the queue does */
     int fail_alloc, fail_enqueue, fail_resources;   /* the n-th call from now fails; 0: off */
     bool lost;                       /* CL_OUT_OF_RESOURCES was seen */
 };
@@ -43,6 +47,13 @@ enum cq_err device_may_enqueue(struct device *dev);
 /* Divides a CPU device into streams, where OpenCL can; a device that cannot be divided is no error. */
 enum cq_err device_open_streams(struct device *dev);
 void device_close_streams(struct device *dev);
+
+/* The queue of a stream, 0 or higher, and whether the whole device is in use now. */
+cl_command_queue device_stream_queue(const struct device *dev, int stream);
+bool device_uses_whole(const struct device *dev);
+
+/* Frees the programs of chains; device_close calls it. */
+void chain_programs_destroy(struct chain_built **list);
 
 /* Waits for what is queued and gives `bytes` at `offset` to the host, to read and (`writing`) to write; NULL
  * never with CQ_OK. Give back with device_unmap before the next enqueue that uses the memory. */

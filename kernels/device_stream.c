@@ -83,6 +83,16 @@ void device_use_stream(struct device *dev, int stream)
     dev->queue = stream == DEVICE_WHOLE ? dev->whole : s->queues[stream];
 }
 
+cl_command_queue device_stream_queue(const struct device *dev, int stream)
+{
+    return dev->streams->queues[stream];
+}
+
+bool device_uses_whole(const struct device *dev)
+{
+    return !dev->streams || dev->streams->current == DEVICE_WHOLE;
+}
+
 int device_units(const struct device *dev)
 {
     const struct device_streams *s = dev->streams;

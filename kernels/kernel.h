@@ -3,7 +3,7 @@
  * A variant says which instances it serves on which device; the engine takes the first that does and
  * that pays, or what was measured to be the fastest (stages/infer/tune.h). Life of an instance of an operator:
  *
- *     kernel_find -> pack once per model (weights) -> enqueue once per run and batch
+ *     kernel_find -> pack once per model (weights) -> enqueue once per run and batch, or once for all runs
  *
  * packed weights do not depend on the batch size, so all plans of a model share them.
  * The last variant of the table, "host", runs the C reference on mapped buffers and serves everything the
@@ -63,7 +63,8 @@ struct kernel_class {
     /* OP_CONCAT: an input may lie in the output's memory already, at its place there, and is then left alone. */
     bool takes_parts;
 
-    /* Queues the work and returns; never waits (but "host" does). */
+    /* Queues the work and returns; never waits (but "host" does). What it launches depends on nothing but its arguments
+     * and the units in use: it may be noted once and run many times (kernels/chain.h). */
     enum cq_err (*enqueue)(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs);
 };
 

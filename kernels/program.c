@@ -1,4 +1,4 @@
-/* The cache of built programs and their kernels, and the launch.
+/* The cache of built programs and their kernels, and the launch, which a chain may ask to note instead.
  *
  * Two short lists: one of programs by (class, options), one of kernels by (program, name). A network has tens
  * of kernels, and a launch takes microseconds anyway.
@@ -10,10 +10,10 @@
 #include <string.h>
 
 #include "kernels/base/log.h"
+#include "kernels/chain.h"
 #include "kernels/device_cl.h"
+#include "kernels/program_cl.h"
 #include "kernels/program_store.h"
-
-enum { OPTIONS_SIZE = 512 };
 
 struct built_kernel {
     struct built_kernel *next;
@@ -68,7 +68,7 @@ void program_cache_destroy(struct program_cache **cache)
     *cache = NULL;
 }
 
-static void log_build(const struct device *dev, const struct program_class *class, cl_program program)
+void program_log_build(const struct device *dev, const char *name, cl_program program)
 {
     size_t size = 0;
     clGetProgramBuildInfo(program, dev->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &size);
@@ -76,7 +76,7 @@ static void log_build(const struct device *dev, const struct program_class *clas
     if (!text)
         return;
     clGetProgramBuildInfo(program, dev->id, CL_PROGRAM_BUILD_LOG, size, text, NULL);
-    cq_log_error(dev->log, "device %s: program %s does not build: %s", dev->info.spec, class->name, text);
+    cq_log_error(dev->log, "device %s: program %s does not build: %s", dev->info.spec, name, text);
     free(text);
 }
 
@@ -97,14 +97,22 @@ static bool build_stored(struct device *dev, const struct program_key *key, cons
     return false;
 }
 
+enum cq_err program_options(struct device *dev, const struct program_class *class, const char *more,
+                            char out[PROGRAM_OPTIONS_SIZE])
+{
+    int n = snprintf(out, PROGRAM_OPTIONS_SIZE, "-cl-std=CL1.2 -cl-kernel-arg-info -DV=%d %s", dev->info.float_width, more);
+    if (n >= 0 && n < PROGRAM_OPTIONS_SIZE)
+        return CQ_OK;
+    cq_log_error(dev->log, "program %s: options too long: %s", class->name, more);
+    return CQ_INTERNAL;
+}
+
 static enum cq_err build(struct device *dev, struct built_program *p)
 {
-    char options[OPTIONS_SIZE];
-    int n = snprintf(options, sizeof options, "-cl-std=CL1.2 -DV=%d %s", dev->info.float_width, p->options);
-    if (n < 0 || n >= (int) sizeof options) {
-        cq_log_error(dev->log, "program %s: options too long: %s", p->class->name, p->options);
-        return CQ_INTERNAL;
-    }
+    char options[PROGRAM_OPTIONS_SIZE];
+    enum cq_err err = program_options(dev, p->class, p->options, options);
+    if (err)
+        return err;
     const char *text[PROGRAM_MAX_SOURCES];
     cl_uint count = 0;
     while (count < PROGRAM_MAX_SOURCES && p->class->source[count]) {
@@ -116,12 +124,12 @@ static enum cq_err build(struct device *dev, struct built_program *p)
         return CQ_OK;
     cl_int status;
     p->program = clCreateProgramWithSource(dev->context, count, text, NULL, &status);
-    enum cq_err err = device_check(dev, status, "clCreateProgramWithSource");
+    err = device_check(dev, status, "clCreateProgramWithSource");
     if (err)
         return err;
     status = clBuildProgram(p->program, 1, &dev->id, options, NULL, NULL);
     if (status == CL_BUILD_PROGRAM_FAILURE)
-        log_build(dev, p->class, p->program);
+        program_log_build(dev, p->class->name, p->program);
     err = device_check(dev, status, "clBuildProgram");
     if (!err)
         program_store_save(dev, &key, p->program);
@@ -157,12 +165,8 @@ static enum cq_err get_program(struct device *dev, const struct launch *l, struc
     return CQ_OK;
 }
 
-static enum cq_err get_kernel(struct device *dev, const struct launch *l, cl_kernel *out)
+static enum cq_err get_kernel(struct device *dev, struct built_program *p, const struct launch *l, cl_kernel *out)
 {
-    struct built_program *p;
-    enum cq_err err = get_program(dev, l, &p);
-    if (err)
-        return err;
     for (struct built_kernel *k = p->kernels; k; k = k->next) {
         if (!strcmp(k->name, l->kernel)) {
             *out = k->kernel;
@@ -176,7 +180,7 @@ static enum cq_err get_kernel(struct device *dev, const struct launch *l, cl_ker
     cl_int status = CL_OUT_OF_HOST_MEMORY;
     if (k->name)
         k->kernel = clCreateKernel(p->program, l->kernel, &status);
-    err = device_check(dev, status, l->kernel);
+    enum cq_err err = device_check(dev, status, l->kernel);
     if (err) {
         kernel_list_destroy(k);
         return err;
@@ -185,6 +189,17 @@ static enum cq_err get_kernel(struct device *dev, const struct launch *l, cl_ker
     p->kernels = k;
     *out = k->kernel;
     return CQ_OK;
+}
+
+enum cq_err program_of(struct device *dev, const struct launch *l, cl_program *program, cl_kernel *kernel)
+{
+    struct built_program *p;
+    enum cq_err err = get_program(dev, l, &p);
+    if (!err)
+        err = get_kernel(dev, p, l, kernel);
+    if (!err)
+        *program = p->program;
+    return err;
 }
 
 /* A memory reference sets two arguments; *index goes past what was set. */
@@ -250,8 +265,11 @@ enum cq_err program_run(struct device *dev, const struct launch *l)
         if (local)
             global[i] = (global[i] + local[i] - 1) / local[i] * local[i];
     }
+    if (dev->noting)
+        return chain_note(dev->noting, l);
+    cl_program program;
     cl_kernel kernel;
-    enum cq_err err = get_kernel(dev, l, &kernel);
+    enum cq_err err = program_of(dev, l, &program, &kernel);
     if (!err)
         err = set_args(dev, kernel, l);
     if (!err)

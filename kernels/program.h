@@ -66,7 +66,8 @@ struct launch {
 /* What OpenCL C calls a type of tensors; NULL for those no kernel works on. */
 const char *program_type(enum dtype type);
 
-/* Queues one kernel. CQ_OOM, CQ_DEVICE (also for a program that does not build: its log is in the log). */
+/* Queues one kernel, or gives it to the chain that is being made (kernels/chain.h). CQ_OOM, CQ_DEVICE (also for a program
+ * that does not build: its log is in the log). */
 enum cq_err program_run(struct device *dev, const struct launch *l);
 
 /* Frees all programs of a device; device_close calls it. */

@@ -10,6 +10,11 @@
 
 static const struct program_class program = {
     .name = "rows",
+    .source = {cl_common, cl_act, cl_nest, cl_rows},
+};
+
+static const struct program_class group_program = {
+    .name = "rows, a work-group for each",
     .source = {cl_common, cl_act, cl_nest, cl_rows, cl_rows_simt},
 };
 
@@ -47,7 +52,7 @@ static enum cq_err run_rows(struct device *dev, const char *kernel, const char *
     if (!device_get_info(dev)->simt || rows->n < LONG_ROW)
         return run(dev, kernel, rows, args, n_args);
     return program_run(dev, &(struct launch) {
-        .program = &program, .kernel = group, .dims = 1, .global = {(size_t) rows->units * ROW_ITEMS},
+        .program = &group_program, .kernel = group, .dims = 1, .global = {(size_t) rows->units * ROW_ITEMS},
         .local = {ROW_ITEMS}, .args = args, .n_args = n_args,
     });
 }

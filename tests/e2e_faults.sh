@@ -35,7 +35,7 @@ done
 
 # While it runs: half the batch, and the answers are the same. How many calls a batch takes may change: several tries.
 halved=0
-for fault in enqueue@300 enqueue@400 enqueue@500 enqueue@600; do
+for fault in enqueue@60 enqueue@90 enqueue@120 enqueue@180; do
     run_with "$fault"
     check "$fault: no engine lost, the same answers" "0 $want" "$(of_run engine_restarts) $(answers)"
     n=$(of_run oom_halvings)
@@ -43,7 +43,7 @@ for fault in enqueue@300 enqueue@400 enqueue@500 enqueue@600; do
     check "$fault: a halving is remembered" "$n" "$(sql f.db "SELECT count(*) FROM device_limits WHERE batch <= 4")"
 done
 check "some of them halved a batch" 1 $(( halved > 0 ))
-run_with enqueue@500 --batch 1
+run_with enqueue@120 --batch 1
 check "one frame alone is tried again" "0 0" "$(of_run "oom_halvings, engine_restarts")"
 
 # Every engine dies of its 6th batch.

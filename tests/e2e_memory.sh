@@ -121,9 +121,9 @@ check "a frame that kills alone: the bytes that it needs" 1 "$(sql f.db "SELECT 
     reason = 'out_of_memory' AND message LIKE '%needs $one bytes%'")"
 
 # CL_OUT_OF_RESOURCES: the engine ends, a new one has a new context.
-export CLIPQ_FAULT=resources@1000
+export CLIPQ_FAULT=resources@100
 queue
-run_ok "resources@1000"
+run_ok "resources@100"
 check "engines were replaced" 1 "$(of_run "engine_restarts > 0 AND oom_halvings > 0")"
 
 finish

@@ -215,7 +215,7 @@ static void each_call_of_a_run(bool is_alloc)
     }
     engine_model_destroy(&m);
     print_message("%d calls failed in turn\n", halved);
-    assert_true(halved > (is_alloc ? 0 : 20));
+    assert_true(halved > (is_alloc ? 0 : 15));
 }
 
 static void test_each_allocation(void **state)

@@ -85,6 +85,7 @@ enum cq_err session_image_inputs(const struct session *s, int batch, struct tens
 
 static void drop_plan(struct session *s, int i)
 {
+    session_free_legs(&s->plans[i]);
     plan_destroy(&s->plans[i].plan);
     free(s->plans[i].inputs);
     free(s->plans[i].bufs);

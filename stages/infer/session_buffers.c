@@ -122,6 +122,7 @@ enum cq_err session_bind(struct session *s, struct session_plan *sp, int streams
     for (int k = 0; k < streams; k++)
         for (int i = 0; i < p->n_steps; i++)
             bind_step(s, p, k, &p->steps[i], &bufs[(size_t) k * (size_t) p->n_steps + (size_t) i]);
+    session_free_legs(sp);
     free(sp->bufs);
     sp->bufs = bufs;
     sp->streams = streams;

@@ -8,7 +8,21 @@
 #include "stages/infer/session.h"
 #include "stages/infer/weights.h"
 
+struct chain;
+
 enum { SESSION_MAX_PLANS = 32, SESSION_MAX_GROUP = 256 };
+
+/* Steps from..to-1 of a plan, in one launch where there is a chain. */
+struct session_leg {
+    struct chain *chain;             /* owned; NULL: one by one */
+    int from, to;
+};
+
+struct session_legs {
+    struct session_leg *of;          /* owned; NULL: not made */
+    int n;
+    bool chained;                    /* is there a chain among them? */
+};
 
 struct session_plan {
     struct plan *plan;
@@ -17,6 +31,7 @@ struct session_plan {
     struct kernel_bufs *bufs;        /* [stream][step]; owned */
     int streams;                     /* for how many they are filled, */
     int bound;                       /* and for which session.generation */
+    struct session_legs *legs;       /* [0] on the whole device, then on each stream; owned; NULL: steps run one by one */
 };
 
 struct session_result {
@@ -82,7 +97,8 @@ struct session {
     struct session_flight flights[SESSION_FLIGHTS], *now;   /* now: the one being started or finished */
     int64_t tickets;                 /* given out so far */
     int oldest, n_started;           /* those not finished: n_started from flights[oldest] on, in a circle */
-    struct session_way way;          /* of the newest run */
+    struct session_way way;          /* of the newest run, */
+    bool chained;                    /* and was it queued as chains? */
 };
 
 /* What is fed: frames, or tensors of the model's inputs. */
@@ -118,6 +134,15 @@ enum cq_err session_bind(struct session *s, struct session_plan *sp, int streams
 void session_free_streams(struct session *s);
 /* Where a stream has a tensor of the plan. */
 struct mem_ref session_mem(const struct session *s, const struct plan *p, int stream, int tensor);
+
+/* Makes the chains for running a plan, which is bound, in that way. */
+enum cq_err session_link(struct session *s, struct session_plan *sp, const struct session_way *way);
+void session_free_legs(struct session_plan *sp);
+/* Of a stream, or DEVICE_WHOLE. */
+bool session_is_chained(const struct session_plan *sp, int stream);
+/* Queues all steps, on the stream for which they are meant; where the whole device is and they are chained, the first
+ * stream must be in use (kernels/chain.h). */
+enum cq_err session_enqueue(struct session *s, const struct session_plan *sp, int stream);
 
 /* Queues the feed in that way, for s->now; `inputs` are the shapes of all its images. */
 enum cq_err session_queue(struct session *s, struct cq_log *log, const struct session_way *way,

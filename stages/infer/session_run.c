@@ -113,16 +113,6 @@ static enum cq_err upload(struct session *s, const struct plan *p, int stream, c
     return feed->images ? upload_images(s, p, stream, feed) : upload_tensors(s, p, stream, feed);
 }
 
-static enum cq_err enqueue_all(struct session *s, const struct session_plan *sp, int stream)
-{
-    const struct plan *p = sp->plan;
-    struct kernel_bufs *bufs = sp->bufs + (size_t) stream * (size_t) p->n_steps;
-    enum cq_err err = CQ_OK;
-    for (int i = 0; i < p->n_steps && !err; i++)
-        err = p->steps[i].kernel->enqueue(s->dev, p->steps[i].inst, &bufs[i]);
-    return err;
-}
-
 static enum cq_err read_all(struct session *s, const struct plan *p, int stream, int done, int total)
 {
     enum cq_err err = CQ_OK;
@@ -131,12 +121,12 @@ static enum cq_err read_all(struct session *s, const struct plan *p, int stream,
     return err;
 }
 
-static enum cq_err queue_in_stream(struct session *s, const struct session_plan *sp, int stream,
-                                   const struct session_feed *feed, int done, int total)
+static enum cq_err queue_in_stream(struct session *s, const struct session_plan *sp, const struct session_way *way,
+                                   int stream, const struct session_feed *feed, int done, int total)
 {
     enum cq_err err = upload(s, sp->plan, stream, feed);
     if (!err)
-        err = enqueue_all(s, sp, stream);
+        err = session_enqueue(s, sp, way->streams ? stream : DEVICE_WHOLE);
     if (!err)
         err = read_all(s, sp->plan, stream, done, total);
     return err;
@@ -150,8 +140,8 @@ static enum cq_err queue_all(struct session *s, const struct session_plan *sp, c
     for (int i = 0; i < total && !err; i++) {
         struct session_feed part = {feed->images, feed->in, feed->first + i * way->chunk, way->chunk};
         int stream = way->streams ? i % way->streams : 0;
-        device_use_stream(s->dev, way->streams ? stream : DEVICE_WHOLE);
-        err = queue_in_stream(s, sp, stream, &part, i, total);
+        device_use_stream(s->dev, way->streams || s->chained ? stream : DEVICE_WHOLE);
+        err = queue_in_stream(s, sp, way, stream, &part, i, total);
     }
     device_use_stream(s->dev, DEVICE_WHOLE);
     return err;
@@ -171,6 +161,8 @@ static enum cq_err get_ready(struct session *s, struct cq_log *log, const struct
         err = fit_results(s->now, (*out)->plan->net.n_outputs);
     if (!err)
         err = session_bind(s, *out, way->streams ? way->streams : 1);
+    if (!err)
+        err = session_link(s, *out, way);
     return err;
 }
 
@@ -179,11 +171,13 @@ enum cq_err session_queue(struct session *s, struct cq_log *log, const struct se
 {
     struct session_plan *sp;
     enum cq_err err = get_ready(s, log, way, inputs, feed, &sp);
-    if (!err && way->streams != s->way.streams)
+    bool chained = !err && session_is_chained(sp, way->streams ? 0 : DEVICE_WHOLE);
+    if (!err && (way->streams != s->way.streams || chained != s->chained))
         err = device_finish_all(s->dev);    /* the whole device and the first stream use the same memory */
     if (err)
         return err;
     s->way = *way;
+    s->chained = chained;
     s->now->plan = sp->plan;
     err = queue_all(s, sp, way, feed);
     if (err)
