@@ -25,6 +25,7 @@ static void emit_attempt(const struct show *s, const struct store_attempt_row *a
     json_t *j = json_object();
     field_int(j, "job_id", s->job_id);
     field_int(j, "attempt", a->attempt);
+    field_int(j, "segment", a->segment);
     field_text(j, "outcome", a->outcome);
     field_bool(j, "accepted", a->accepted);
     field_text(j, "reason", a->reason);
@@ -54,10 +55,11 @@ static const char *wall(const struct store_attempt_row *a, char out[FIGURE_SIZE]
 
 static void print_line(struct show *s, const struct store_attempt_row *a)
 {
-    char took[FIGURE_SIZE], message[STORE_TEXT];
+    char took[FIGURE_SIZE], message[STORE_TEXT], number[32];
+    snprintf(number, sizeof number, a->segment ? "%d, seg %d" : "%d", a->attempt, a->segment);
     if (!s->n++)
         printf("\n%-8s %-9s %-17s %12s %8s  %s\n", "attempt", "outcome", "reason", "took", "frames", "message");
-    printf("%-8d %-9s %-17s %12s %8lld  %s\n", a->attempt, a->outcome, a->reason[0] ? a->reason : "-", wall(a, took),
+    printf("%-8s %-9s %-17s %12s %8lld  %s\n", number, a->outcome, a->reason[0] ? a->reason : "-", wall(a, took),
            (long long) a->frames_inferred, text_safe(a->message, message, sizeof message));
 }
 
@@ -76,8 +78,10 @@ static void print_words(const char *words)
 
 static void print_whole(struct show *s, const struct store_attempt_row *a)
 {
-    char since[CQ_RFC3339_SIZE], took[FIGURE_SIZE], text[4 * STORE_TEXT];
-    printf("%sattempt %d: %s%s%s%s\n", s->n++ ? "\n" : "", a->attempt, a->outcome, a->reason[0] ? ", " : "", a->reason,
+    char since[CQ_RFC3339_SIZE], took[FIGURE_SIZE], text[4 * STORE_TEXT], segment[32] = "";
+    if (a->segment)
+        snprintf(segment, sizeof segment, " at segment %d", a->segment);
+    printf("%sattempt %d%s: %s%s%s%s\n", s->n++ ? "\n" : "", a->attempt, segment, a->outcome, a->reason[0] ? ", " : "", a->reason,
            a->accepted ? " (its results count)" : "");
     if (a->message[0])
         printf("  message   %s\n", text_safe(a->message, text, sizeof text));

@@ -49,6 +49,7 @@ enum cq_err store_get_probe(struct store *s, int64_t job_id, struct probe *out);
 
 struct store_attempt_row {
     int attempt;                  /* 1 for the first */
+    int segment;                  /* of the clip that was tried, from 1; 0: the clip itself */
     bool accepted;                /* its results are the job's */
     char outcome[16], reason[32], message[STORE_TEXT], last_words[2 * STORE_TEXT];
     char owner[256], host[64], device[128];
@@ -57,7 +58,7 @@ struct store_attempt_row {
     double wall_s;                /* -1 while it runs */
     int64_t frames_decoded, frames_sampled, frames_inferred, batches, oom_halvings;
 };
-/* Oldest first. */
+/* The clip's, then those of its segments; oldest first. */
 enum cq_err store_each_attempt(struct store *s, int64_t job_id,
                                enum cq_err (*fn)(void *ctx, const struct store_attempt_row *a), void *ctx);
 

@@ -12,6 +12,7 @@ static bool narrow(const struct store_filter *f, int allowed, struct store_filte
     return out->states != 0;
 }
 
+/* What has results is not split into segments this time: they would be replaced by whole ones only. */
 enum cq_err store_retry(struct store *s, const struct store_filter *wanted, int64_t *n)
 {
     struct store_filter f;
@@ -25,7 +26,8 @@ enum cq_err store_retry(struct store *s, const struct store_filter *wanted, int6
     if (err)
         return err;
     err = sql_exec(s, "UPDATE jobs AS j SET state = 'pending', failures = 0, crashes = 0, lost = 0, not_before_ms = 0, "
-                                  "ended_ms = NULL WHERE " FILTER_SQL, FILTER_TYPES, FILTER_VALUES(&f, v));
+                      "ended_ms = NULL, whole = max(whole, accepted_id IS NOT NULL) WHERE " FILTER_SQL, FILTER_TYPES,
+                   FILTER_VALUES(&f, v));
     *n = sql_changes(s);
     return err;
 }

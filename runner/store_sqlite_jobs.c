@@ -118,7 +118,8 @@ static void read_attempt(sqlite3_stmt *row, struct store_attempt_row *a)
     a->frames_inferred = sqlite3_column_int64(row, c++);
     a->batches = sqlite3_column_int64(row, c++);
     a->oom_halvings = sqlite3_column_int64(row, c++);
-    a->accepted = sqlite3_column_int(row, c);
+    a->accepted = sqlite3_column_int(row, c++);
+    a->segment = sqlite3_column_int(row, c);
 }
 
 /* By itself, for a reader may look at a database that is older than the column. */
@@ -135,30 +136,64 @@ static enum cq_err read_words(struct store *s, bool kept, int64_t id, struct sto
     return err;
 }
 
-enum cq_err store_each_attempt(struct store *s, int64_t job_id,
-                               enum cq_err (*fn)(void *ctx, const struct store_attempt_row *a), void *ctx)
+struct history {
+    enum cq_err (*fn)(void *ctx, const struct store_attempt_row *a);
+    void *ctx;
+    bool words_kept;
+};
+
+/* `err` is of the query that gave `row`. */
+static enum cq_err each_attempt(struct store *s, enum cq_err err, sqlite3_stmt *row, const struct history *h)
 {
-    int64_t kept;
-    sqlite3_stmt *row = NULL;
-    enum cq_err err = sql_int(s, &kept, "SELECT count(*) FROM pragma_table_info('attempts') WHERE name = 'last_words'", "");
-    if (!err)
-        err = sql_query(s, &row,
-            "SELECT a.id, a.attempt, a.outcome, a.reason, a.message, a.owner, r.host, a.device, a.pid, r.pid, a.run_id, a.started_ms, "
-            "a.ended_ms, coalesce(a.wall_ns / 1e9, (a.ended_ms - a.started_ms) / 1000.0, -1), a.frames_decoded, a.frames_sampled, "
-            "a.frames_inferred, a.batches, a.oom_halvings, a.id IS j.accepted_id FROM attempts a JOIN jobs j ON j.id = a.job_id "
-            "LEFT JOIN runs r ON r.id = a.run_id WHERE a.job_id = ? ORDER BY a.attempt", "I", job_id);
     for (; !err; err = sql_next(s, row)) {
         struct store_attempt_row a;
         read_attempt(row, &a);
-        err = read_words(s, kept, sqlite3_column_int64(row, 0), &a);
+        err = read_words(s, h->words_kept, sqlite3_column_int64(row, 0), &a);
         if (!err)
-            err = fn(ctx, &a);
+            err = h->fn(h->ctx, &a);
         if (err)
             break;
     }
-    if (row)
-        sql_done(row);
+    sql_done(row);
     return err == CQ_EOF ? CQ_OK : err;
+}
+
+#define ATTEMPT_COLUMNS                                                                                                        \
+    "a.id, a.attempt, a.outcome, a.reason, a.message, a.owner, r.host, a.device, a.pid, r.pid, a.run_id, a.started_ms, "        \
+    "a.ended_ms, coalesce(a.wall_ns / 1e9, (a.ended_ms - a.started_ms) / 1000.0, -1), a.frames_decoded, a.frames_sampled, "     \
+    "a.frames_inferred, a.batches, a.oom_halvings, a.id IS j.accepted_id, "
+
+static enum cq_err attempts_of_clip(struct store *s, int64_t job_id, const struct history *h)
+{
+    sqlite3_stmt *row;
+    enum cq_err err = sql_query(s, &row, "SELECT " ATTEMPT_COLUMNS "0 FROM attempts a JOIN jobs j ON j.id = a.job_id "
+                                         "LEFT JOIN runs r ON r.id = a.run_id WHERE a.job_id = ? ORDER BY a.attempt", "I", job_id);
+    return each_attempt(s, err, row, h);
+}
+
+static enum cq_err attempts_of_segments(struct store *s, int64_t job_id, const struct history *h)
+{
+    sqlite3_stmt *row;
+    enum cq_err err = sql_query(s, &row, "SELECT " ATTEMPT_COLUMNS "g.number FROM jobs j JOIN segments g ON g.job_id = j.id "
+                                         "JOIN attempts a ON a.job_id = j.id LEFT JOIN runs r ON r.id = a.run_id "
+                                         "WHERE j.job_id = ? AND j.parent_id IS NOT NULL ORDER BY j.id, a.attempt", "I", job_id);
+    return each_attempt(s, err, row, h);
+}
+
+enum cq_err store_each_attempt(struct store *s, int64_t job_id,
+                               enum cq_err (*fn)(void *ctx, const struct store_attempt_row *a), void *ctx)
+{
+    struct history h = {.fn = fn, .ctx = ctx};
+    bool has_segments;
+    int64_t kept;
+    enum cq_err err = sql_int(s, &kept, "SELECT count(*) FROM pragma_table_info('attempts') WHERE name = 'last_words'", "");
+    if (!err)
+        err = sql_has_table(s, "segments", &has_segments);
+    if (err)
+        return err;
+    h.words_kept = kept;
+    err = attempts_of_clip(s, job_id, &h);
+    return err || !has_segments ? err : attempts_of_segments(s, job_id, &h);
 }
 
 enum cq_err store_each_job_stage(struct store *s, int64_t job_id,

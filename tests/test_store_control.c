@@ -129,6 +129,7 @@ static void partial_results_stay_until_there_are_others(void **state)
 
     assert_int_equal(retry(f, &(struct store_filter) {.id = 1}), 1);
     assert_true(fixture_claim(f->store, "me", &j));
+    assert_true(j.whole);
     assert_int_equal(cancel(f, &(struct store_filter) {0}), 1);
     state_of(f, 1, "partial truncated 2 0 3");
 
@@ -207,6 +208,48 @@ static void only_changes_of_others_are_seen(void **state)
     assert_int_not_equal(before, after);
 }
 
+static enum cq_err count_attempt(void *ctx, const struct store_attempt_row *a)
+{
+    int *n = ctx;
+    n[0] += !a->segment;
+    n[1] += a->segment > 0;
+    return CQ_OK;
+}
+
+/* A clip is cancelled and tried again with all its segments, under its own number; who has a segment has it no more. */
+static void a_clip_goes_with_its_segments(void **state)
+{
+    struct fixture *f = *state;
+    struct store_job clip, part;
+    const struct segment cut[2] = {
+        {.to_s = 1, .from_pts = INT64_MIN, .to_pts = 100, .frames = 5, .sampled = 5},
+        {.from_s = 1, .to_s = 2, .from_pts = 100, .to_pts = INT64_MAX, .first_seq = 5, .frames = 5, .sampled = 5},
+    };
+    fixture_submit_all(f, 1);
+    assert_true(fixture_claim(f->store, "me", &clip));
+    assert_int_equal(store_begin(f->store), CQ_OK);
+    assert_int_equal(store_split(f->store, clip.id, clip.attempt, "me", cut, 2), CQ_OK);
+    assert_int_equal(store_commit(f->store), CQ_OK);
+    assert_true(fixture_claim(f->store, "me", &part));
+    assert_int_equal(part.parent_id, clip.id);
+
+    assert_int_equal(cancel(f, &(struct store_filter) {.id = part.id}), 0);    /* by its clip only */
+    assert_int_equal(cancel(f, &(struct store_filter) {0}), 1);
+    bool held;
+    assert_int_equal(store_is_held(f->store, "me", part.id, part.attempt, &held), CQ_OK);
+    assert_false(held);
+    assert_false(fixture_claim(f->store, "me", &part));
+    int n[2] = {0};
+    assert_int_equal(store_each_attempt(f->store, clip.id, count_attempt, n), CQ_OK);
+    assert_int_equal(n[0], 1);
+    assert_int_equal(n[1], 1);
+
+    assert_int_equal(retry(f, &(struct store_filter) {.states = JOB_CANCELLED}), 1);
+    assert_true(fixture_claim(f->store, "me", &part));
+    assert_int_equal(part.id, clip.id);
+    assert_false(part.whole);
+}
+
 static void a_pause_is_the_first_one_until_it_ends(void **state)
 {
     struct fixture *f = *state;
@@ -237,6 +280,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_could_not_be_probed_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(partial_results_stay_until_there_are_others, setup, teardown),
         cmocka_unit_test_setup_teardown(cancelled_jobs_belong_to_nobody, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_clip_goes_with_its_segments, setup, teardown),
         cmocka_unit_test_setup_teardown(a_pause_is_the_first_one_until_it_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(only_changes_of_others_are_seen, setup, teardown),
     };
