@@ -332,8 +332,9 @@ static void one_that_also_speaks_is_not(void **state)
 
 int main(int argc, char **argv)
 {
+    /* Not through exit(): a leak checker there starts a process and traces this one, which the walls forbid. */
     if (argc == 2 && !strncmp(argv[1], "--child=", 8))
-        return child_main(argv[1] + 8);
+        _exit(child_main(argv[1] + 8));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_is_possible_outside),
         cmocka_unit_test(each_wall_holds_alone),
