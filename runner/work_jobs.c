@@ -176,7 +176,7 @@ static void remove_job(struct job *j)
 
 void job_look(struct job *j)
 {
-    if (!j->settled && j->ended && !j->frames_out && !j->posts) {
+    if (!j->settled && !j->incomplete && j->ended && !j->frames_out && !j->posts) {
         j->settled = true;
         work_post_completion(j);
     } else if (j->settled && !j->frames_out && !j->posts) {

@@ -211,6 +211,7 @@ struct job {
     double cost;                /* predicted (runner/cost.h) */
     bool waiting;               /* not begun */
     bool ended;                 /* the worker has said how */
+    bool incomplete;            /* rows of it were lost with a failing disk: it must not be completed */
     bool settled;               /* given up or completed: nothing it still brings counts */
     int frames_out;             /* slots that hold a frame of it */
     int posts;                  /* rows and the end, on their way through the writer */

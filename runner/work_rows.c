@@ -71,6 +71,7 @@ static void rows_written(void *arg, enum cq_err err)
     for (int i = 0; i < p->n; i++) {
         struct job *j = p->row[i].job;
         histogram_add(&j->stages[METRIC_WRITE], took);
+        j->incomplete = j->incomplete || err;
         if (!err && p->row[i].err == CQ_STALE)
             job_drop(j);
         else if (!err && p->row[i].err)
@@ -115,8 +116,10 @@ enum cq_err work_post_rows(struct work *w, struct frame_input *const *inputs, co
     }
     enum cq_err err = writer_post(w->writer, &(struct writer_post) {write_rows, rows_written, p});
     if (err) {
-        for (int i = 0; i < p->n; i++)
+        for (int i = 0; i < p->n; i++) {
+            p->row[i].job->incomplete = true;
             p->row[i].job->posts--;
+        }
         free(blobs);
         free(p);
     }

@@ -415,6 +415,30 @@ static void a_share_that_stays_away_keeps_its_clips(void **state)
     end_outage(&o);
 }
 
+/* Of one clip, until a run has no more commits than that. The one that takes its last rows along is the worst: nothing
+ * of the clip is missing then but what is not in the file. */
+static void any_commit_may_fail(void **state)
+{
+    (void) state;
+    struct work_result r;
+    enum cq_err err = CQ_IO;
+    int n = 0;
+    fixture_change(&fx, "UPDATE jobs SET state = 'cancelled' WHERE id > 1");
+    while (err) {
+        char fault[32];
+        snprintf(fault, sizeof fault, "commit@%d", ++n);
+        err = fake_run(&fx, fault, &(struct work_params) {.workers = 1}, &r);
+        assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM v_jobs WHERE state = 'running'"), 0);
+        assert_int_equal(fixture_int(&fx, "SELECT coalesce(sum(frames), 0) FROM v_jobs WHERE state = 'done'"),
+                         fixture_int(&fx, "SELECT count(*) FROM v_jobs WHERE state = 'done'") * FAKE_FRAMES);
+        fixture_change(&fx, "UPDATE jobs SET state = 'pending', accepted_id = NULL, frame_rows = 0 WHERE id = 1");
+    }
+    assert_true(n > 5);
+    assert_int_equal(fake_run(&fx, "", &(struct work_params) {.workers = 1}, &r), CQ_OK);
+    assert_int_equal(r.done, 1);
+    check_rows(1);
+}
+
 static void killed_in_the_middle_and_run_again(void **state)
 {
     (void) state;
@@ -581,6 +605,7 @@ int main(int argc, char **argv)
         DAY(a_vanished_clip_is_tried_again_and_fails_alone),
         DAY(a_share_that_comes_back_costs_next_to_nothing),
         DAY(a_share_that_stays_away_keeps_its_clips),
+        DAY(any_commit_may_fail),
         DAY(killed_in_the_middle_and_run_again),
         DAY(one_signal_drains),
         DAY(a_claim_that_is_out_does_not_hold_up_the_drain),
