@@ -1,6 +1,7 @@
 /* Every wall is tried from inside, one by one and with the others; and children that parse media are inside. The test is
  * its own child. */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -186,6 +187,37 @@ static void missing_walls_are_told_once_or_refused(void **state)
     unsetenv("CLIPQ_FAULT");
 }
 
+static void *touch_memory(void *ctx)
+{
+    char *p = malloc(1 << 20);
+    if (p)
+        memset(p, 1, 1 << 20);
+    *(bool *) ctx = p != NULL;
+    free(p);
+    return NULL;
+}
+
+static void enter_and_thread(void *ctx, void *result)
+{
+    char missing[256];
+    pthread_t thread;
+    (void) ctx;
+    sandbox_enter(missing, sizeof missing);
+    if (!pthread_create(&thread, NULL, touch_memory, result))
+        pthread_join(thread, NULL);
+}
+
+/* Decoders may use several; the C library asks for them in a way that no filter can read first. */
+static void threads_work_inside(void **state)
+{
+    (void) state;
+    bool fine = false;
+    struct trial_end end;
+    assert_int_equal(trial_run(enter_and_thread, NULL, &fine, sizeof fine, 20, &end), CQ_OK);
+    assert_int_equal(end.signal, 0);
+    assert_true(fine);
+}
+
 static void suicide(void *ctx, void *result)
 {
     (void) ctx;
@@ -339,6 +371,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(all_is_possible_outside),
         cmocka_unit_test(each_wall_holds_alone),
         cmocka_unit_test(nothing_is_gained_or_dumped),
+        cmocka_unit_test(threads_work_inside),
         cmocka_unit_test(missing_walls_are_told_once_or_refused),
         cmocka_unit_test(a_trial_tells_how_it_ended),
         cmocka_unit_test(files_come_through_the_opener),
