@@ -12,7 +12,7 @@
 #include "runner/work.h"
 
 struct work_args {
-    int workers, batch, balance, progress, max_attempts, sandbox;
+    int workers, batch, balance, progress, max_attempts, split, sandbox;
     const char *device;
     bool forever;
     double drain_timeout, stall_timeout, batch_timeout, io_pause, arena;
@@ -34,6 +34,8 @@ static const struct cq_opt opts[] = {
     CQ_OPT(struct work_args, forever, .name = "forever", .help = "wait for new clips when the queue is empty"),
     CQ_OPT(struct work_args, max_attempts, .name = "max-attempts", .value = "N", .def = 3, .min = 1, .max = 100,
            .help = "tries of a clip whose failure may pass, for each class of failure"),
+    CQ_OPT(struct work_args, split, .name = "split", .value = "S", .def = 300, .min = 1, .max = 1000000, .zero = "off",
+           .help = "seconds of a clip above which it is done in segments, by several\nworkers at once; off: never"),
     CQ_OPT(struct work_args, drain_timeout, .name = "drain-timeout", .value = "S", .def = 60, .min = 0.1, .max = 86400,
            .help = "seconds that clips under way get after the first Ctrl-C"),
     CQ_OPT(struct work_args, stall_timeout, .name = "stall-timeout", .value = "S", .def = 60, .min = 0.1, .max = 86400,
@@ -207,7 +209,7 @@ static int run(const struct command *self, int argc, char **argv)
         .drain_timeout_s = a.drain_timeout, .max_attempts = a.max_attempts, .stall_timeout_s = a.stall_timeout,
         .batch_timeout_s = a.batch_timeout, .io_pause_s = a.io_pause,
         .sandbox = (enum sandbox_mode) a.sandbox,
-        .arena_bytes = (int64_t) (a.arena * (1 << 20)), .memory_limit = a.memory_limit.n,
+        .split_s = a.split, .arena_bytes = (int64_t) (a.arena * (1 << 20)), .memory_limit = a.memory_limit.n,
         .progress = on_progress, .ctx = &a, .log = &a.common.log,
     };
     err = work_run(&params, &result);

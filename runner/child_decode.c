@@ -22,6 +22,9 @@
 #include "stages/media/clip.h"
 #include "stages/media/clip_file.h"
 #include "stages/media/scale.h"
+#include "stages/media/scan.h"
+#include "stages/media/segment.h"
+#include "stages/media/source.h"
 
 enum { POLITE = 10 };   /* an engine on the same CPUs goes first: it sets the pace, and slots hold what it needs next */
 
@@ -161,7 +164,7 @@ static enum cq_err work_clip(struct decode_child *d, const struct clip_file *fil
     const struct clip_params params = {
         .path = d->path, .file = file, .stream_index = d->job.stream_index, .expect_size = d->job.expect_size,
         .expect_mtime_ns = d->job.expect_mtime_ns, .sample = d->job.sample,
-        .decode_all = d->job.decode_all, .skipped = tell_alive, .ctx = d,
+        .decode_all = d->job.decode_all, .segment = d->job.is_segment ? &d->job.segment : NULL, .skipped = tell_alive, .ctx = d,
     };
     struct msg_end m = {.serial = d->job.serial};
     struct clip *clip = NULL;
@@ -187,6 +190,32 @@ static enum cq_err work_clip(struct decode_child *d, const struct clip_file *fil
     return tell(d, MSG_END);
 }
 
+/* Lists the packets only. What is wrong with the file is found when it is decoded. */
+static enum cq_err find_segments(struct decode_child *d, const struct clip_file *file)
+{
+    const struct source_want want = {
+        .path = d->path, .stream_index = d->job.stream_index, .size = d->job.expect_size, .mtime_ns = d->job.expect_mtime_ns,
+        .file = file,
+    };
+    struct scan scan;
+    struct msg_segments *m = calloc(1, sizeof *m);
+    enum cq_err err = m ? scan_clip(&want, tell_alive, d, &scan) : CQ_NOMEM;
+    if (m)
+        m->n = err ? -1 : segments_plan(&scan, &d->job.sample, &d->job.wish, m->list);
+    if (!err && m->n >= 0 && !d->err) {
+        m->serial = d->job.serial;
+        m->why = scan.why;
+        msg_put_segments(&d->out, m);
+        err = tell(d, MSG_SEGMENTS);
+    } else if (!err) {
+        err = d->err ? d->err : CQ_NOMEM;
+    }
+    if (m)
+        scan_finish(&scan);
+    free(m);
+    return err;
+}
+
 static enum cq_err take_job(struct decode_child *d, struct cq_rd *body)
 {
     enum cq_err err = msg_get_job(body, &d->job);
@@ -203,7 +232,7 @@ static enum cq_err take_job(struct decode_child *d, struct cq_rd *body)
     struct clip_file file;
     err = opener_receive(d->files, d->job.serial, &file);
     if (!err) {
-        err = work_clip(d, &file);
+        err = d->job.wish.longest_s > 0 ? find_segments(d, &file) : work_clip(d, &file);
         clip_file_close(&file);
     }
     return err;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 enum { SIZE_MAX_PIXELS = 1 << 15 };   /* of a model's input or a picture's side */
+enum { SECONDS_MAX = 1000000000 };     /* into a clip */
 
 /* ---- shared parts ---- */
 
@@ -97,6 +98,39 @@ static struct scale_target get_target(struct cq_rd *r)
     return t;
 }
 
+static void put_segment(struct cq_buf *b, const struct segment *g)
+{
+    const int64_t v[] = {g->from_pts, g->to_pts, g->first_ordinal, g->first_seq, g->sampler.seen, g->sampler.next_tick, g->frames,
+                         (int64_t) g->digest, g->sampled};
+    for (size_t i = 0; i < sizeof v / sizeof *v; i++)
+        cq_put_i64(b, v[i]);
+    cq_put_f64(b, g->from_s);
+    cq_put_f64(b, g->to_s);
+    cq_put_f64(b, g->sampler.first_s);
+    cq_put_u8(b, g->sampler.started);
+}
+
+static struct segment get_segment(struct cq_rd *r)
+{
+    struct segment g;
+    g.from_pts = cq_get_i64(r);
+    g.to_pts = cq_get_i64(r);
+    g.first_ordinal = cq_get_i64(r);
+    g.first_seq = get_natural(r);
+    g.sampler.seen = get_natural(r);
+    g.sampler.next_tick = cq_get_i64(r);
+    g.frames = get_natural(r);
+    g.digest = (uint64_t) cq_get_i64(r);
+    g.sampled = get_natural(r);
+    g.from_s = get_finite(r);
+    g.to_s = get_finite(r);
+    g.sampler.first_s = get_finite(r);
+    g.sampler.started = get_bool(r);
+    if (g.from_pts >= g.to_pts || g.first_ordinal < -1 || g.from_s < 0 || g.from_s > g.to_s || g.to_s > SECONDS_MAX)
+        r->err = CQ_PROTOCOL;
+    return g;
+}
+
 int64_t slot_layout(const struct scale_target *targets, int n, int64_t offsets[PIPELINE_MAX_MODELS])
 {
     int64_t at = 0;
@@ -122,6 +156,11 @@ void msg_put_job(struct cq_buf *b, const struct msg_job *m)
     cq_put_f64(b, m->sample.from_s);
     cq_put_f64(b, m->sample.to_s);
     cq_put_u8(b, m->decode_all);
+    cq_put_u8(b, m->is_segment);
+    if (m->is_segment)
+        put_segment(b, &m->segment);
+    cq_put_f64(b, m->wish.longest_s);
+    cq_put_i32(b, m->wish.at_once);
     cq_put_i32(b, m->rotation);
     cq_put_u8(b, m->mirrored);
     cq_put_i32(b, m->n_targets);
@@ -142,6 +181,10 @@ enum cq_err msg_get_job(struct cq_rd *r, struct msg_job *m)
     m->sample.from_s = get_finite(r);
     m->sample.to_s = get_finite(r);
     m->decode_all = get_bool(r);
+    m->is_segment = get_bool(r);
+    m->segment = m->is_segment ? get_segment(r) : (struct segment) {0};
+    m->wish.longest_s = get_finite(r);
+    m->wish.at_once = cq_get_i32(r);
     m->rotation = get_range(r, 0, 359);
     m->mirrored = get_bool(r);
     m->n_targets = get_range(r, 1, PIPELINE_MAX_MODELS);
@@ -211,6 +254,25 @@ enum cq_err msg_get_alive(struct cq_rd *r, struct msg_alive *m)
     return r->err;
 }
 
+void msg_put_segments(struct cq_buf *b, const struct msg_segments *m)
+{
+    cq_put_u32(b, m->serial);
+    cq_put_str(b, m->why);
+    cq_put_i32(b, m->n);
+    for (int i = 0; i < m->n; i++)
+        put_segment(b, &m->list[i]);
+}
+
+enum cq_err msg_get_segments(struct cq_rd *r, struct msg_segments *m)
+{
+    m->serial = cq_get_u32(r);
+    m->why = cq_get_str(r);
+    m->n = get_range(r, 0, SEGMENTS_MAX);
+    for (int i = 0; i < m->n; i++)
+        m->list[i] = get_segment(r);
+    return r->err;
+}
+
 void msg_put_end(struct cq_buf *b, const struct msg_end *m)
 {
     cq_put_u32(b, m->serial);
@@ -220,6 +282,8 @@ void msg_put_end(struct cq_buf *b, const struct msg_end *m)
     cq_put_i64(b, m->end.sampled);
     cq_put_i64(b, m->end.errors);
     cq_put_f64(b, m->end.last_s);
+    cq_put_i64(b, m->end.counted);
+    cq_put_i64(b, (int64_t) m->end.digest);
     cq_put_i64(b, m->decode_ns);
 }
 
@@ -232,6 +296,8 @@ enum cq_err msg_get_end(struct cq_rd *r, struct msg_end *m)
     m->end.sampled = get_natural(r);
     m->end.errors = get_natural(r);
     m->end.last_s = get_finite(r);
+    m->end.counted = get_natural(r);
+    m->end.digest = (uint64_t) cq_get_i64(r);
     m->decode_ns = get_natural(r);
     return r->err;
 }

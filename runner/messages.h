@@ -6,6 +6,7 @@
  * Pointers in what was read point into the message.
  *
  * A worker's life:      JOB -> { GRANT -> FRAME | ALIVE }* -> END, then the next JOB
+ *                       JOB with a wish -> ALIVE* -> SEGMENTS, then the next JOB
  * An engine's life:     SETUP -> HELLO -> { CHOICES | MODEL -> READY | INFER -> RESULT }*
  *
  * Thread-safety: pure.
@@ -24,10 +25,12 @@
 #include "stages/media/clip.h"
 #include "stages/media/sample.h"
 #include "stages/media/scale.h"
+#include "stages/media/segment.h"
 
 enum msg_type {
     MSG_JOB = 1, MSG_GRANT, MSG_FRAME, MSG_ALIVE, MSG_END,
-    MSG_SETUP, MSG_HELLO, MSG_MODEL, MSG_READY, MSG_INFER, MSG_RESULT, MSG_CHOICES
+    MSG_SETUP, MSG_HELLO, MSG_MODEL, MSG_READY, MSG_INFER, MSG_RESULT, MSG_CHOICES,
+    MSG_SEGMENTS
 };
 
 enum { MSG_PATH = 4096, MSG_TEXT = 512, MSG_SLOTS = 64 };
@@ -38,7 +41,7 @@ int64_t slot_layout(const struct scale_target *targets, int n, int64_t offsets[P
 
 /* ---- decode workers ---- */
 
-/* To the worker: decode this clip. `serial` names the job in all that follows. */
+/* To the worker: decode this clip or a segment of it, or find its segments only. `serial` names the job in all that follows. */
 struct msg_job {
     uint32_t serial;
     const char *path;
@@ -46,6 +49,9 @@ struct msg_job {
     int64_t expect_size, expect_mtime_ns;
     struct sample_spec sample;
     bool decode_all;            /* as in struct clip_params */
+    bool is_segment;            /* `segment` is meant, not the whole clip */
+    struct segment segment;
+    struct segment_wish wish;   /* longest_s > 0: nothing is decoded, SEGMENTS is the answer */
     int rotation;
     bool mirrored;
     int n_targets;
@@ -75,6 +81,14 @@ struct msg_frame {
 struct msg_alive {
     uint32_t serial;
     int64_t decoded;
+};
+
+/* From the worker: how the clip can be cut. */
+struct msg_segments {
+    uint32_t serial;
+    const char *why;            /* it cannot, if so */
+    int n;                      /* below 2: it stays whole */
+    struct segment list[SEGMENTS_MAX];
 };
 
 /* From the worker: the job is over, its unused slots are given back. */
@@ -168,6 +182,7 @@ void msg_put_job(struct cq_buf *b, const struct msg_job *m);
 void msg_put_grant(struct cq_buf *b, const struct msg_grant *m);
 void msg_put_frame(struct cq_buf *b, const struct msg_frame *m);
 void msg_put_alive(struct cq_buf *b, const struct msg_alive *m);
+void msg_put_segments(struct cq_buf *b, const struct msg_segments *m);
 void msg_put_end(struct cq_buf *b, const struct msg_end *m);
 void msg_put_setup(struct cq_buf *b, const struct msg_setup *m);
 void msg_put_hello(struct cq_buf *b, const struct msg_hello *m);
@@ -181,6 +196,7 @@ enum cq_err msg_get_job(struct cq_rd *r, struct msg_job *m);
 enum cq_err msg_get_grant(struct cq_rd *r, struct msg_grant *m);
 enum cq_err msg_get_frame(struct cq_rd *r, struct msg_frame *m);
 enum cq_err msg_get_alive(struct cq_rd *r, struct msg_alive *m);
+enum cq_err msg_get_segments(struct cq_rd *r, struct msg_segments *m);
 enum cq_err msg_get_end(struct cq_rd *r, struct msg_end *m);
 enum cq_err msg_get_setup(struct cq_rd *r, struct msg_setup *m);
 enum cq_err msg_get_hello(struct cq_rd *r, struct msg_hello *m);

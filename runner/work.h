@@ -40,6 +40,7 @@ struct work_params {
     double io_pause_s;            /* first pause of a file system that cannot be read; 0: 60 */
     double batch_timeout_s;       /* no answer to a batch for that long: the engine hangs; 0: 600 */
     enum sandbox_mode sandbox;    /* of decode workers */
+    double split_s;               /* clips of which more is looked at are done in segments; 0: none */
     int64_t arena_bytes;          /* 0: 256 MiB */
     int64_t memory_limit;         /* bytes for the models of each device; 0: what budget_of() finds */
     /* Called on the loop's thread about four times a second, and once at the end with `last`. */

@@ -15,6 +15,7 @@
 #include "runner/arena.h"
 #include "runner/cost.h"
 #include "runner/work_private.h"
+#include "stages/failure.h"
 
 struct work_jobs {
     struct job *first, *last;   /* owned; in order of claim */
@@ -219,7 +220,7 @@ enum cq_err job_add_frame(struct job *j, const struct msg_frame *m)
     if (!f)
         return CQ_NOMEM;
     *f = (struct frame) {
-        .job = j, .slot = m->slot, .seq = m->seq, .ordinal = m->ordinal, .pts = m->pts, .time_s = m->time_s,
+        .job = j, .slot = m->slot, .seq = j->claim.segment.first_seq + m->seq, .ordinal = m->ordinal, .pts = m->pts, .time_s = m->time_s,
         .arrived_ns = cq_now_ns(), .left = m->n_targets,
     };
     memcpy(f->geometry, m->geometry, sizeof f->geometry);
@@ -248,6 +249,11 @@ void job_end(struct job *j, const struct msg_end *m)
     }
     if (m->end.sampled != j->next_seq) {
         job_fail(j, FAIL_INTERNAL, "the worker lost count of its frames");
+        return;
+    }
+    char why[MSG_TEXT];
+    if (j->claim.parent_id && failure_rule(m->end.failure) == FAILURE_FINAL && !segment_is_right(j, why)) {
+        job_unsplit(j, why);
         return;
     }
     switch (m->end.failure) {
@@ -282,6 +288,42 @@ void job_fail(struct job *j, enum failure f, const char *message)
     work_post_failure(j, f, message);
     j->posts--;
     job_look(j);
+}
+
+void job_wait_again(struct job *j)
+{
+    j->scanning = false;
+    j->waiting = true;
+    j->w->jobs->waiting++;
+    if (j->w->phase != WORK_RUNNING)
+        job_release(j);
+}
+
+void job_split(struct job *j, const struct segment *parts, int n)
+{
+    if (j->settled)
+        return;
+    cq_log_info(j->w->log, "job %" PRId64 " (%s) is done in %d segments", j->claim.id, j->claim.path, n);
+    j->posts++;
+    give_up(j);
+    work_post_split(j, parts, n);
+    j->posts--;
+    job_look(j);
+}
+
+void job_unsplit(struct job *j, const char *message)
+{
+    if (j->settled)
+        return;
+    cq_log_info(j->w->log, "job %" PRId64 " (%s), a segment: %s; its clip is done whole", j->claim.id, j->claim.path, message);
+    int64_t clip_job = j->claim.parent_id;
+    struct work *w = j->w;
+    j->posts++;
+    give_up(j);
+    work_post_unsplit(j, message);
+    j->posts--;
+    job_look(j);
+    segments_drop(w, clip_job);
 }
 
 void job_release(struct job *j)

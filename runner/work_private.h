@@ -6,6 +6,7 @@
  *     work_models.c    pipelines, and whether their models are ready
  *     work_lanes.c     models at input sizes, as lanes of the batcher
  *     work_jobs.c      a job from claim to its one end
+ *     work_segments.c  long clips: when they are split, and when that was in vain
  *     work_rows.c      answers to rows, through the writer
  *     work_ahead.c     what is still to come, for balancers
  *     work_workers.c   decode workers: clips and slots out, frames in
@@ -210,6 +211,8 @@ struct job {
     struct worker *worker;      /* while it decodes */
     double cost;                /* predicted (runner/cost.h) */
     bool waiting;               /* not begun */
+    bool scanning;              /* its worker looks for segments and decodes nothing */
+    bool scanned;               /* it has none */
     bool ended;                 /* the worker has said how */
     bool incomplete;            /* rows of it were lost with a failing disk: it must not be completed */
     bool settled;               /* given up or completed: nothing it still brings counts */
@@ -273,9 +276,23 @@ void job_release(struct job *j);
 void job_postpone(struct job *j, const char *message);
 /* It is not ours any more: nothing but a note in its history is written. */
 void job_drop(struct job *j);
+/* The worker is done with it, and another shall begin it anew. */
+void job_wait_again(struct job *j);
+/* Its segments take its place. */
+void job_split(struct job *j, const struct segment *parts, int n);
+/* Of a segment that gave other frames than foretold: its clip is to be done whole. */
+void job_unsplit(struct job *j, const char *message);
 /* To be called when one of its frames or posts is done: completes it, or frees it when it is over. */
 void job_look(struct job *j);
 void frame_input_done(struct frame_input *in);     /* answered, or of no use any more */
+
+/* ---- work_segments.c ---- */
+
+bool segments_wanted(const struct job *j);         /* is it to be scanned for them? */
+enum cq_err segments_found(struct job *j, struct cq_rd *body);   /* the worker's answer; CQ_PROTOCOL */
+/* Has a segment come out as foretold? Else *why is told. */
+bool segment_is_right(const struct job *j, char why[MSG_TEXT]);
+void segments_drop(struct work *w, int64_t clip_job);   /* what we hold of a clip that is over */
 
 /* ---- work_rows.c ---- */
 
@@ -284,6 +301,8 @@ enum cq_err work_post_rows(struct work *w, struct frame_input *const *inputs, co
 void work_post_completion(struct job *j);
 void work_post_failure(struct job *j, enum failure f, const char *message);
 void work_post_release(struct job *j);
+void work_post_split(struct job *j, const struct segment *parts, int n);
+void work_post_unsplit(struct job *j, const char *message);
 void work_post_postponement(struct job *j, int64_t pause_ms, const char *message);
 void work_post_note(struct job *j);
 

@@ -89,6 +89,24 @@ static int64_t decoded_so_far(const struct work *w)
     return n;
 }
 
+/* Is it the first that we hold of its clip, among those that wait or among those that do not? */
+static bool stands_for_clip(const struct work *w, const struct job *job)
+{
+    for (const struct job *j = work_jobs_first(w); j != job; j = j->next)
+        if (job->claim.parent_id && j->claim.parent_id == job->claim.parent_id && j->waiting == job->waiting)
+            return false;
+    return true;
+}
+
+/* Clips that we hold; segments that wait are of clips that run. */
+static int64_t count_clips(const struct work *w, bool waiting)
+{
+    int64_t n = 0;
+    for (const struct job *j = work_jobs_first(w); j; j = j->next)
+        n += j->waiting == waiting && (!waiting || !j->claim.parent_id) && stands_for_clip(w, j);
+    return n;
+}
+
 static void fill(struct work *w, struct work_progress *out)
 {
     struct work_progress_state *p = w->progress;
@@ -99,8 +117,8 @@ static void fill(struct work *w, struct work_progress *out)
         .elapsed_s = (double) (now - p->start_ns) / 1e9,
         .clips_done = t->done + t->partial,
         .clips_failed = t->failed + t->dead,
-        .clips_running = work_jobs_active(w) - work_jobs_waiting(w),
-        .clips_left = work_counts(w)->pending + work_jobs_waiting(w),
+        .clips_running = count_clips(w, false),
+        .clips_left = work_counts(w)->pending + count_clips(w, true),
         .frames_decoded = decoded_so_far(w),
         .frames_sampled = t->frames_sampled,
         .frames_inferred = t->frames_inferred,

@@ -135,6 +135,10 @@ struct end_post {
     int scene;                  /* model whose embeddings give shots; -1: none */
     int max_attempts;
     int64_t pause_ms;           /* of a postponement */
+    int64_t clip_job;           /* of a segment: its clip's */
+    bool clip_done;             /* with this segment */
+    struct segment *parts;      /* owned, [n_parts]; of a split */
+    int n_parts;
     struct store_counts before, after;
     bool stale;
 };
@@ -155,6 +159,7 @@ static struct end_post *new_end(struct job *j, const char *message)
         .frames_sampled = j->next_seq, .frames_inferred = j->inferred, .host_pid = j->worker_pid,
     };
     snprintf(p->c.device, sizeof p->c.device, "%s", j->device);
+    p->clip_job = j->claim.parent_id;
     p->scene = -1;
     p->max_attempts = j->w->p.max_attempts;
     return p;
@@ -166,6 +171,7 @@ static void post_end(struct end_post *p, enum cq_err (*run)(struct store *, void
     p->job->posts++;
     if (writer_post(w->writer, &(struct writer_post) {run, done, p})) {
         p->job->posts--;
+        free(p->parts);
         free(p);
         work_fail(w, CQ_NOMEM);
     }
@@ -174,6 +180,7 @@ static void post_end(struct end_post *p, enum cq_err (*run)(struct store *, void
 static void end_over(struct end_post *p)
 {
     struct job *j = p->job;
+    free(p->parts);
     free(p);
     j->posts--;
     job_look(j);
@@ -187,18 +194,18 @@ static enum cq_err push_embedding(void *ctx, const float *v, int dims, int64_t s
     return err ? err : shots_push(*s, v, time_s);
 }
 
-static enum cq_err add_shots(struct store *s, const struct end_post *p)
+static enum cq_err add_shots(struct store *s, int64_t job_id, int attempt, int scene)
 {
     struct shots *shots = NULL;
     const struct shot *found;
     struct signature signature;
     int n;
-    enum cq_err err = store_each_embedding(s, p->c.job_id, p->c.attempt, p->scene, push_embedding, &shots);
+    enum cq_err err = store_each_embedding(s, job_id, attempt, scene, push_embedding, &shots);
     if (!err && shots) {
         err = shots_end(shots, &found, &n);
         if (!err) {
             shots_signature(shots, &signature);
-            err = store_add_shots(s, p->c.job_id, p->c.attempt, p->scene, found, n, &signature);
+            err = store_add_shots(s, job_id, attempt, scene, found, n, &signature);
         }
     }
     shots_destroy(&shots);
@@ -215,14 +222,29 @@ static enum cq_err note_attempt(struct store *s, const struct end_post *p)
     });
 }
 
+/* With the last segment its clip: shots are found in the embeddings of all. */
+static enum cq_err complete_segment(struct store *s, struct end_post *p)
+{
+    int attempt = 0;
+    enum cq_err err = store_complete(s, &p->c);
+    if (!err)
+        err = store_split_is_done(s, p->clip_job, &attempt);
+    p->clip_done = attempt > 0;
+    if (!err && p->clip_done && p->scene >= 0)
+        err = add_shots(s, p->clip_job, attempt, p->scene);
+    if (!err && p->clip_done)
+        err = store_complete_split(s, p->clip_job);
+    return err;
+}
+
 static enum cq_err write_completion(struct store *s, void *arg)
 {
     struct end_post *p = arg;
     enum cq_err err = p->words[0] ? note_attempt(s, p) : CQ_OK;    /* the rest of it is in the completion */
-    if (!err && p->scene >= 0)
-        err = add_shots(s, p);
+    if (!err && !p->clip_job && p->scene >= 0)
+        err = add_shots(s, p->c.job_id, p->c.attempt, p->scene);
     if (!err)
-        err = store_complete(s, &p->c);
+        err = p->clip_job ? complete_segment(s, p) : store_complete(s, &p->c);
     p->stale = err == CQ_STALE;
     return p->stale ? CQ_OK : err;
 }
@@ -231,7 +253,7 @@ static void count_completion(const struct end_post *p)
 {
     const struct job *j = p->job;
     struct work_tally *t = &j->w->tally;
-    t->done += !p->c.partial;
+    t->done += p->clip_job ? p->clip_done : !p->c.partial;
     t->partial += p->c.partial;
     t->media_s += j->claim.probe.duration_s;
     for (int i = 0; i < METRIC_COUNT; i++)
@@ -246,6 +268,8 @@ static void completion_written(void *arg, enum cq_err err)
         cq_log_warn(w->log, "job %lld: it was cancelled or its lease lost, its results are dropped", (long long) p->c.job_id);
     else if (!work_post_failed(w, err, "completing a job"))
         count_completion(p);
+    if (p->clip_job && !p->clip_done)
+        work_queue_look_again(w);   /* its clip may be pending again, for others that wait */
     end_over(p);
 }
 
@@ -284,6 +308,11 @@ static enum cq_err write_failure(struct store *s, void *arg)
     return err ? err : store_get_counts(s, &p->after);
 }
 
+static int64_t clips_over(const struct store_counts *c)
+{
+    return c->partial + c->failed + c->dead;
+}
+
 static void failure_written(void *arg, enum cq_err err)
 {
     struct end_post *p = arg;
@@ -292,8 +321,11 @@ static void failure_written(void *arg, enum cq_err err)
         w->tally.partial += p->after.partial - p->before.partial;
         w->tally.failed += p->after.failed - p->before.failed;
         w->tally.dead += p->after.dead - p->before.dead;
-        if (p->after.pending == p->before.pending)
+        if (clips_over(&p->after) > clips_over(&p->before)) {
             w->tally.media_s += p->job->claim.probe.duration_s;
+            if (p->clip_job)
+                segments_drop(w, p->clip_job);
+        }
         work_queue_look_again(w);
     }
     end_over(p);
@@ -362,4 +394,53 @@ void work_post_note(struct job *j)
     struct end_post *p = new_end(j, "");
     if (p)
         post_end(p, write_note, note_written);
+}
+
+static enum cq_err write_split(struct store *s, void *arg)
+{
+    struct end_post *p = arg;
+    enum cq_err err = store_split(s, p->c.job_id, p->c.attempt, p->owner, p->parts, p->n_parts);
+    return err == CQ_STALE ? CQ_OK : err;
+}
+
+static enum cq_err write_unsplit(struct store *s, void *arg)
+{
+    struct end_post *p = arg;
+    enum cq_err err = note_attempt(s, p);
+    if (!err)
+        err = store_unsplit(s, p->c.job_id, p->c.attempt, p->owner, p->message);
+    return err == CQ_STALE ? CQ_OK : err;
+}
+
+static void split_written(void *arg, enum cq_err err)
+{
+    struct end_post *p = arg;
+    if (!work_post_failed(p->job->w, err, "splitting a clip"))
+        work_queue_look_again(p->job->w);
+    end_over(p);
+}
+
+void work_post_split(struct job *j, const struct segment *parts, int n)
+{
+    struct end_post *p = new_end(j, "");
+    if (!p)
+        return;
+    p->parts = malloc((size_t) n * sizeof *parts);
+    p->n_parts = n;
+    if (!p->parts) {
+        free(p);
+        work_fail(j->w, CQ_NOMEM);
+        return;
+    }
+    memcpy(p->parts, parts, (size_t) n * sizeof *parts);
+    post_end(p, write_split, split_written);
+}
+
+void work_post_unsplit(struct job *j, const char *message)
+{
+    struct end_post *p = new_end(j, message);
+    if (!p)
+        return;
+    j->w->tally.frames_decoded += j->decoded;
+    post_end(p, write_unsplit, split_written);
 }

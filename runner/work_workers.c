@@ -35,7 +35,8 @@ struct worker {
     int64_t loans[LOANS];       /* empty slots that it holds */
     int n_loans;
     int n_told;                 /* of them, those that it was told of */
-    int64_t stalled_ns, heard_decoded;
+    int64_t stalled_ns;
+    int64_t scanned;            /* packets, of a job that is scanned */
     bool hung;                  /* killed by the watchdog */
     bool dismissed;             /* killed because its job was given up */
     int deaths;                 /* in a row */
@@ -96,9 +97,10 @@ static enum cq_err on_alive(struct worker *wk, struct cq_rd *body)
     struct msg_alive m;
     if (msg_get_alive(body, &m) || !wk->job || m.serial != wk->job->serial)
         return CQ_PROTOCOL;
-    if (m.decoded > wk->job->decoded)
+    int64_t *heard = wk->job->scanning ? &wk->scanned : &wk->job->decoded;
+    if (m.decoded > *heard)
         wk->stalled_ns = 0;
-    wk->job->decoded = m.decoded;
+    *heard = m.decoded;
     return CQ_OK;
 }
 
@@ -108,10 +110,26 @@ static double busy_s(const struct job *j)
     return (double) (j->stages[METRIC_DECODE].sum_ns + j->stages[METRIC_SCALE].sum_ns) / 1e9;
 }
 
+static enum cq_err on_segments(struct worker *wk, struct cq_rd *body)
+{
+    struct job *j = wk->job;
+    if (!j || !j->scanning)
+        return CQ_PROTOCOL;
+    wk->job = NULL;
+    j->worker = NULL;
+    enum cq_err err = segments_found(j, body);
+    if (err) {
+        wk->job = j;            /* it is blamed for it */
+        j->worker = wk;
+    }
+    wk->deaths = err ? wk->deaths : 0;
+    return err;
+}
+
 static enum cq_err on_end(struct worker *wk, struct cq_rd *body)
 {
     struct msg_end m;
-    if (msg_get_end(body, &m) || !wk->job || m.serial != wk->job->serial)
+    if (msg_get_end(body, &m) || !wk->job || wk->job->scanning || m.serial != wk->job->serial)
         return CQ_PROTOCOL;
     struct job *j = wk->job;
     child_take_words(wk->child, j->words);
@@ -134,6 +152,7 @@ static void on_message(void *ctx, struct child *c, struct wire_msg *msg)
     enum cq_err err = msg->type == MSG_FRAME ? on_frame(wk, &msg->body)
                     : msg->type == MSG_ALIVE ? on_alive(wk, &msg->body)
                     : msg->type == MSG_END ? on_end(wk, &msg->body)
+                    : msg->type == MSG_SEGMENTS ? on_segments(wk, &msg->body)
                     : CQ_PROTOCOL;
     if (err == CQ_NOMEM) {
         work_fail(wk->w, err);
@@ -332,6 +351,11 @@ static void send_job(struct worker *wk, struct job *j)
         .mirrored = p->mirrored, .n_targets = j->pipeline->n_models,
     };
     memcpy(m.targets, j->targets, sizeof m.targets);
+    m.is_segment = j->claim.parent_id != 0;
+    m.segment = j->claim.segment;
+    j->scanning = segments_wanted(j);
+    if (j->scanning)
+        m.wish = (struct segment_wish) {.longest_s = wk->w->p.split_s, .at_once = wk->w->p.workers};
     struct cq_buf body = {0};
     msg_put_job(&body, &m);
     child_take_words(wk->child, j->words);      /* of the clip before: no words of this one */
@@ -339,7 +363,7 @@ static void send_job(struct worker *wk, struct job *j)
     j->worker = wk;
     j->worker_pid = child_pid(wk->child);
     wk->job = j;
-    wk->stalled_ns = 0;
+    wk->stalled_ns = wk->scanned = 0;
     /* An error means that it is gone, and on_exit follows. */
     if (child_open(wk->child, m.serial, m.path) == CQ_NOMEM || child_send(wk->child, MSG_JOB, &body) == CQ_NOMEM)
         work_fail(wk->w, CQ_NOMEM);
@@ -398,7 +422,7 @@ static void start_jobs(struct work *w)
 
 static bool wants_slot(const struct worker *wk)
 {
-    return wk->job && wk->state == WORKER_READY && !wk->dismissed && wk->n_loans < LOANS;
+    return wk->job && !wk->job->scanning && wk->state == WORKER_READY && !wk->dismissed && wk->n_loans < LOANS;
 }
 
 static int busy_workers(const struct work *w)
@@ -514,7 +538,7 @@ void work_workers_tick(struct work *w, int64_t elapsed_ns)
 {
     for (int i = 0; i < w->workers->n; i++) {
         struct worker *wk = &w->workers->list[i];
-        if (!wk->job || !wk->n_loans || !wk->child || wk->hung)
+        if (!wk->job || (!wk->n_loans && !wk->job->scanning) || !wk->child || wk->hung)
             continue;
         wk->stalled_ns += elapsed_ns;
         if ((double) wk->stalled_ns < w->p.stall_timeout_s * 1e9)

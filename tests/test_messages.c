@@ -14,11 +14,17 @@
 
 static const struct geometry shape = {1280, 720, 416, 416, 0, 0, 416, 234};
 
+static const struct segment piece = {
+    .from_s = 1.5, .to_s = 2.5, .from_pts = INT64_MIN, .to_pts = 77, .first_ordinal = -1, .first_seq = 4,
+    .sampler = {true, 0.25, 5, -6}, .frames = 7, .digest = UINT64_MAX - 3, .sampled = 2,
+};
+
 static void make_job(struct cq_buf *b)
 {
     struct msg_job m = {
         .serial = 9, .path = "/clips/-odd name.mp4", .stream_index = 2, .expect_size = 5, .expect_mtime_ns = 6,
-        .sample = {.mode = SAMPLE_FPS, .every = 1, .fps = 2.5, .from_s = 1, .to_s = 9}, .decode_all = true, .rotation = 90, .mirrored = true,
+        .sample = {.mode = SAMPLE_FPS, .every = 1, .fps = 2.5, .from_s = 1, .to_s = 9}, .decode_all = true,
+        .is_segment = true, .segment = piece, .wish = {300, 2}, .rotation = 90, .mirrored = true,
         .n_targets = 2, .targets = {{416, 416, CHANNELS_BGR, FIT_LETTERBOX_TOP_LEFT, RESAMPLE_LINEAR, 114}, {224, 224, CHANNELS_GRAY, FIT_STRETCH, 0}},
     };
     msg_put_job(b, &m);
@@ -38,6 +44,13 @@ static void make_frame(struct cq_buf *b)
 static void make_alive(struct cq_buf *b)
 {
     msg_put_alive(b, &(struct msg_alive) {9, 77});
+}
+
+static void make_segments(struct cq_buf *b)
+{
+    static struct msg_segments m = {.serial = 9, .why = "", .n = 2};
+    m.list[0] = m.list[1] = piece;
+    msg_put_segments(b, &m);
 }
 
 static void make_end(struct cq_buf *b)
@@ -90,7 +103,7 @@ static void make_result(struct cq_buf *b)
 }
 
 #define GET(name) static enum cq_err get_##name(struct cq_rd *r) { static struct msg_##name m; return msg_get_##name(r, &m); }
-GET(job) GET(grant) GET(frame) GET(alive) GET(end) GET(setup) GET(hello) GET(choices) GET(model) GET(ready) GET(batch) GET(result)
+GET(job) GET(grant) GET(frame) GET(alive) GET(segments) GET(end) GET(setup) GET(hello) GET(choices) GET(model) GET(ready) GET(batch) GET(result)
 
 #define MESSAGE(name) {#name, make_##name, get_##name}
 static const struct {
@@ -98,7 +111,7 @@ static const struct {
     void (*make)(struct cq_buf *b);
     enum cq_err (*get)(struct cq_rd *r);
 } messages[] = {
-    MESSAGE(job), MESSAGE(grant), MESSAGE(frame), MESSAGE(alive), MESSAGE(end), MESSAGE(setup), MESSAGE(hello),
+    MESSAGE(job), MESSAGE(grant), MESSAGE(frame), MESSAGE(alive), MESSAGE(segments), MESSAGE(end), MESSAGE(setup), MESSAGE(hello),
     MESSAGE(choices), MESSAGE(model), MESSAGE(ready), MESSAGE(batch), MESSAGE(result),
 };
 enum { N = sizeof messages / sizeof *messages };
@@ -117,6 +130,11 @@ static void job_and_frame_round_trip(void **state)
     assert_true(j.sample.fps == 2.5 && j.decode_all && j.mirrored && j.rotation == 90);
     assert_int_equal(j.targets[1].channels, CHANNELS_GRAY);
     assert_int_equal(j.targets[0].pad, 114);
+    const struct segment *g = &j.segment;
+    assert_true(j.is_segment && j.wish.longest_s == 300 && j.wish.at_once == 2);
+    assert_true(g->from_s == 1.5 && g->to_s == 2.5 && g->from_pts == INT64_MIN && g->to_pts == 77 && g->first_ordinal == -1);
+    assert_true(g->first_seq == 4 && g->frames == 7 && g->digest == UINT64_MAX - 3 && g->sampled == 2);
+    assert_true(g->sampler.started && g->sampler.first_s == 0.25 && g->sampler.seen == 5 && g->sampler.next_tick == -6);
 
     cq_buf_clear(&b);
     make_frame(&b);
