@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "kernels/base/clock.h"
+#include "kernels/device.h"
 
 const struct cq_opt common_opts[] = {
     CQ_OPT(struct common, db, .name = "db", .value = "FILE", .def_text = "clipq.db", .help = "the database"),
@@ -71,8 +72,20 @@ int common_usage(const struct command *self, const char *fmt, ...)
     return EXIT_USAGE;
 }
 
+/* "/K/N" at the end, a part of a device: how long that is. */
+static size_t part_length(const char *text, size_t length)
+{
+    size_t at = strcspn(text, "/"), n;
+    int part, parts, end = 0;
+    if (at >= length || sscanf(text + at, "/%2d/%2d%n", &part, &parts, &end) < 2)
+        return 0;
+    n = at + (size_t) end;
+    return n == length && part >= 1 && part <= parts && parts <= DEVICE_PARTS_MAX ? (size_t) end : 0;
+}
+
 bool common_is_device(const char *text, size_t length)
 {
+    length -= part_length(text, length);
     static const char *const kinds[] = {"auto", "cpu", "gpu"}, *const digits = "0123456789";
     size_t platform = strspn(text, digits);
     size_t device = platform && text[platform] == ':' ? strspn(text + platform + 1, digits) : 0;

@@ -70,7 +70,7 @@ bool common_parse(const struct command *self, struct common *c, const struct cq_
 /* Tells a wrong use in the command's name, with the way to the help; returns EXIT_USAGE. */
 int common_usage(const struct command *self, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Do the first `length` bytes name a device: auto, cpu, gpu or P:D? Whether there is one is another matter. */
+/* Do the first `length` bytes name a device: auto, cpu, gpu or P:D, or its part, WHAT/K/N? Whether there is one is another matter. */
 bool common_is_device(const char *text, size_t length);
 
 /* The exit code for an error that came from where the code says nothing else. */

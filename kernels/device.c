@@ -123,6 +123,8 @@ void device_close(struct device **pdev)
         clReleaseCommandQueue(dev->whole);
     if (dev->context)
         clReleaseContext(dev->context);
+    if (dev->id)
+        clReleaseDevice(dev->id);
     free(dev);
     *pdev = NULL;
 }

@@ -26,7 +26,8 @@ struct device_mem;
 enum device_kind { DEVICE_CPU, DEVICE_GPU, DEVICE_OTHER };
 
 struct device_info {
-    char spec[16];             /* "P:D", as --device takes it */
+    char spec[16];             /* "P:D", or "P:D/K/N" for one of its parts, as --device takes it */
+    char why[96];              /* how device_find() came to choose it; "" in a list */
     char name[128];
     char vendor[128];
     char driver[64];
@@ -36,6 +37,7 @@ struct device_info {
                                   memory. A GPU, or what CLIPQ_SIMT=1 in the environment makes one (0: what it does
                                   not), for tests of kernels for GPUs where there is none */
     int compute_units;
+    int parts;                 /* that the device is cut into, this being one; 0: none */
     int float_width;           /* native vector width, floats: 4, 8 or 16; with simt, 4 */
     size_t global_bytes;
     size_t max_alloc_bytes;
@@ -52,7 +54,9 @@ void device_setup_environment(int threads);
 /* Fills up to `max`; *count is the number found, 0 being no error. */
 enum cq_err device_list(struct cq_log *log, struct device_info *out, int max, int *count);
 
-/* spec: "auto" (fastest), "cpu", "gpu" or "P:D". CQ_NO_DEVICE when nothing fits. */
+/* spec: "auto" (fastest), "cpu", "gpu" or "P:D"; with "/K/N" behind it, the K-th (from 1) of N equal parts of that
+ * device. CQ_NO_DEVICE when nothing fits, CQ_INVALID for what is no spec or cannot be cut like that; logged. */
+enum { DEVICE_PARTS_MAX = 16 };
 enum cq_err device_find(struct cq_log *log, const char *spec, struct device_info *out);
 
 /* Opens and makes context, queue and program. The log is borrowed for the device's life. */

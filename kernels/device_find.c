@@ -125,7 +125,8 @@ static bool parse_spec(const char *spec, long *p, long *d)
     return *second >= '0' && *second <= '9' && *end == '\0';
 }
 
-enum cq_err device_id_of(struct cq_log *log, const char *spec, cl_device_id *out)
+/* Of a device that is not cut. */
+static enum cq_err whole_id_of(struct cq_log *log, const char *spec, cl_device_id *out)
 {
     long p, d;
     if (!parse_spec(spec, &p, &d)) {
@@ -146,6 +147,24 @@ enum cq_err device_id_of(struct cq_log *log, const char *spec, cl_device_id *out
     return CQ_OK;
 }
 
+static enum cq_err split(struct cq_log *log, const char *spec, char whole[DEVICE_SPEC_SIZE], int *part, int *parts)
+{
+    if (device_split_spec(spec, whole, part, parts))
+        return CQ_OK;
+    cq_log_error(log, "device \"%s\": the second of three parts of device 0:0 is 0:0/2/3, up to %d parts", spec, DEVICE_PARTS_MAX);
+    return CQ_INVALID;
+}
+
+enum cq_err device_id_of(struct cq_log *log, const char *spec, cl_device_id *out)
+{
+    char whole[DEVICE_SPEC_SIZE];
+    int part, parts;
+    enum cq_err err = split(log, spec, whole, &part, &parts);
+    if (!err)
+        err = whole_id_of(log, whole, out);
+    return err || parts == 1 ? err : device_cut(log, spec, part, parts, *out, out);
+}
+
 /* Does `d` answer to "auto", "cpu", "gpu" or its own "P:D"? */
 static bool fits(const struct device_info *d, const char *spec)
 {
@@ -158,29 +177,51 @@ static bool fits(const struct device_info *d, const char *spec)
     return !strcmp(spec, d->spec);
 }
 
-enum cq_err device_find(struct cq_log *log, const char *spec, struct device_info *out)
+static bool is_kind(const char *spec)
+{
+    return !strcmp(spec, "auto") || !strcmp(spec, "cpu") || !strcmp(spec, "gpu");
+}
+
+static enum cq_err find_whole(struct cq_log *log, const char *spec, struct device_info *out)
 {
     struct device_info all[MAX_DEVICES];
     const struct device_info *best = NULL;
-    int n;
-    bool by_kind = !strcmp(spec, "auto") || !strcmp(spec, "cpu") || !strcmp(spec, "gpu");
-    if (!by_kind) {
+    int n, fitting = 0;
+    if (!is_kind(spec)) {
         cl_device_id id;
-        enum cq_err err = device_id_of(log, spec, &id);
+        enum cq_err err = whole_id_of(log, spec, &id);
         if (err)
             return err;
     }
     enum cq_err err = device_list(log, all, MAX_DEVICES, &n);
     if (err)
         return err;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
+        fitting += fits(&all[i], spec);
         if (fits(&all[i], spec) && (!best || all[i].score > best->score))
             best = &all[i];
+    }
     if (!best) {
         cq_log_error(log, "no OpenCL device of kind \"%s\" (%d devices in all); %s", spec, n,
                      n ? "`clipq devices` lists what there is" : "for the CPU install pocl-opencl-icd");
         return CQ_NO_DEVICE;
     }
     *out = *best;
+    if (!is_kind(spec))
+        snprintf(out->why, sizeof out->why, "asked for by number");
+    else if (fitting == 1)
+        snprintf(out->why, sizeof out->why, "%.8s: there is no other", spec);
+    else
+        snprintf(out->why, sizeof out->why, "%.8s: the fastest of %d by units, lanes and clock", spec, fitting);
     return CQ_OK;
+}
+
+enum cq_err device_find(struct cq_log *log, const char *spec, struct device_info *out)
+{
+    char whole[DEVICE_SPEC_SIZE];
+    int part, parts;
+    enum cq_err err = split(log, spec, whole, &part, &parts);
+    if (!err)
+        err = find_whole(log, whole, out);
+    return err ? err : device_take_part(log, part, parts, out);
 }

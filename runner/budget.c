@@ -184,7 +184,8 @@ size_t budget_here(const struct device_info *info, size_t limit)
 {
     struct budget_facts facts;
     budget_look("", info, &facts);
-    return budget_of(&facts, limit);
+    size_t all = budget_of(&facts, limit);
+    return limit || info->parts < 2 ? all : all / (size_t) info->parts;
 }
 
 size_t budget_share(size_t left, int sharers)

@@ -30,7 +30,7 @@ void budget_look(const char *root, const struct device_info *info, struct budget
 
 /* `limit` is what the user wants (--memory-limit), 0 for nothing; it wins over all but the device's own size. */
 size_t budget_of(const struct budget_facts *facts, size_t limit);
-/* The same for a device of this machine. */
+/* The same for a device of this machine; a part of one gets its share of what is not limited by the user. */
 size_t budget_here(const struct device_info *info, size_t limit);
 
 /* What one of `sharers` models yet to be loaded may take of what is left, so that the last finds as much as the

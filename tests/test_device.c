@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,37 @@ static void test_list(void **state)
     }
     assert_int_equal(device_list(&quiet, all, 0, &n), CQ_OK);
     assert_int_equal(n, 0);
+}
+
+/* Half a device is one of half the units, and can be opened; what is no part is refused. */
+static void test_parts(void **state)
+{
+    static const char *const wrong[] = {"/0/2", "/3/2", "/1", "/1/2x", "/1/2/3", "/1/17", "//2"};
+    struct device_info whole, part;
+    struct device *dev;
+    struct device_mem *mem;
+    char spec[32];
+    (void) state;
+    assert_int_equal(device_find(&quiet, "auto", &whole), CQ_OK);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        snprintf(spec, sizeof spec, "%s%s", whole.spec, wrong[i]);
+        assert_int_equal(device_find(&quiet, spec, &part), CQ_INVALID);
+    }
+    assert_int_equal(device_find(&quiet, "auto/1/1", &part), CQ_OK);
+    assert_string_equal(part.spec, whole.spec);
+    if (whole.kind != DEVICE_CPU || whole.compute_units < 2 || whole.compute_units > 16)
+        return;
+    snprintf(spec, sizeof spec, "%s/2/2", whole.spec);
+    assert_int_equal(device_find(&quiet, "auto/2/2", &part), CQ_OK);
+    assert_string_equal(part.spec, spec);
+    assert_int_equal(part.compute_units, whole.compute_units / 2);
+    assert_int_equal(device_open(&quiet, &part, &dev), CQ_OK);
+    assert_int_equal(device_units(dev), part.compute_units);
+    assert_int_equal(device_alloc(dev, BYTES, &mem), CQ_OK);
+    device_free(&mem);
+    device_close(&dev);
+    snprintf(spec, sizeof spec, "%s/1/%d", whole.spec, whole.compute_units + 1);
+    assert_int_equal(device_find(&quiet, spec, &part), CQ_INVALID);
 }
 
 static void test_specs(void **state)
@@ -265,6 +297,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_list),
         cmocka_unit_test(test_specs),
+        cmocka_unit_test(test_parts),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_streams),
         cmocka_unit_test(test_errors),
