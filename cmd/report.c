@@ -100,6 +100,22 @@ static void print_run(const struct store_run_row *run)
         printf(" %11s %9s %8s\n", "-", "-", "-");
 }
 
+/* Why each device was chosen, and what it did. */
+static void print_engines(const struct report *r)
+{
+    int64_t all = 0;
+    for (int i = 0; i < r->n_engines; i++)
+        all += r->engines[i].frames;
+    for (int i = 0; i < r->n_engines; i++) {
+        const struct store_engine *e = &r->engines[i];
+        char frames[FIGURE_SIZE], batches[FIGURE_SIZE], device[128], chosen[128];
+        printf("  engine %-8s %s frames (%.1f %%) in %s batches, %.1f frames/s while busy; %s, %s\n", e->spec,
+               text_count(e->frames, frames), all ? 100.0 * (double) e->frames / (double) all : 0, text_count(e->batches, batches),
+               e->busy_s > 0 ? (double) e->frames / e->busy_s : 0, text_safe(e->device, device, sizeof device),
+               text_safe(e->chosen, chosen, sizeof chosen));
+    }
+}
+
 static void print_runs(const struct report *r)
 {
     if (!r->n_runs)
@@ -123,6 +139,7 @@ static void print_runs(const struct report *r)
     printf("  accidents: %" PRId64 " out-of-memory halvings, %" PRId64 " worker restarts, %" PRId64
            " engine restarts\n", r->halvings, r->worker_restarts, r->engine_restarts);
     printf("  devices of run %" PRId64 ": %s\n", last->id, last->devices);
+    print_engines(r);
 }
 
 static void print_models(const struct report *r)

@@ -38,6 +38,14 @@ static enum cq_err add_model(void *ctx, const struct store_model_row *m)
     return CQ_OK;
 }
 
+static enum cq_err add_engine(void *ctx, const struct store_engine *e)
+{
+    struct report *r = ctx;
+    if (r->n_engines < REPORT_ENGINES)
+        r->engines[r->n_engines++] = *e;
+    return CQ_OK;
+}
+
 static void add_load(struct load *l, double busy_s, double s, int64_t n)
 {
     l->busy_s += busy_s;
@@ -99,6 +107,8 @@ enum cq_err report_gather(struct store *s, struct report *out)
         err = store_each_run(s, REPORT_RUNS, add_run, out);
     if (!err)
         err = store_each_model(s, add_model, out);
+    if (!err && out->n_runs)
+        err = store_each_engine(s, report_last_run(out)->id, add_engine, out);
     if (err) {
         report_finish(out);
         return err;

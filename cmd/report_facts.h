@@ -12,7 +12,7 @@
 #include "kernels/base/err.h"
 #include "runner/store.h"
 
-enum { REPORT_RUNS = 100, REPORT_MODELS = 64 };
+enum { REPORT_RUNS = 100, REPORT_MODELS = 64, REPORT_ENGINES = 16 };
 
 /* Things that work at the same time as each other; the busiest one limits the whole. */
 enum resource { RESOURCE_DECODE, RESOURCE_INFER, RESOURCE_COUNT };
@@ -37,6 +37,8 @@ struct report {
     int n_runs;
     struct store_model_row models[REPORT_MODELS];
     int n_models;
+    struct store_engine engines[REPORT_ENGINES];   /* of report_last_run() */
+    int n_engines;
 
     /* Over the runs that have ended. */
     double wall_s, media_s, prepare_s;

@@ -94,6 +94,20 @@ static void emit_run(const struct store_run_row *run)
     json_emit("run", j);
 }
 
+static void emit_engine(const struct store_engine *e, int64_t run_id)
+{
+    json_t *j = json_object();
+    field_int(j, "run_id", run_id);
+    field_int(j, "slot", e->slot);
+    field_text(j, "device", e->spec);
+    field_text(j, "device_name", e->device);
+    field_text(j, "chosen", e->chosen);
+    field_int(j, "batches", e->batches);
+    field_int(j, "frames", e->frames);
+    field_figure(j, "busy_s", e->busy_s);
+    json_emit("engine", j);
+}
+
 static void emit_model(const struct store_model_row *m)
 {
     json_t *j = json_object();
@@ -128,6 +142,8 @@ void report_print_json(const struct report *r)
         emit_load(&r->loads[i]);
     for (int i = 0; i < r->n_runs; i++)
         emit_run(&r->runs[i]);
+    for (int i = 0; i < r->n_engines; i++)
+        emit_engine(&r->engines[i], report_last_run(r)->id);
     for (int i = 0; i < r->n_models; i++)
         emit_model(&r->models[i]);
     report_advise(r, emit_advice, NULL);

@@ -26,7 +26,7 @@ static const struct cq_opt opts[] = {
     CQ_OPT(struct work_args, workers, .name = "workers", .letter = 'w', .value = "N", .min = 1, .max = 256,
            .zero = "auto", .help = "decoding processes; auto is one per core"),
     CQ_OPT(struct work_args, device, .name = "device", .letter = 'd', .value = "WHAT", .def_text = "auto",
-           .help = "auto (the fastest), cpu, gpu, or P:D[,P:D...] as\n`clipq devices` lists them"),
+           .help = "auto (the fastest), cpu, gpu, or P:D[,P:D...] as\n`clipq devices` lists them; P:D*N: cut into N engines"),
     CQ_OPT(struct work_args, batch, .name = "batch", .letter = 'b', .value = "B", .min = 1, .max = 1024, .zero = "auto",
            .help = "frames per inference"),
     CQ_OPT(struct work_args, balance, .name = "balance", .choices = BALANCER_CHOICES,
@@ -142,14 +142,23 @@ static int exit_code(const struct work_result *r)
     return r->failed || r->dead || r->partial ? EXIT_SOME_FAILED : EXIT_FINE;
 }
 
+/* A device, or one cut into N: "0:0*2". */
+static bool is_device(const char *text, size_t length)
+{
+    size_t whole = strcspn(text, "*,"), digits = whole < length ? strspn(text + whole + 1, "0123456789") : 0;
+    if (whole >= length)
+        return common_is_device(text, length);
+    return digits && whole + 1 + digits == length && !memchr(text, '/', whole) && common_is_device(text, whole);
+}
+
 static bool is_device_list(const char *text)
 {
     size_t length = strcspn(text, ",");
-    while (common_is_device(text, length) && text[length]) {
+    while (is_device(text, length) && text[length]) {
         text += length + 1;
         length = strcspn(text, ",");
     }
-    return common_is_device(text, length);
+    return is_device(text, length);
 }
 
 /* Opened once alone, so that its own errors are told apart from those of a model or a device. `*left`: clips of a paused

@@ -42,6 +42,7 @@ struct engine_child {
     struct choices choices;
     struct engine_model *models[BATCHER_LANES];
     int64_t batches;                         /* so far, for fault_at() */
+    double drag;                             /* 1, but for a fault */
     struct flight flights[SESSION_FLIGHTS];  /* large: not on the stack */
     int oldest, n_flights;
     struct msg_result result;
@@ -87,6 +88,8 @@ static enum cq_err setup(struct engine_child *e)
         hello.message = cq_log_reason(e->log, cq_err_text(err));
     } else {
         const struct device_info *info = device_get_info(e->dev);
+        e->drag = fault_factor("drag", info->spec);
+        hello.message = info->why;
         hello.spec = info->spec;
         hello.name = info->name;
         hello.driver = info->driver;
@@ -178,6 +181,16 @@ static enum cq_err load(struct engine_child *e, struct cq_rd *body)
     return err;
 }
 
+/* As if the device were slower. */
+static void drag(const struct engine_child *e, struct msg_result *m)
+{
+    double more = (e->drag - 1) * (double) (m->infer_ns + m->postprocess_ns);
+    if (more <= 0)
+        return;
+    usleep((useconds_t) (more / 1000));
+    m->infer_ns += (int64_t) more;
+}
+
 /* Answers the oldest batch. */
 static enum cq_err answer(struct engine_child *e)
 {
@@ -189,6 +202,7 @@ static enum cq_err answer(struct engine_child *e)
                                  : engine_model_run(m, &f->batch, f->pixels, &e->result);
     if (err)
         return err;
+    drag(e, &e->result);
     e->result.id = f->batch.id;
     e->result.lane = f->batch.lane;
     msg_put_result(&e->out, &e->result);
@@ -234,7 +248,7 @@ static enum cq_err infer(struct engine_child *e, struct cq_rd *body)
     err = take_batch(e, body, f);
     if (err)
         return err;
-    f->started = (!before || before->started) && engine_model_start(e->models[f->batch.lane], &f->batch, f->pixels);
+    f->started = e->drag <= 1 && (!before || before->started) && engine_model_start(e->models[f->batch.lane], &f->batch, f->pixels);
     e->n_flights++;
     return CQ_OK;
 }

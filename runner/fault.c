@@ -38,3 +38,11 @@ bool fault_in(const char *name, const char *path)
     char text[256];
     return wanted(name, text, sizeof text) && text[0] && strstr(path, text);
 }
+
+double fault_factor(const char *name, const char *what)
+{
+    char text[256];
+    size_t length = strlen(what);
+    bool meant = wanted(name, text, sizeof text) && !strncmp(text, what, length) && text[length] == '=';
+    return meant ? strtod(text + length + 1, NULL) : 1;
+}

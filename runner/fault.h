@@ -5,6 +5,7 @@
  *     mute@N        an engine sleeps for ever when its N-th batch comes
  *     crash@TEXT    a decode worker aborts on a clip whose path contains TEXT
  *     hang@TEXT     a decode worker sleeps for ever on such a clip
+ *     drag@DEVICE=F an engine on that device ("0:0/2/2") takes F times as long for each batch
  *     commit@N      a store's N-th commit fails
  *     committed@N   the process kills itself right after that commit
  *     no-WALL@1     this kernel lacks a wall of runner/sandbox.h: no-no_new_privs, no-limits, no-landlock, no-seccomp
@@ -22,5 +23,7 @@
 bool fault_at(const char *name, int64_t n);
 bool fault_over(const char *name, int64_t n);
 bool fault_in(const char *name, const char *path);
+/* The number behind "WHAT=", 1 when the fault is not wanted for it. */
+double fault_factor(const char *name, const char *what);
 
 #endif

@@ -111,7 +111,7 @@ struct msg_setup {
 
 struct msg_hello {
     enum cq_err err;            /* CQ_OK, or why there is no device */
-    const char *message;
+    const char *message;        /* of the error; else how the device came to be chosen */
     const char *spec, *name, *driver;    /* of the device that was opened */
     bool is_cpu;
     int compute_units;

@@ -284,4 +284,17 @@ struct store_worker_row {
 /* Of active runs only. */
 enum cq_err store_each_worker(struct store *s, enum cq_err (*fn)(void *ctx, const struct store_worker_row *r), void *ctx);
 
+/* ---- engines of runs ---- */
+
+struct store_engine {
+    int slot;                         /* from 0 */
+    char spec[64], device[128];       /* of its device: as --device takes it, and its name */
+    char chosen[128];                 /* how it came to be chosen */
+    int64_t batches, frames;          /* answered */
+    double busy_s;                    /* with a batch */
+};
+enum cq_err store_put_engine(struct store *s, int64_t run_id, const struct store_engine *e);
+/* By slot; none where the database is older. */
+enum cq_err store_each_engine(struct store *s, int64_t run_id, enum cq_err (*fn)(void *ctx, const struct store_engine *e), void *ctx);
+
 #endif

@@ -74,7 +74,7 @@ enum cq_err store_attempt_id(struct store *s, int64_t job_id, int attempt, int64
 void store_forget_attempts(struct store *s);
 
 /* Brings the file to the newest schema; see store_sqlite_migrate.c. */
-enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 7, STORE_WITH_SEGMENTS = 7 };
+enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 8, STORE_WITH_SEGMENTS = 7 };
 enum cq_err store_migrate(struct store *s);
 
 /* Deletes up to `budget` result rows of attempts that came to nothing. */

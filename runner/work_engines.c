@@ -254,6 +254,7 @@ static enum cq_err on_hello(struct engine *e, struct cq_rd *body)
     e->budget = m.budget;
     snprintf(e->spec, sizeof e->spec, "%s", m.spec);
     snprintf(e->name, sizeof e->name, "%s", m.name);
+    snprintf(e->chosen, sizeof e->chosen, "%s", m.message);
     cq_log_info(e->w->log, "engine %d: %s (%s), %d compute units, %" PRId64 " MiB for models", child_pid(e->child), m.name,
                 m.spec, m.compute_units, m.budget >> 20);
     work_tunings_send(e, m.name, m.driver);
@@ -430,21 +431,46 @@ static void name_folder(struct work *w)
 
 const char *work_engines_folder(const struct work *w) { return w->engines->folder; }
 
-static enum cq_err add_engine(struct work *w, const char *spec, size_t length)
+static enum cq_err refuse_devices(const struct work *w)
+{
+    cq_log_error(w->log, "--device %s: give auto, cpu, gpu or devices as P:D,P:D, each whole, a part (P:D/K/N) or cut into N "
+                 "engines (P:D*N), up to %d in all", w->p.devices, ENGINES_MAX);
+    return CQ_INVALID;
+}
+
+static enum cq_err add_engine(struct work *w, const char *spec)
 {
     struct work_engines *es = w->engines;
-    if (es->n == ENGINES_MAX || !length || length >= sizeof es->list[0].spec) {
-        cq_log_error(w->log, "--device %s: give auto, cpu, gpu or up to %d devices as P:D,P:D", w->p.devices, ENGINES_MAX);
-        return CQ_INVALID;
-    }
+    if (es->n == ENGINES_MAX)
+        return refuse_devices(w);
     struct engine *e = &es->list[es->n++];
     e->w = w;
-    memcpy(e->spec, spec, length);
-    memcpy(e->name, spec, length);
+    snprintf(e->spec, sizeof e->spec, "%s", spec);
+    snprintf(e->name, sizeof e->name, "%s", spec);
     e->is_cpu = true;
     uv_timer_init(&w->loop, &e->restart);
     e->restart.data = e;
     return CQ_OK;
+}
+
+/* One engine for "WHAT", N for "WHAT*N", on a part each. */
+static enum cq_err add_engines(struct work *w, const char *text, size_t length)
+{
+    char what[sizeof w->engines->list[0].spec - 16], spec[sizeof w->engines->list[0].spec];
+    if (!length || length >= sizeof what)
+        return refuse_devices(w);
+    memcpy(what, text, length);
+    what[length] = '\0';
+    char *star = strchr(what, '*');
+    if (!star)
+        return add_engine(w, what);
+    long parts = strtol(star + 1, NULL, 10);
+    enum cq_err err = parts < 1 || parts > ENGINES_MAX ? refuse_devices(w) : CQ_OK;
+    for (long part = 1; part <= parts && !err; part++) {
+        snprintf(spec, sizeof spec, "%.*s/%d/%d", (int) (star - what), what, (int) part, (int) parts);
+        err = add_engine(w, spec);
+    }
+    return err;
 }
 
 enum cq_err work_engines_create(struct work *w)
@@ -455,7 +481,7 @@ enum cq_err work_engines_create(struct work *w)
     name_folder(w);
     for (const char *at = w->p.devices; at; ) {
         size_t length = strcspn(at, ",");
-        enum cq_err err = add_engine(w, at, length);
+        enum cq_err err = add_engines(w, at, length);
         if (err)
             return err;
         at = at[length] ? at + length + 1 : NULL;
@@ -529,6 +555,18 @@ int work_engines_health(struct work *w, struct store_worker *rows, int max)
         };
     }
     return n;
+}
+
+int work_engines_shares(const struct work *w, struct store_engine rows[ENGINES_MAX])
+{
+    for (int i = 0; i < w->engines->n; i++) {
+        const struct engine *e = &w->engines->list[i];
+        rows[i] = (struct store_engine) {.slot = i, .batches = e->batches, .frames = e->frames, .busy_s = e->busy_s};
+        snprintf(rows[i].spec, sizeof rows[i].spec, "%s", e->spec);
+        snprintf(rows[i].device, sizeof rows[i].device, "%s", e->name);
+        snprintf(rows[i].chosen, sizeof rows[i].chosen, "%s", e->chosen);
+    }
+    return w->engines->n;
 }
 
 double work_engines_prepare_s(const struct work *w)

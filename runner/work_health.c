@@ -19,6 +19,8 @@ struct health_post {
     int64_t run_id;
     int n;
     struct store_worker rows[WORK_CHILDREN];
+    int n_engines;
+    struct store_engine engines[ENGINES_MAX];
 };
 
 enum cq_err work_health_create(struct work *w)
@@ -48,6 +50,8 @@ static enum cq_err put(struct store *s, void *arg)
     enum cq_err err = CQ_OK;
     for (int i = 0; i < p->n && !err; i++)
         err = store_put_worker(s, p->run_id, &p->rows[i]);
+    for (int i = 0; i < p->n_engines && !err; i++)
+        err = store_put_engine(s, p->run_id, &p->engines[i]);
     return err;
 }
 
@@ -79,6 +83,7 @@ void work_health_tell(struct work *w, bool last)
     p->run_id = w->run_id;
     p->n = work_workers_health(w, p->rows, WORK_CHILDREN);
     p->n += work_engines_health(w, p->rows + p->n, WORK_CHILDREN - p->n);
+    p->n_engines = work_engines_shares(w, p->engines);
     add_rates(h, p, now);
     h->post = NULL;
     if (writer_post(w->writer, &(struct writer_post) {put, told, p}))

@@ -371,6 +371,7 @@ struct engine {
     enum engine_state state;
     char spec[64];              /* as asked, then as found */
     char name[128];
+    char chosen[128];           /* how it came to be chosen */
     bool is_cpu;
     int64_t budget;             /* bytes of memory for all its models */
     enum cq_err err;            /* of OUT */
@@ -410,6 +411,7 @@ const char *work_engines_text(const struct work *w);   /* names, for progress */
 const char *work_engines_account(const struct work *w);   /* names, budgets and batches, for the run's row */
 const char *work_engines_folder(const struct work *w); /* of the files that they write */
 int work_engines_health(struct work *w, struct store_worker *rows, int max);   /* how many */
+int work_engines_shares(const struct work *w, struct store_engine rows[ENGINES_MAX]);   /* how many */
 void engine_set_limit(struct engine *e, int lane, int limit, bool remember);
 
 /* ---- work_batches.c ---- */

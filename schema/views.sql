@@ -250,3 +250,13 @@ CREATE VIEW v_pause AS
 -- One row while the queue is paused (`clipq pause`), none otherwise.
 SELECT strftime('%Y-%m-%dT%H:%M:%fZ', since_ms / 1000.0, 'unixepoch') AS since, by
 FROM pause;
+
+CREATE VIEW v_engines AS
+-- How each run's batches were divided among its engines.
+SELECT run_id, slot, spec, device, chosen, batches, frames,
+       frames * 1.0 / nullif(sum(frames) OVER run, 0) AS share,   -- of the run's frames, once for each model
+       busy_s,                         -- with a batch
+       frames / nullif(busy_s, 0) AS frames_per_s,                 -- while it was busy
+       frames / nullif(busy_s, 0) / sum(frames / nullif(busy_s, 0)) OVER run AS speed_share   -- of the speeds together
+FROM engines
+WINDOW run AS (PARTITION BY run_id);

@@ -118,6 +118,7 @@ static void views_keep_their_columns(void **state)
         "SELECT run_id, host, role, slot, pid, state, restarts, clips, frames, frames_per_s, cpu_s, rss, last_frame, job_id, path, "
         "updated FROM v_workers",
         "SELECT since, by FROM v_pause",
+        "SELECT run_id, slot, spec, device, chosen, batches, frames, share, busy_s, frames_per_s, speed_share FROM v_engines",
         "SELECT job_id, path, segment, state, reason, attempts, message, from_s, to_s, first_frame, frames, sampled FROM v_segments",
     };
     struct fixture f;
