@@ -4,6 +4,9 @@
  * two processes never get the same job. Each claim raises the job's `attempt`, the fencing number: whoever
  * comes back with an older one finds nothing to change.
  *
+ * not_before_ms is the order within a priority, too. Up to 0 it is no time but a place: segments of clips under way come
+ * first, then clips by how long they will take, in classes. Then come those that failed, when their time has come.
+ *
  * `lost` counts leases that ran out because a whole run was killed. That is seldom the clip's fault, so it takes
  * LOST_MAX of them before the clip is set aside.
  */
@@ -27,7 +30,7 @@ static enum cq_err take_back_expired(struct store *s, int64_t now)
     if (err)
         return err;
     return sql_exec(s,
-        "UPDATE jobs SET lost = lost + 1, owner = NULL, lease_until_ms = NULL, not_before_ms = 0, "
+        "UPDATE jobs SET lost = lost + 1, owner = NULL, lease_until_ms = NULL, not_before_ms = min(not_before_ms, 0), "
         "state = CASE WHEN lost + 1 < ?2 THEN 'pending' WHEN accepted_id IS NULL THEN 'dead' ELSE 'partial' END, "
         "reason = CASE WHEN lost + 1 >= ?2 THEN 'crash' ELSE reason END, "
         "message = CASE WHEN lost + 1 >= ?2 THEN 'every run that worked on it was killed' ELSE message END, "
@@ -129,7 +132,7 @@ enum cq_err store_release(struct store *s, const char *owner, int64_t job_id)
                                "ItI", cq_utc_ms(), owner, job_id);
     if (!err)
         err = sql_exec(s, "UPDATE jobs SET state = 'pending', attempts = attempts - 1, owner = NULL, lease_until_ms = NULL, "
-                          "not_before_ms = 0 WHERE state = 'running' AND owner = ? AND (?2 = 0 OR id = ?2)", "tI", owner, job_id);
+                          "not_before_ms = min(not_before_ms, 0) WHERE state = 'running' AND owner = ? AND (?2 = 0 OR id = ?2)", "tI", owner, job_id);
     return err ? err : store_sweep(s, SWEEP_PIECE);
 }
 

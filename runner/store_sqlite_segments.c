@@ -18,7 +18,7 @@ static enum cq_err add_segment(struct store *s, int64_t clip_job, const struct s
     int64_t ms = (int64_t) ((g->to_s - g->from_s) * 1e3);
     enum cq_err err = sql_exec(s,
         "INSERT INTO jobs (clip_id, pipeline_id, state, reason, message, priority, not_before_ms, submitted_ms, probe_ns, "
-        "media_ms, parent_id) SELECT clip_id, pipeline_id, 'pending', '', '', priority, -1, submitted_ms, 0, ?, id "
+        "media_ms, parent_id) SELECT clip_id, pipeline_id, 'pending', '', '', priority, -1000, submitted_ms, 0, ?, id "
         "FROM jobs WHERE id = ?", "II", ms, clip_job);
     if (err)
         return err;

@@ -13,7 +13,9 @@
 
 #include "kernels/base/buf.h"
 #include "kernels/base/clock.h"
+#include "runner/cost.h"
 #include "runner/store_sqlite.h"
+#include "stages/media/sample.h"
 
 /* ---- models and pipelines ---- */
 
@@ -203,14 +205,22 @@ static enum cq_err put_unreadable(struct store *s, const char *path, const struc
 
 /* ---- jobs ---- */
 
+/* What costs more goes first, in classes of a factor of two: the fuller the queue, the less a long clip may be left for
+ * the end (runner/balance_sim.h shows what that is worth). Pipelines leave out what they leave out of every clip alike. */
+static int64_t place_in_queue(const struct probe *p)
+{
+    const struct sample_spec all = {.mode = SAMPLE_EVERY, .every = 1};
+    return p->failure ? 0 : -(int64_t) cost_class(cost_of_clip(p, &all));
+}
+
 static enum cq_err insert_job(struct store *s, int64_t clip_id, const struct probe *p, int64_t probe_ns, int64_t pipeline_id,
                               int priority, int64_t *job_id)
 {
     int64_t now = cq_utc_ms();
     enum cq_err err = sql_exec(s,
         "INSERT INTO jobs (clip_id, pipeline_id, state, reason, message, priority, not_before_ms, submitted_ms, ended_ms, "
-        "probe_ns, media_ms) VALUES (?, ?, ?, ?, ?, ?, 0, ?, nullif(?, 0), ?, ?)", "IIttt" "iIIII", clip_id, pipeline_id,
-        p->failure ? "failed" : "pending", failure_name(p->failure), p->message, priority, now, p->failure ? now : (int64_t) 0,
+        "probe_ns, media_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?)", "IIttt" "iIIIII", clip_id, pipeline_id,
+        p->failure ? "failed" : "pending", failure_name(p->failure), p->message, priority, place_in_queue(p), now, p->failure ? now : (int64_t) 0,
         probe_ns, media_ms(p));
     *job_id = sql_last_id(s);
     return err;

@@ -88,6 +88,41 @@ static void priority_then_age(void **state)
     free(jobs);
 }
 
+static void put_clip(struct fixture *f, int number, double seconds, int priority)
+{
+    struct probe p = fixture_probe(number);
+    char path[32];
+    int64_t job;
+    enum store_put what;
+    p.duration_s = seconds;
+    snprintf(path, sizeof path, "/%d", number);
+    assert_int_equal(store_begin(f->store), CQ_OK);
+    assert_int_equal(store_put_clip_job(f->store, path, &p, 0, f->pipeline, priority, &job, &what), CQ_OK);
+    assert_int_equal(store_commit(f->store), CQ_OK);
+}
+
+/* A clip that takes much longer goes before older ones of its priority, also when it has been handed back. */
+static void long_clips_first_within_a_priority(void **state)
+{
+    struct fixture *f = *state;
+    static const double seconds[] = {2, 3600, 3, 7200, 2};
+    static const int64_t order[] = {5, 4, 2, 1, 3};
+    struct store_job j;
+    for (int i = 0; i < 5; i++)
+        put_clip(f, i, seconds[i], i == 4);
+    for (int i = 0; i < 2; i++)
+        assert_true(fixture_claim(f->store, "me", &j));
+    assert_int_equal(j.id, 4);
+    assert_int_equal(store_begin(f->store), CQ_OK);
+    assert_int_equal(store_release(f->store, "me", 0), CQ_OK);
+    assert_int_equal(store_commit(f->store), CQ_OK);
+    for (int i = 0; i < 5; i++) {
+        assert_true(fixture_claim(f->store, "me", &j));
+        assert_int_equal(j.id, order[i]);
+        assert_int_equal(j.priority, i == 0);
+    }
+}
+
 /* Processes race for the jobs: each job is worked on by exactly one, and none is left. */
 static void no_job_is_claimed_twice(void **state)
 {
@@ -385,6 +420,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(priority_then_age, setup, teardown),
+        cmocka_unit_test_setup_teardown(long_clips_first_within_a_priority, setup, teardown),
         cmocka_unit_test_setup_teardown(no_job_is_claimed_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(late_and_second_completions_change_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(heartbeats_keep_the_lease, setup, teardown),
