@@ -383,6 +383,16 @@ static double usual_speed(const struct work_workers *ws)
     return n ? sum / n : 1;
 }
 
+/* What it has in hand. One that brings nothing, for it hangs or waits for slots, is not nearly done either. */
+static double load_of(const struct worker *wk, double speed)
+{
+    if (!wk->job)
+        return 0;
+    double left = speed_left(wk->job->cost, speed, busy_s(wk->job));
+    double late = speed_left(0, speed, (double) (cq_now_ns() - wk->job->begun_ns) / 1e9);
+    return left > late ? left : late;
+}
+
 /* For the balancer; false: nobody is ready. */
 static bool describe_workers(struct work_workers *ws)
 {
@@ -394,7 +404,7 @@ static bool describe_workers(struct work_workers *ws)
         double speed = speed_of(&wk->speed, guess);
         ws->targets[i] = (struct balancer_target) {
             .ready = alive && !wk->job, .speed = alive ? speed : 0,
-            .load = wk->job ? speed_left(wk->job->cost, speed, busy_s(wk->job)) : 0,
+            .load = load_of(wk, speed),
         };
         any = any || ws->targets[i].ready;
     }
