@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 struct identity {
-    char host[64], boot[40], space[32];
+    char host[64], boot[OWNER_BOOT], space[32];
     long pid;
     long long start;
 };
@@ -37,6 +37,12 @@ static long long start_time(long pid)
     return start;
 }
 
+bool owner_boot(char out[OWNER_BOOT])
+{
+    first_line("/proc/sys/kernel/random/boot_id", out, OWNER_BOOT);
+    return out[0] != '\0';
+}
+
 static void here(struct identity *me)
 {
     char target[64] = "";
@@ -45,7 +51,7 @@ static void here(struct identity *me)
     for (char *p = me->host; *p; p++)
         if (*p == '/')
             *p = '_';
-    first_line("/proc/sys/kernel/random/boot_id", me->boot, sizeof me->boot);
+    owner_boot(me->boot);
     if (readlink("/proc/self/ns/pid", target, sizeof target - 1) > 0)
         sscanf(target, "pid:[%31[0-9]]", me->space);
     me->start = start_time(me->pid);

@@ -11,8 +11,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { OWNER_BOOT = 40 };
+
 /* This process. False when `out` is too small. */
 bool owner_name(char *out, size_t size);
+
+/* Names this boot of the machine. False where that cannot be read. */
+bool owner_boot(char out[OWNER_BOOT]);
 
 /* Is `owner` certainly gone: of this machine, this boot (or an earlier one) and this PID namespace, and not
  * running? Of others nothing is known: their leases run out by themselves. */

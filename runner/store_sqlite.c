@@ -245,6 +245,7 @@ enum cq_err store_commit(struct store *s)
 void store_rollback(struct store *s)
 {
     store_forget_attempts(s);
+    s->clock_known = false;         /* this boot's row may have gone, too */
     if (!sqlite3_get_autocommit(s->db))
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 }
@@ -270,6 +271,7 @@ enum cq_err store_release_savepoint(struct store *s, bool keep)
     enum cq_err err = require_transaction(s);
     if (!err && !keep) {
         store_forget_attempts(s);
+        s->clock_known = false;
         err = sql_exec(s, "ROLLBACK TO post", "");
     }
     return err ? err : sql_exec(s, "RELEASE post", "");

@@ -42,6 +42,9 @@ struct store {
         int attempt;
     } attempts[ATTEMPT_CACHE];
 
+    int64_t clock_ahead_ms;          /* of the monotonic clock: see store_queue_ms */
+    bool clock_known;
+
     int64_t steps, fault_at;         /* CLIPQ_FAULT=sql@N; 0: never */
     int64_t commits;                 /* begun so far, for CLIPQ_FAULT=commit@N and committed@N */
 };
@@ -73,8 +76,12 @@ void sql_text(struct sqlite3_stmt *stmt, int column, char *out, size_t size);
 enum cq_err store_attempt_id(struct store *s, int64_t job_id, int attempt, int64_t *id);
 void store_forget_attempts(struct store *s);
 
+/* Now, by the clock that leases and pauses are measured with: UTC milliseconds, but no jump of the wall clock moves it.
+ * Inside a transaction. */
+enum cq_err store_queue_ms(struct store *s, int64_t *now);
+
 /* Brings the file to the newest schema; see store_sqlite_migrate.c. */
-enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 8, STORE_WITH_SEGMENTS = 7 };
+enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 9, STORE_WITH_SEGMENTS = 7 };
 enum cq_err store_migrate(struct store *s);
 
 /* Deletes up to `budget` result rows of attempts that came to nothing. */

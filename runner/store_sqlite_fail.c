@@ -60,16 +60,19 @@ static enum cq_err settle(struct store *s, const struct failing *f, bool again, 
 {
     const char *name = failure_name(f->failure);
     const char *end = failure_rule(f->failure) == FAILURE_FINAL ? "failed" : "dead";
-    int64_t now = cq_utc_ms();
-    enum cq_err err = sql_exec(s,
+    int64_t now = cq_utc_ms(), queue_now = 0;
+    enum cq_err err = store_queue_ms(s, &queue_now);
+    if (err)
+        return err;
+    err = sql_exec(s,
         "UPDATE jobs SET state = ?, reason = ?, message = ?, failures = failures + 1, crashes = ?, not_before_ms = ?, "
         "ended_ms = nullif(?, 0), owner = NULL, lease_until_ms = NULL WHERE id = ?", "tttiIII",
         again ? "pending" : f->has_results ? "partial" : end, name, message, f->crashes,
-        again ? now + backoff_ms(f->job_id, f->of_class) : (int64_t) 0, again ? (int64_t) 0 : now, f->job_id);
+        again ? queue_now + backoff_ms(f->job_id, f->of_class) : (int64_t) 0, again ? (int64_t) 0 : now, f->job_id);
     if (err)
         return err;
     return sql_exec(s, "UPDATE attempts SET outcome = ?, reason = ?, message = ?, ended_ms = ?, "
-                       "wall_ns = (? - started_ms) * 1000000, sweep = 1 WHERE id = ?", "tttIII", again ? "retried" : end, name,
+                       "wall_ns = max(0, ? - started_ms) * 1000000, sweep = 1 WHERE id = ?", "tttIII", again ? "retried" : end, name,
                     message, now, now, f->attempt_id);
 }
 

@@ -21,12 +21,12 @@ enum { LOST_MAX = 10, OWNER_TEXT = 512 };
 
 static enum cq_err take_back_expired(struct store *s, int64_t now)
 {
-    int64_t id;
+    int64_t id, wall = cq_utc_ms();
     enum cq_err err = sql_int(s, &id, "SELECT id FROM jobs WHERE state = 'running' AND lease_until_ms < ? LIMIT 1", "I", now);
     if (err)
         return err == CQ_EOF ? CQ_OK : err;
-    err = sql_exec(s, "UPDATE attempts SET outcome = 'lost', ended_ms = ?1, sweep = 1 WHERE id IN "
-                      "(SELECT attempt_id FROM jobs WHERE state = 'running' AND lease_until_ms < ?1)", "I", now);
+    err = sql_exec(s, "UPDATE attempts SET outcome = 'lost', ended_ms = ?2, sweep = 1 WHERE id IN "
+                      "(SELECT attempt_id FROM jobs WHERE state = 'running' AND lease_until_ms < ?1)", "II", now, wall);
     if (err)
         return err;
     return sql_exec(s,
@@ -34,8 +34,8 @@ static enum cq_err take_back_expired(struct store *s, int64_t now)
         "state = CASE WHEN lost + 1 < ?2 THEN 'pending' WHEN accepted_id IS NULL THEN 'dead' ELSE 'partial' END, "
         "reason = CASE WHEN lost + 1 >= ?2 THEN 'crash' ELSE reason END, "
         "message = CASE WHEN lost + 1 >= ?2 THEN 'every run that worked on it was killed' ELSE message END, "
-        "ended_ms = CASE WHEN lost + 1 >= ?2 THEN ?1 END "
-        "WHERE state = 'running' AND lease_until_ms < ?1", "Ii", now, LOST_MAX);
+        "ended_ms = CASE WHEN lost + 1 >= ?2 THEN ?3 END "
+        "WHERE state = 'running' AND lease_until_ms < ?1", "IiI", now, LOST_MAX, wall);
 }
 
 static void read_job(sqlite3_stmt *row, struct store_job *out)
@@ -54,12 +54,13 @@ static enum cq_err claim_one(struct store *s, const char *owner, int64_t run_id,
                              struct store_job *out)
 {
     sqlite3_stmt *row;
+    int64_t wall = cq_utc_ms();
     enum cq_err err = sql_query(s, &row,
-        "UPDATE jobs SET state = 'running', owner = ?1, run_id = nullif(?2, 0), lease_until_ms = ?3 + ?4, started_ms = ?3, "
+        "UPDATE jobs SET state = 'running', owner = ?1, run_id = nullif(?2, 0), lease_until_ms = ?3 + ?4, started_ms = ?5, "
         "attempts = attempts + 1, attempt = attempt + 1, attempt_id = (SELECT coalesce(max(id), 0) + 1 FROM attempts) "
         "WHERE id = (SELECT id FROM jobs WHERE state = 'pending' AND not_before_ms <= ?3 "
-        "ORDER BY priority DESC, not_before_ms, id LIMIT 1) RETURNING id, attempt, attempt_id", "tIII", owner, run_id, now,
-        lease_ms);
+        "ORDER BY priority DESC, not_before_ms, id LIMIT 1) RETURNING id, attempt, attempt_id", "tIIII", owner, run_id, now,
+        lease_ms, wall);
     if (err)
         return err;
     int64_t id = sqlite3_column_int64(row, 0), attempt_id = sqlite3_column_int64(row, 2);
@@ -67,7 +68,7 @@ static enum cq_err claim_one(struct store *s, const char *owner, int64_t run_id,
     sql_done(row);
 
     err = sql_exec(s, "INSERT INTO attempts (id, job_id, attempt, run_id, owner, started_ms, outcome) "
-                      "VALUES (?, ?, ?, nullif(?, 0), ?, ?, 'running')", "IIiItI", attempt_id, id, attempt, run_id, owner, now);
+                      "VALUES (?, ?, ?, nullif(?, 0), ?, ?, 'running')", "IIiItI", attempt_id, id, attempt, run_id, owner, wall);
     if (err)
         return err;
     err = sql_query(s, &row, "SELECT j.id, j.attempt, j.pipeline_id, j.whole, j.parent_id, j.priority, c.path, " PROBE_COLUMNS
@@ -84,8 +85,10 @@ static enum cq_err claim_one(struct store *s, const char *owner, int64_t run_id,
 enum cq_err store_claim(struct store *s, const char *owner, int64_t run_id, int64_t lease_ms, int max, struct store_job *out, int *n)
 {
     *n = 0;
-    int64_t now = cq_utc_ms();
-    enum cq_err err = take_back_expired(s, now);
+    int64_t now = 0;
+    enum cq_err err = store_queue_ms(s, &now);
+    if (!err)
+        err = take_back_expired(s, now);
     if (!err)
         err = store_sweep(s, SWEEP_PIECE);
     while (!err && *n < max) {
@@ -97,11 +100,14 @@ enum cq_err store_claim(struct store *s, const char *owner, int64_t run_id, int6
 
 enum cq_err store_heartbeat(struct store *s, const char *owner, int64_t lease_ms)
 {
-    int64_t until = cq_utc_ms() + lease_ms;
-    enum cq_err err = sql_exec(s, "UPDATE jobs SET lease_until_ms = ? WHERE state = 'running' AND owner = ?", "It", until, owner);
+    int64_t now = 0;
+    enum cq_err err = store_queue_ms(s, &now);
+    if (!err)
+        err = sql_exec(s, "UPDATE jobs SET lease_until_ms = ? WHERE state = 'running' AND owner = ?", "It", now + lease_ms, owner);
     if (err || !s->run_id)
         return err;
-    return sql_exec(s, "UPDATE runs SET alive_until_ms = ? WHERE id = ? AND ended_ms IS NULL", "II", until, s->run_id);
+    return sql_exec(s, "UPDATE runs SET alive_until_ms = ? WHERE id = ? AND ended_ms IS NULL", "II", cq_utc_ms() + lease_ms,
+                    s->run_id);
 }
 
 /* Looked at one by one, each by its name above the one before: nothing is changed under an open query. */
@@ -144,8 +150,10 @@ enum cq_err store_postpone(struct store *s, const char *owner, int64_t job_id, i
                                failure_name(f), message, owner, job_id);
     if (!err)
         err = store_release(s, owner, job_id);
+    int64_t now = 0;
     if (!err)
-        err = sql_exec(s, "UPDATE jobs SET not_before_ms = ? WHERE id = ? AND state = 'pending'", "II", cq_utc_ms() + pause_ms,
-                       job_id);
+        err = store_queue_ms(s, &now);
+    if (!err)
+        err = sql_exec(s, "UPDATE jobs SET not_before_ms = ? WHERE id = ? AND state = 'pending'", "II", now + pause_ms, job_id);
     return err;
 }
