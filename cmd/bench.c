@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-static const struct command *const kinds[] = {&cmd_bench_infer, &cmd_bench_decode, &cmd_bench_e2e, &cmd_bench_balance, NULL};
+static const struct command *const kinds[] = {&cmd_bench_infer, &cmd_bench_decode, &cmd_bench_e2e, &cmd_bench_balance,
+                                              &cmd_bench_queue, NULL};
 
 static const char *word_of(const struct command *kind)
 {
@@ -27,12 +28,14 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command cmd_bench = {
     .name = "bench",
-    .usage = "infer|decode|e2e|balance [options] ...",
+    .usage = "infer|decode|e2e|balance|queue [options] ...",
     .summary = "Measure how fast this machine is",
     .details =
         "infer    models alone, and the share of the device's peak that they reach\n"
         "decode   clips alone, decoded and scaled, and what leaving frames undecoded saves\n"
-        "balance  the ways to divide work among workers and engines, in a simulation\n\n"
+        "e2e      the whole run beside both\n"
+        "balance  the ways to divide work among workers and engines, in a simulation\n"
+        "queue    how fast jobs are claimed and completed, and long queues against short ones\n\n"
         "`clipq help bench infer` and so on explain their options.\n\n"
         "Exit codes: 0, 1 something could not be measured, 2 usage, 3 some clips failed, 11 no usable device.",
     .run = run,

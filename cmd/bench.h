@@ -4,6 +4,6 @@
 
 #include "cmd/common.h"
 
-extern const struct command cmd_bench_balance, cmd_bench_decode, cmd_bench_e2e, cmd_bench_infer;
+extern const struct command cmd_bench_balance, cmd_bench_decode, cmd_bench_e2e, cmd_bench_infer, cmd_bench_queue;
 
 #endif
