@@ -235,7 +235,9 @@ enum cq_err store_commit(struct store *s)
         cq_log_error(s->log, "database %s: commit %lld fails because CLIPQ_FAULT says so", s->path, (long long) s->commits);
         return CQ_IO;
     }
-    enum cq_err err = sql_exec(s, "COMMIT", "");
+    enum cq_err err = store_write_totals(s);
+    if (!err)
+        err = sql_exec(s, "COMMIT", "");
     if (!err && fault_at("committed", s->commits))
         raise(SIGKILL);             /* it is in the file, and nobody was told */
     return err;
@@ -245,6 +247,7 @@ enum cq_err store_commit(struct store *s)
 void store_rollback(struct store *s)
 {
     store_forget_attempts(s);
+    store_drop_totals(s);
     s->clock_known = false;         /* this boot's row may have gone, too */
     if (!sqlite3_get_autocommit(s->db))
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
@@ -263,6 +266,7 @@ static enum cq_err require_transaction(struct store *s)
 enum cq_err store_savepoint(struct store *s)
 {
     enum cq_err err = require_transaction(s);
+    store_mark_totals(s);
     return err ? err : sql_exec(s, "SAVEPOINT post", "");
 }
 
@@ -271,6 +275,7 @@ enum cq_err store_release_savepoint(struct store *s, bool keep)
     enum cq_err err = require_transaction(s);
     if (!err && !keep) {
         store_forget_attempts(s);
+        store_restore_totals(s);
         s->clock_known = false;
         err = sql_exec(s, "ROLLBACK TO post", "");
     }

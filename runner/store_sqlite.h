@@ -28,6 +28,7 @@ struct store {
     struct cq_log *log;              /* borrowed; may be NULL */
     char path[STORE_PATH];
     enum store_mode mode;
+    int busy_timeout_ms;
     int64_t run_id;                  /* of store_start_run, 0 before */
 
     struct {
@@ -41,6 +42,9 @@ struct store {
         int64_t job_id, attempt_id;
         int attempt;
     } attempts[ATTEMPT_CACHE];
+
+    struct histogram stages[METRIC_COUNT];         /* what this transaction adds to stage_totals */
+    struct histogram marked_stages[METRIC_COUNT];  /* the same, as of its savepoint */
 
     int64_t clock_ahead_ms;          /* of the monotonic clock: see store_queue_ms */
     bool clock_known;
@@ -96,8 +100,12 @@ enum cq_err store_sweep(struct store *s, int budget);
 enum { PROBE_COLUMN_COUNT = 25 };
 void store_read_probe(struct sqlite3_stmt *stmt, int first_column, struct probe *out);
 
-/* Adds to stage_totals. */
-enum cq_err store_merge_stage(struct store *s, enum metric_stage stage, const struct histogram *h);
+/* Adds to stage_totals when the transaction commits. */
+void store_merge_stage(struct store *s, enum metric_stage stage, const struct histogram *h);
+enum cq_err store_write_totals(struct store *s);
+void store_drop_totals(struct store *s);          /* of the whole transaction */
+void store_mark_totals(struct store *s);          /* at its savepoint, */
+void store_restore_totals(struct store *s);       /* and back to it */
 /* Where an accepted attempt's time went: its own row, and the above. */
 enum cq_err store_add_stage(struct store *s, int64_t attempt_id, enum metric_stage stage, const struct histogram *h);
 

@@ -67,38 +67,6 @@ static enum cq_err add_to_run(struct store *s, const struct store_completion *c,
         !a->parent_id, c->frames_decoded, c->frames_sampled, c->frames_inferred, a->media_ms, a->run_id);
 }
 
-enum cq_err store_merge_stage(struct store *s, enum metric_stage stage, const struct histogram *h)
-{
-    struct histogram *sum = calloc(1, sizeof *sum);
-    if (!sum)
-        return CQ_NOMEM;
-    sqlite3_stmt *row;
-    char *text = NULL;
-    enum cq_err err = sql_query(s, &row, "SELECT histogram, count, sum_ns, max_ns FROM stage_totals WHERE stage = ?", "i",
-                                (int) stage);
-    if (!err) {
-        err = histogram_from_text((const char *) sqlite3_column_text(row, 0), sum);
-        sum->count = sqlite3_column_int64(row, 1);
-        sum->sum_ns = sqlite3_column_int64(row, 2);
-        sum->max_ns = sqlite3_column_int64(row, 3);
-        sql_done(row);
-    } else if (err == CQ_EOF) {
-        err = CQ_OK;
-    }
-    if (err)
-        goto done;
-
-    histogram_merge(sum, h);
-    text = histogram_to_text(sum);
-    err = !text ? CQ_NOMEM
-                : sql_exec(s, "INSERT OR REPLACE INTO stage_totals (stage, count, sum_ns, max_ns, histogram) "
-                              "VALUES (?, ?, ?, ?, ?)", "iIIIt", (int) stage, sum->count, sum->sum_ns, sum->max_ns, text);
-done:
-    free(text);
-    free(sum);
-    return err;
-}
-
 enum cq_err store_add_stage(struct store *s, int64_t attempt_id, enum metric_stage stage, const struct histogram *h)
 {
     if (!h->count)
@@ -106,7 +74,9 @@ enum cq_err store_add_stage(struct store *s, int64_t attempt_id, enum metric_sta
     enum cq_err err = sql_exec(s, "INSERT INTO job_stages VALUES (?, ?, ?, ?, ?, ?, ?)", "IiIdddd", attempt_id, (int) stage,
                                h->count, histogram_mean_ms(h), histogram_percentile_ms(h, 0.5),
                                histogram_percentile_ms(h, 0.95), (double) h->max_ns / 1e6);
-    return err ? err : store_merge_stage(s, stage, h);
+    if (!err)
+        store_merge_stage(s, stage, h);
+    return err;
 }
 
 static enum cq_err add_stages(struct store *s, const struct store_completion *c, const struct accepted *a)

@@ -26,7 +26,7 @@
 #include "runner/file_system.h"
 #include "runner/store_sqlite.h"
 
-enum { BUSY_TIMEOUT_MS = 10000 };
+enum { BUSY_TIMEOUT_MS = 10000, BUSY_TIMEOUT_MAX_S = 86400 };
 
 /* CLIPQ_FAULT is a list, "sql@N" one of its items (runner/fault.h has the others). */
 static int64_t fault_step(void)
@@ -177,6 +177,23 @@ static bool is_archived(const struct store *s)
     return faccessat(AT_FDCWD, dirname(folder), W_OK, AT_EACCESS) && access(log, F_OK);
 }
 
+/* CLIPQ_BUSY_TIMEOUT, in seconds. */
+static enum cq_err read_busy_timeout(struct store *s)
+{
+    const char *text = getenv("CLIPQ_BUSY_TIMEOUT");
+    s->busy_timeout_ms = BUSY_TIMEOUT_MS;
+    if (!text || !*text)
+        return CQ_OK;
+    char *end;
+    double seconds = strtod(text, &end);
+    if (*end || !(seconds >= 0 && seconds <= BUSY_TIMEOUT_MAX_S)) {
+        cq_log_error(s->log, "CLIPQ_BUSY_TIMEOUT: '%s' is no number of seconds", text);
+        return CQ_INVALID;
+    }
+    s->busy_timeout_ms = (int) (seconds * 1000);
+    return CQ_OK;
+}
+
 static enum cq_err connect_to(struct store *s)
 {
     int flags = s->mode == STORE_READ ? SQLITE_OPEN_READONLY
@@ -189,7 +206,7 @@ static enum cq_err connect_to(struct store *s)
     if (rc)
         return sql_error(s, rc);
     sqlite3_extended_result_codes(s->db, 1);
-    sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
+    sqlite3_busy_timeout(s->db, s->busy_timeout_ms);
     if (s->mode != STORE_READ && sqlite3_db_readonly(s->db, "main") == 1)
         return read_only(s);                     /* SQLite falls back to reading by itself */
     return CQ_OK;
@@ -202,7 +219,7 @@ static enum cq_err use_wal(struct store *s)
         int rc = sqlite3_exec(s->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
         if (!rc)
             return CQ_OK;
-        if ((rc & 0xff) != SQLITE_BUSY || waited >= BUSY_TIMEOUT_MS)
+        if ((rc & 0xff) != SQLITE_BUSY || waited >= s->busy_timeout_ms)
             return sql_error(s, rc);
         sqlite3_sleep(10);
     }
@@ -261,6 +278,8 @@ enum cq_err store_open(struct cq_log *log, const char *path, enum store_mode mod
         cq_log_error(log, "database: the path is longer than %zu bytes", sizeof s->path - 1);
         err = CQ_INVALID;
     }
+    if (!err)
+        err = read_busy_timeout(s);
     if (!err)
         err = check_path(s, &exists);
     if (!err)
