@@ -85,7 +85,8 @@ void store_forget_attempts(struct store *s);
 enum cq_err store_queue_ms(struct store *s, int64_t *now);
 
 /* Brings the file to the newest schema; see store_sqlite_migrate.c. */
-enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 9, STORE_WITH_SEGMENTS = 7 };
+enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 10, STORE_WITH_SEGMENTS = 7,
+       STORE_WITH_MODEL_TOTALS = 10 };
 enum cq_err store_migrate(struct store *s);
 
 /* Deletes up to `budget` result rows of attempts that came to nothing. */

@@ -138,13 +138,13 @@ static void read_model(sqlite3_stmt *row, struct store_model_row *m)
 
 enum cq_err store_each_model(struct store *s, enum cq_err (*fn)(void *ctx, const struct store_model_row *m), void *ctx)
 {
-#define ROWS(table) "sum((SELECT count(*) FROM " table " t WHERE t.attempt_id = j.accepted_id AND t.model = pm.position)), "
+#define SUM(table) "total(t." table "), "
     sqlite3_stmt *row;
     enum cq_err err = sql_query(s, &row,
-        "SELECT m.name, m.decoder, " ROWS("frames") ROWS("detections") ROWS("classifications") ROWS("embeddings") ROWS("shots")
-        ROWS("artifacts") "m.id FROM models m JOIN pipeline_models pm ON pm.model_id = m.id "
-        "LEFT JOIN jobs j ON j.pipeline_id = pm.pipeline_id AND j.accepted_id IS NOT NULL GROUP BY m.id ORDER BY m.id", "");
-#undef ROWS
+        "SELECT m.name, m.decoder, " SUM("frames") SUM("detections") SUM("classifications") SUM("embeddings") SUM("shots")
+        SUM("artifacts") "m.id FROM models m JOIN pipeline_models pm ON pm.model_id = m.id "
+        "JOIN model_totals t ON t.pipeline_id = pm.pipeline_id AND t.model = pm.position GROUP BY m.id ORDER BY m.id", "");
+#undef SUM
     for (; !err; err = sql_next(s, row)) {
         struct store_model_row m;
         read_model(row, &m);

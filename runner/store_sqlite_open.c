@@ -242,6 +242,17 @@ static enum cq_err add_missing_columns(struct store *s)
     return sql_script(s, "CREATE TEMP VIEW jobs AS SELECT *, NULL AS parent_id, 0 AS segments FROM main.jobs");
 }
 
+/* Of before those totals: counted when somebody asks. */
+static enum cq_err add_missing_totals(struct store *s)
+{
+#define ROWS(table) "(SELECT count(*) FROM main.jobs j JOIN " table " t ON t.attempt_id = j.accepted_id " \
+                    "WHERE j.pipeline_id = pm.pipeline_id AND t.model = pm.position) AS " table
+    return sql_script(s, "CREATE TEMP VIEW model_totals AS SELECT pipeline_id, position AS model, " ROWS("frames") ", "
+                         ROWS("detections") ", " ROWS("classifications") ", " ROWS("embeddings") ", " ROWS("shots") ", "
+                         ROWS("artifacts") " FROM pipeline_models pm");
+#undef ROWS
+}
+
 static enum cq_err check_version(struct store *s)
 {
     int64_t id, version;
@@ -259,7 +270,11 @@ static enum cq_err check_version(struct store *s)
                      (long long) version, STORE_VERSION);
         return CQ_NEWER;
     }
-    return s->mode == STORE_READ && version < STORE_WITH_SEGMENTS ? add_missing_columns(s) : CQ_OK;
+    if (s->mode == STORE_READ && version < STORE_WITH_SEGMENTS)
+        err = add_missing_columns(s);
+    if (!err && s->mode == STORE_READ && version < STORE_WITH_MODEL_TOTALS)
+        err = add_missing_totals(s);
+    return err;
 }
 
 enum cq_err store_open(struct cq_log *log, const char *path, enum store_mode mode, struct store **out)

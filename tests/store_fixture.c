@@ -216,6 +216,14 @@ void fixture_check_books(const struct fixture *f)
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs s JOIN jobs j ON j.id = s.parent_id WHERE s.state IN ('pending', 'running') "
                                     "AND (j.segments = 0 OR j.state NOT IN ('pending', 'running'))"), 0);
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_frames"), fixture_int(f, "SELECT sum(frame_rows) FROM totals"));
+    static const char *const kinds[] = {"frames", "detections", "classifications", "embeddings", "shots", "artifacts"};
+    for (int i = 0; i < 6; i++) {
+        char ask[512];
+        snprintf(ask, sizeof ask, "SELECT count(*) FROM model_totals t WHERE %s <> (SELECT count(*) FROM jobs j JOIN %s r ON "
+                                  "r.attempt_id = j.accepted_id AND r.model = t.model WHERE j.pipeline_id = t.pipeline_id)",
+                 kinds[i], kinds[i]);
+        assert_int_equal(fixture_int(f, ask), 0);
+    }
     /* Leases belong to running jobs, and to the attempt that the history calls running. */
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs WHERE (owner IS NOT NULL) <> (state = 'running') AND segments = 0"), 0);
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM jobs WHERE owner IS NOT NULL AND segments > 0"), 0);

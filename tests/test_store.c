@@ -141,6 +141,12 @@ static enum cq_err count_running(void *ctx, const struct store_running_row *r)
     return CQ_OK;
 }
 
+static enum cq_err count_frames(void *ctx, const struct store_model_row *m)
+{
+    *(int64_t *) ctx += m->frames;
+    return CQ_OK;
+}
+
 /* A file of version 1: a clip that failed, one that is under way, one that is done with a frame. */
 static void make_version_1(const char *path)
 {
@@ -175,6 +181,9 @@ static void an_older_schema_is_brought_up(void **state)
     assert_int_equal(store_each_failure_class(s, count_class, &failed), CQ_OK);
     assert_int_equal(store_each_running(s, count_running, &running), CQ_OK);
     assert_int_equal(failed + running, 2);
+    int64_t frames = 0;
+    assert_int_equal(store_each_model(s, count_frames, &frames), CQ_OK);
+    assert_int_equal(frames, 1);
     struct store_pause pause;
     assert_int_equal(store_get_pause(s, &pause), CQ_OK);
     assert_int_equal(pause.since_ms, 0);
