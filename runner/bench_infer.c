@@ -151,5 +151,6 @@ enum cq_err bench_infer_layers(struct bench_infer *b, int runs,
 enum cq_err bench_infer_tune(struct bench_infer *b, int batch, double budget_ms,
                              void (*tell)(void *ctx, const struct session_tuned *tuned), void *ctx)
 {
-    return session_tune(b->session, batch, budget_ms, tell, ctx);
+    const struct session_tuning t = {.batch = batch, .budget_ms = budget_ms, .tell = tell, .ctx = ctx};
+    return session_tune(b->session, &t);
 }

@@ -119,6 +119,12 @@ static struct session *open_with(const struct model *m, enum precision precision
     return s;
 }
 
+static enum cq_err tune(struct session *s, int batch, double budget_ms, struct found *f)
+{
+    const struct session_tuning t = {.batch = batch, .budget_ms = budget_ms, .tell = collect, .ctx = f};
+    return session_tune(s, &t);
+}
+
 static const struct session_output *run_noise(struct session *s, const struct session_noise *noise)
 {
     const struct session_output *out;
@@ -164,7 +170,7 @@ static int try_all(const struct model *m, enum precision precision)
     struct session_noise *noise;
     struct found f = {0};
     assert_int_equal(session_noise_create(s, 1, &noise), CQ_OK);
-    assert_int_equal(session_tune(s, 1, 0.1, collect, &f), CQ_OK);
+    assert_int_equal(tune(s, 1, 0.1, &f), CQ_OK);
     const struct session_output *out = run_noise(s, noise);
     size_t bytes = tensor_bytes(&out->desc);
     float *want = malloc(bytes);
@@ -206,7 +212,7 @@ static void winners_are_fast_and_right(void **state)
     int64_t shape[4];
     struct model *m = random_model(shape);
     struct session *s = open_with(m, PRECISION_FP32, NULL);
-    assert_int_equal(session_tune(s, 2, 1, collect, &f), CQ_OK);
+    assert_int_equal(tune(s, 2, 1, &f), CQ_OK);
     for (int i = 0; i < f.n; i++) {
         const struct tune_result *r = &f.list[i];
         const struct tune_candidate *best = &r->candidates[r->best], *first = &r->candidates[r->first];
@@ -216,6 +222,36 @@ static void winners_are_fast_and_right(void **state)
     }
     session_destroy(&s);
     model_destroy(&m);
+}
+
+/* A run cut short is gone on with where it stopped. */
+static void what_is_known_is_left_out(void **state)
+{
+    (void) state;
+    struct found all = {0}, none = {0}, rest = {0};
+    struct choices choices = {0};
+    int64_t shape[4];
+    struct model *m = random_model(shape);
+    struct session *s = open_with(m, PRECISION_FP32, &choices);
+    struct session_tuning t = {.batch = 1, .budget_ms = 0.1, .only_unknown = true, .tell = collect, .ctx = &all};
+    assert_int_equal(session_tune(s, &t), CQ_OK);
+    assert_true(all.n >= 2);
+    t.ctx = &none;
+    t.limit_ms = 1e-9;
+    assert_int_equal(session_tune(s, &t), CQ_OK);
+    assert_int_equal(none.n, 0);
+
+    const struct tune_result *first = &all.list[0];
+    assert_int_equal(choices_add(&choices, first->key, first->candidates[first->best].kernel->name), CQ_OK);
+    t.ctx = &rest;
+    t.limit_ms = 0;
+    assert_int_equal(session_tune(s, &t), CQ_OK);
+    assert_int_equal(rest.n, all.n - 1);
+    for (int i = 0; i < rest.n; i++)
+        assert_string_equal(rest.list[i].key, all.list[i + 1].key);
+    session_destroy(&s);
+    model_destroy(&m);
+    choices_finish(&choices);
 }
 
 static struct op_inst *conv_inst(struct op *op, int64_t height)
@@ -292,6 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_candidate_gives_the_same),
         cmocka_unit_test(winners_are_fast_and_right),
+        cmocka_unit_test(what_is_known_is_left_out),
         cmocka_unit_test(what_does_not_fit_is_ignored),
         cmocka_unit_test(many_keys_are_found),
     };

@@ -166,10 +166,18 @@ struct session_tuned {
     const struct tune_result *result;
 };
 
-/* Measures, for a run of `batch` images, each operator that more than one variant serves, spending about `budget_ms`
- * on each variant, and hands out what was found. What the session runs with stays as it is. */
-enum cq_err session_tune(struct session *s, int batch, double budget_ms,
-                         void (*tell)(void *ctx, const struct session_tuned *tuned), void *ctx);
+struct session_tuning {
+    int batch;                   /* operators of a run of so many images */
+    double budget_ms;            /* about what is spent on each variant of an operator */
+    double limit_ms;             /* after that no operator is begun any more; 0: no limit */
+    bool only_unknown;           /* those that session_params.choices has are left out */
+    void (*tell)(void *ctx, const struct session_tuned *tuned);   /* may add to these choices */
+    void *ctx;
+};
+
+/* Measures each operator that more than one variant serves, and hands out what was found. What the session runs with
+ * stays as it is. */
+enum cq_err session_tune(struct session *s, const struct session_tuning *t);
 
 /* Gives back all plans and the arena, and drops what was started; the next run makes them anew. */
 void session_trim(struct session *s);
