@@ -97,9 +97,13 @@ static void print_text(const struct session_tuned *tuned, const char *in, const 
 /* One by one, so that the database is not locked while the next operator is measured. */
 static enum cq_err keep(const struct tune_args *a, const struct session_tuned *tuned)
 {
+    struct msg_tuned m;
+    char text[MSG_TEXT];
+    if (!tunings_describe(tuned, text, &m))
+        return CQ_OK;
     enum cq_err err = store_begin(a->store);
     if (!err)
-        err = tunings_put(a->store, &a->info, tuned);
+        err = tunings_put(a->store, a->info.name, a->info.driver, &m);
     if (!err)
         err = store_commit(a->store);
     if (err)
@@ -201,7 +205,8 @@ const struct command cmd_tune = {
     .details =
         "Several kernels can compute many an operator; which one is taken is a guess from its shape. This times them\n"
         "all, on random numbers, each checked against the one that would be taken, and keeps the fastest in the\n"
-        "database, from where `clipq work` and `clipq bench infer` have it. Answers stay as they are, but for\n"
+        "database, from where `clipq work` and `clipq bench infer` have it; `clipq work --tune` does the same within a\n"
+        "run. Answers stay as they are, but for\n"
         "rounding: a kernel whose result differs by more than 3e-5 of the largest value is not used.\n"
         "What was measured holds for the device, its driver, the number of its compute units and this version of\n"
         "clipq's kernels; another one starts with guesses again.\n\n"

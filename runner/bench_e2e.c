@@ -178,7 +178,7 @@ static enum cq_err run_queue(const struct bench_e2e *b, const char *db, struct b
     const struct bench_e2e_params *p = &b->params;
     const struct work_params params = {
         .db_path = db, .devices = p->device, .workers = p->workers, .batch = p->batch, .memory_limit = p->memory_limit,
-        .log = p->log,
+        .tune = TUNE_OFF, .log = p->log,
     };
     double own = cpu_s(RUSAGE_SELF), children = cpu_s(RUSAGE_CHILDREN);
     int64_t begun = cq_now_ns();

@@ -18,6 +18,7 @@
 #include "runner/budget.h"
 #include "runner/child.h"
 #include "runner/engine_model.h"
+#include "runner/engine_tune.h"
 #include "runner/fault.h"
 #include "runner/messages.h"
 #include "runner/wire.h"
@@ -130,6 +131,22 @@ static size_t budget_left(const struct engine_child *e)
     return taken < e->budget ? e->budget - taken : 1;        /* 0 would mean no limit */
 }
 
+/* Anew where other kernels proved to be faster than those that it was made with. */
+static enum cq_err tune_model(struct engine_child *e, const struct msg_model *m,
+                              const struct engine_model_params *params, struct engine_model **model)
+{
+    const struct engine_tune_params tune = {
+        .log = e->log, .dev = e->dev, .wire = &e->wire, .choices = &e->choices, .lane = m->lane,
+        .limit_ms = m->tune_ms,
+    };
+    bool changed;
+    enum cq_err err = engine_tune(&tune, *model, &changed);
+    if (!err && !changed)
+        return CQ_OK;
+    engine_model_destroy(model);
+    return err ? err : engine_model_create(e->log, e->dev, params, model);
+}
+
 /* In its lane, in the place of what was there, which goes first unless the new one can share with it. */
 static enum cq_err create_model(struct engine_child *e, const struct msg_model *m)
 {
@@ -151,6 +168,8 @@ static enum cq_err create_model(struct engine_child *e, const struct msg_model *
         sleep(1);               /* what was let go, here or in another program, may come back a little later */
         err = engine_model_create(e->log, e->dev, &params, &fresh);
     }
+    if (!err && m->tune_ms)
+        err = tune_model(e, m, &params, &fresh);
     engine_model_destroy(slot);
     *slot = fresh;
     return err;

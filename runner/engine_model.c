@@ -242,6 +242,14 @@ int64_t engine_model_frame_bytes(const struct engine_model *m)
     return (int64_t) m->width * m->height * m->shared->card.image.channels;
 }
 
+enum cq_err engine_model_tune(struct engine_model *m, struct session_tuning how)
+{
+    how.batch = m->max_batch;
+    enum cq_err err = session_tune(m->shared->session, &how);
+    session_trim(m->shared->session);
+    return err;
+}
+
 /* ---- running ---- */
 
 static enum cq_err decode_frame(struct engine_model *m, const struct msg_batch_item *item, struct decode_frame *f)

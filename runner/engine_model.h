@@ -18,6 +18,7 @@
 #include "kernels/base/buf.h"
 #include "kernels/base/err.h"
 #include "runner/messages.h"
+#include "stages/infer/session.h"
 
 struct choices;
 struct cq_log;
@@ -53,6 +54,9 @@ double engine_model_flops(const struct engine_model *m);   /* of one frame */
 size_t engine_model_bytes(const struct engine_model *m);
 size_t engine_model_frame_bytes_needed(const struct engine_model *m);   /* of device memory, for one frame */
 int64_t engine_model_frame_bytes(const struct engine_model *m);  /* pixels of one frame */
+
+/* session_tune() for batches of max_batch. Plans are made anew afterwards, with what the choices then say. */
+enum cq_err engine_model_tune(struct engine_model *m, struct session_tuning how);
 
 /* Runs batch->items, whose pixels are pixels[i]. Fills everything of `out` but id and lane; blobs and messages
  * point into the model, until its next run. CQ_OK also when out->err is CQ_OOM or single answers failed;

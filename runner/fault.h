@@ -2,6 +2,7 @@
  *
  *     kill@N        an engine kills itself when its N-th batch comes
  *     killover@N    an engine kills itself when a batch of more than N frames comes
+ *     killtuned@N   an engine kills itself when it has told of the N-th operator that it timed
  *     mute@N        an engine sleeps for ever when its N-th batch comes
  *     crash@TEXT    a decode worker aborts on a clip whose path contains TEXT
  *     hang@TEXT     a decode worker sleeps for ever on such a clip

@@ -3,9 +3,11 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { SIZE_MAX_PIXELS = 1 << 15 };   /* of a model's input or a picture's side */
 enum { SECONDS_MAX = 1000000000 };     /* into a clip */
+enum { TUNE_MAX_MS = 3600000 };
 
 /* ---- shared parts ---- */
 
@@ -379,6 +381,7 @@ void msg_put_model(struct cq_buf *b, const struct msg_model *m)
     cq_put_i32(b, m->height);
     cq_put_i32(b, m->max_batch);
     cq_put_i32(b, m->sharers);
+    cq_put_i32(b, m->tune_ms);
 }
 
 enum cq_err msg_get_model(struct cq_rd *r, struct msg_model *m)
@@ -391,7 +394,50 @@ enum cq_err msg_get_model(struct cq_rd *r, struct msg_model *m)
     m->height = get_range(r, 1, SIZE_MAX_PIXELS);
     m->max_batch = get_range(r, 1, BATCHER_MAX);
     m->sharers = get_range(r, 1, BATCHER_LANES);
+    m->tune_ms = get_range(r, 0, TUNE_MAX_MS);
     return m->lane >= BATCHER_LANES ? fail(r) : r->err;
+}
+
+void msg_put_tuned(struct cq_buf *b, const struct msg_tuned *m)
+{
+    cq_put_u32(b, m->lane);
+    cq_put_str(b, m->key);
+    cq_put_str(b, m->text);
+    cq_put_i32(b, m->n);
+    cq_put_i32(b, m->first);
+    cq_put_i32(b, m->best);
+    for (int i = 0; i < m->n; i++) {
+        cq_put_str(b, m->list[i].kernel);
+        cq_put_f64(b, m->list[i].ms);
+    }
+}
+
+/* A text of `least` to `most` characters, all of them among `allowed`. */
+static const char *get_word(struct cq_rd *r, const char *allowed, size_t least, size_t most)
+{
+    const char *text = cq_get_str(r);
+    size_t length = strlen(text);
+    if (length < least || length > most || strspn(text, allowed) != length)
+        fail(r);
+    return text;
+}
+
+/* It goes into the database, where people read it. */
+enum cq_err msg_get_tuned(struct cq_rd *r, struct msg_tuned *m)
+{
+    m->lane = cq_get_u32(r);
+    m->key = get_word(r, "0123456789abcdef", MSG_TUNED_KEY, MSG_TUNED_KEY);
+    m->text = cq_get_str(r);
+    m->n = get_range(r, 2, MSG_TUNED_MAX);
+    m->first = get_range(r, 0, m->n - 1);
+    m->best = get_range(r, 0, m->n - 1);
+    for (int i = 0; i < m->n && !r->err; i++) {
+        m->list[i].kernel = get_word(r, "abcdefghijklmnopqrstuvwxyz0123456789_", 1, 63);
+        m->list[i].ms = get_finite(r);
+        if (m->list[i].ms < 0)
+            fail(r);
+    }
+    return m->lane >= BATCHER_LANES || strlen(m->text) >= MSG_TEXT ? fail(r) : r->err;
 }
 
 void msg_put_ready(struct cq_buf *b, const struct msg_ready *m)

@@ -7,7 +7,7 @@
  *
  * A worker's life:      JOB -> { GRANT -> FRAME | ALIVE }* -> END, then the next JOB
  *                       JOB with a wish -> ALIVE* -> SEGMENTS, then the next JOB
- * An engine's life:     SETUP -> HELLO -> { CHOICES | MODEL -> READY | INFER -> RESULT }*
+ * An engine's life:     SETUP -> HELLO -> { CHOICES | MODEL -> TUNED* -> READY | INFER -> RESULT }*
  *
  * Thread-safety: pure.
  */
@@ -30,7 +30,7 @@
 enum msg_type {
     MSG_JOB = 1, MSG_GRANT, MSG_FRAME, MSG_ALIVE, MSG_END,
     MSG_SETUP, MSG_HELLO, MSG_MODEL, MSG_READY, MSG_INFER, MSG_RESULT, MSG_CHOICES,
-    MSG_SEGMENTS
+    MSG_SEGMENTS, MSG_TUNED
 };
 
 enum { MSG_PATH = 4096, MSG_TEXT = 512, MSG_SLOTS = 64 };
@@ -133,6 +133,21 @@ struct msg_model {
     int width, height;          /* of its input: the card's, or a clip's where the card leaves it open */
     int max_batch;              /* largest that will be asked for */
     int sharers;                /* models that share what is left of the budget: this one and those after it */
+    int tune_ms;                /* what timing kernels that nobody has timed may take; 0: none are */
+};
+
+/* From the engine, while it loads a model: one operator, and how long each kernel took for it. */
+enum { MSG_TUNED_MAX = 12, MSG_TUNED_KEY = 32 };
+struct msg_timing {
+    const char *kernel;         /* lower case, digits, underscores */
+    double ms;
+};
+struct msg_tuned {
+    uint32_t lane;
+    const char *key;            /* MSG_TUNED_KEY hex digits, see stages/infer/choice.h */
+    const char *text;           /* the operator in words */
+    int n, first, best;         /* best, first: indices of the fastest, and of the kernel in whose place it comes */
+    struct msg_timing list[MSG_TUNED_MAX];
 };
 
 struct msg_ready {
@@ -188,6 +203,7 @@ void msg_put_setup(struct cq_buf *b, const struct msg_setup *m);
 void msg_put_hello(struct cq_buf *b, const struct msg_hello *m);
 void msg_put_choices(struct cq_buf *b, const struct msg_choices *m);
 void msg_put_model(struct cq_buf *b, const struct msg_model *m);
+void msg_put_tuned(struct cq_buf *b, const struct msg_tuned *m);
 void msg_put_ready(struct cq_buf *b, const struct msg_ready *m);
 void msg_put_batch(struct cq_buf *b, const struct msg_batch *m);
 void msg_put_result(struct cq_buf *b, const struct msg_result *m);
@@ -202,6 +218,7 @@ enum cq_err msg_get_setup(struct cq_rd *r, struct msg_setup *m);
 enum cq_err msg_get_hello(struct cq_rd *r, struct msg_hello *m);
 enum cq_err msg_get_choices(struct cq_rd *r, struct msg_choices *m);
 enum cq_err msg_get_model(struct cq_rd *r, struct msg_model *m);
+enum cq_err msg_get_tuned(struct cq_rd *r, struct msg_tuned *m);
 enum cq_err msg_get_ready(struct cq_rd *r, struct msg_ready *m);
 enum cq_err msg_get_batch(struct cq_rd *r, struct msg_batch *m);
 enum cq_err msg_get_result(struct cq_rd *r, struct msg_result *m);

@@ -9,6 +9,7 @@
 #define CLIPQ_RUNNER_TUNINGS_H
 
 #include "kernels/base/err.h"
+#include "runner/messages.h"
 #include "runner/store.h"
 #include "stages/infer/choice.h"
 #include "stages/infer/session.h"
@@ -29,7 +30,14 @@ bool tunings_is_for(const struct store_tuning_row *row, const char *device, cons
 /* Those for one device out of the database at `path`; none where there is no such file. */
 enum cq_err tunings_load(struct cq_log *log, const char *path, const struct device_info *info, struct choices *out);
 
+/* One more; it takes the place of one with the same key. CQ_NOMEM. */
+enum cq_err tunings_add(struct tunings *t, const struct store_tuning_row *row);
+
+/* What was found about one operator, as it travels and is kept: kernels that gave wrong answers are left out. Borrows
+ * from `tuned` and `text`; m->lane is the caller's. False where no two kernels are left. */
+bool tunings_describe(const struct session_tuned *tuned, char text[MSG_TEXT], struct msg_tuned *m);
+
 /* Within a transaction of the store. What was measured with other kernels of clipq on that device goes. */
-enum cq_err tunings_put(struct store *s, const struct device_info *info, const struct session_tuned *tuned);
+enum cq_err tunings_put(struct store *s, const char *device, const char *driver, const struct msg_tuned *m);
 
 #endif

@@ -26,6 +26,9 @@ struct work_progress {
     const char *note;             /* "draining: finishing 5 clips", or NULL */
 };
 
+/* Are kernels timed that nobody has timed on the device? AUTO: where the queue is long enough for that to pay. */
+enum work_tune { TUNE_AUTO, TUNE_OFF, TUNE_ALWAYS };
+
 struct work_params {
     const char *db_path;
     const char *devices;          /* "auto", "cpu", "gpu", "P:D,P:D" */
@@ -41,6 +44,7 @@ struct work_params {
     double batch_timeout_s;       /* no answer to a batch for that long: the engine hangs; 0: 600 */
     enum sandbox_mode sandbox;    /* of decode workers */
     double split_s;               /* clips of which more is looked at are done in segments; 0: none */
+    enum work_tune tune;
     int64_t arena_bytes;          /* 0: 256 MiB */
     int64_t memory_limit;         /* bytes for the models of each device; 0: what budget_of() finds */
     /* Called on the loop's thread about four times a second, and once at the end with `last`. */

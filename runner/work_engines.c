@@ -159,6 +159,8 @@ static void send_model(struct engine *e, int lane)
         .height = l->target.height, .max_batch = batch_wanted(e), .sharers = sharers(e),
     };
     struct cq_buf body = {0};
+    work_tunings_allow(e, lane, m.sharers);
+    m.tune_ms = e->lanes[lane].tune_ms;
     msg_put_model(&body, &m);
     if (!is_loading(e))
         e->preparing_ns = cq_now_ns();
@@ -255,9 +257,10 @@ static enum cq_err on_hello(struct engine *e, struct cq_rd *body)
     snprintf(e->spec, sizeof e->spec, "%s", m.spec);
     snprintf(e->name, sizeof e->name, "%s", m.name);
     snprintf(e->chosen, sizeof e->chosen, "%s", m.message);
+    snprintf(e->driver, sizeof e->driver, "%s", m.driver);
     cq_log_info(e->w->log, "engine %d: %s (%s), %d compute units, %" PRId64 " MiB for models", child_pid(e->child), m.name,
                 m.spec, m.compute_units, m.budget >> 20);
-    work_tunings_send(e, m.name, m.driver);
+    work_tunings_send(e);
     work_engines_load(e->w);
     return CQ_OK;
 }
@@ -269,6 +272,7 @@ static enum cq_err on_ready(struct engine *e, struct cq_rd *body)
         (!m.err && !m.max_batch))
         return CQ_PROTOCOL;
     count_preparation(e);
+    work_tunings_loaded(e, (int) m.lane);
     struct engine_lane *l = &e->lanes[m.lane];
     if (m.err) {
         fail_lane(e, (int) m.lane, m.err, m.message);
@@ -295,6 +299,7 @@ static void on_message(void *ctx, struct child *c, struct wire_msg *msg)
     struct engine *e = ctx;
     enum cq_err err = msg->type == MSG_HELLO ? on_hello(e, &msg->body)
                     : msg->type == MSG_READY ? on_ready(e, &msg->body)
+                    : msg->type == MSG_TUNED ? engine_take_tuning(e, &msg->body)
                     : msg->type == MSG_RESULT ? engine_take_result(e, &msg->body)
                     : CQ_PROTOCOL;
     if (err == CQ_NOMEM) {

@@ -361,6 +361,8 @@ struct engine_lane {
     int limit;                  /* largest batch that may be sent; > 0 when READY */
     int64_t bytes, frame_bytes; /* of memory: at the largest batch by plan, for one frame */
     struct speed speed;         /* in frames a second */
+    int tune_ms;                /* what it may spend on timing kernels while it is loaded */
+    int tuned;                  /* operators timed then */
 };
 
 enum engine_state { ENGINE_STARTING, ENGINE_UP, ENGINE_WAITING /* to be started again */, ENGINE_OUT };
@@ -372,6 +374,7 @@ struct engine {
     char spec[64];              /* as asked, then as found */
     char name[128];
     char chosen[128];           /* how it came to be chosen */
+    char driver[64];            /* of the device found */
     bool is_cpu;
     int64_t budget;             /* bytes of memory for all its models */
     enum cq_err err;            /* of OUT */
@@ -383,6 +386,7 @@ struct engine {
     uv_timer_t restart;
     struct engine_lane lanes[BATCHER_LANES];
     int64_t loads;              /* asked for so far */
+    int tune_ms;                /* given out so far for timing kernels */
     int64_t restarts, batches, frames;   /* answered */
     double busy_s;              /* with a batch */
     int64_t last_frame_ms;      /* UTC; 0: never */
@@ -433,8 +437,11 @@ double work_ahead_frames(const struct work *w);    /* that no decoder has brough
 
 enum cq_err work_tunings_create(struct work *w, struct store *s);   /* before the writer has the store */
 void work_tunings_destroy(struct work *w);
-/* To an engine that has opened its device, before any model. */
-void work_tunings_send(struct engine *e, const char *device, const char *driver);
+void work_tunings_send(struct engine *e);          /* to one that has opened its device, before any model */
+/* Decides what it may spend on timing kernels of a lane that it is to load, which is one of `sharers` still to come. */
+void work_tunings_allow(struct engine *e, int lane, int sharers);
+enum cq_err engine_take_tuning(struct engine *e, struct cq_rd *body);
+void work_tunings_loaded(struct engine *e, int lane);   /* what was not spent is given back */
 
 /* ---- work_progress.c ---- */
 

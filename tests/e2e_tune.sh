@@ -52,6 +52,33 @@ check "an unknown kernel is ignored" "$before" "$(variants b.db)"
 sqlite3 b.db "UPDATE tunings SET variant = 'gemm_tile'"
 check "one that does not serve is ignored" "$before" "$(variants b.db)"
 
+# Within a run: what is found is kept, by an engine that dies in the middle too, and not looked for twice.
+check "short queues are not tuned for" 0 "$(sql a.db "SELECT count(*) FROM tunings")"
+check_code 0 "$clipq" submit --db t.db --model builtin:scene clip0.y4m
+CLIPQ_FAULT=killtuned@2 check_code 0 "$clipq" work --db t.db --workers 1 --tune always
+check_says "builtin:scene: its kernels are timed on"
+check "said once" 1 "$(grep -c "are timed" err.txt)"
+check "an engine that dies while it times kernels loses none" "2 1" \
+    "$(sql t.db "SELECT count(*), (SELECT engine_restarts FROM runs ORDER BY id DESC LIMIT 1) FROM v_tunings")"
+check_code 0 "$clipq" submit --db t.db --model builtin:scene clip1.y4m
+check_code 0 "$clipq" work --db t.db --workers 1 --tune always
+all=$(sql t.db "SELECT count(*) FROM v_tunings WHERE ms <= heuristic_ms")
+check "the next one goes on" more "$([ "$all" -gt 2 ] && echo more || echo "$all")"
+when=$(sql t.db "SELECT max(tuned_ms) FROM tunings")
+check_code 0 "$clipq" submit --db t.db --model builtin:scene clip2.y4m
+check_code 0 "$clipq" work --db t.db --workers 1 --tune always
+check "a third finds all" "$when $all 0" "$(sql t.db "SELECT max(tuned_ms), count(*) FROM tunings") $(grep -c "are timed" err.txt)"
+check "answers are those of other runs" "$(sql a.db "$answers")" "$(sql t.db "$answers")"
+check_code 0 "$clipq" submit --db o.db --model builtin:scene clip0.y4m
+sqlite3 o.db "UPDATE jobs SET media_ms = 7200000"
+check_code 0 "$clipq" work --db o.db --workers 1 --tune off
+check "nothing is timed when it is off" 0 "$(sql o.db "SELECT count(*) FROM v_tunings")"
+check_code 0 "$clipq" submit --db o.db --model builtin:scene clip1.y4m
+sqlite3 o.db "UPDATE jobs SET media_ms = 7200000"
+check_code 0 "$clipq" work --db o.db --workers 1
+check "long queues are tuned for" "$all" "$(sql o.db "SELECT count(*) FROM v_tunings")"
+check_says "for up to 10 s"
+
 # Precision is the pipeline's: other jobs, operators and limits.
 check_code 0 "$clipq" submit --db d.db --model builtin:scene clip0.y4m
 check_code 0 "$clipq" submit --db d.db --model builtin:scene --precision fp32 clip0.y4m

@@ -80,6 +80,16 @@ static void make_choices(struct cq_buf *b)
     msg_put_choices(b, &(struct msg_choices) {.n = 2, .list = {{"00ff", "conv_tile"}, {"01fe", "gemm_tile"}}});
 }
 
+static const struct msg_tuned tuned = {
+    .lane = 3, .key = "00112233445566778899aabbccddeeff", .text = "CONV f32[1,3] -> f32[1,4]", .n = 2, .first = 1, .best = 0,
+    .list = {{"conv_tile", 0.5}, {"conv_strip2", 0.75}},
+};
+
+static void make_tuned(struct cq_buf *b)
+{
+    msg_put_tuned(b, &tuned);
+}
+
 static void make_ready(struct cq_buf *b)
 {
     msg_put_ready(b, &(struct msg_ready) {.lane = 3, .err = CQ_OK, .message = "", .max_batch = 8, .batchable = true, .flops = 1e9});
@@ -103,7 +113,7 @@ static void make_result(struct cq_buf *b)
 }
 
 #define GET(name) static enum cq_err get_##name(struct cq_rd *r) { static struct msg_##name m; return msg_get_##name(r, &m); }
-GET(job) GET(grant) GET(frame) GET(alive) GET(segments) GET(end) GET(setup) GET(hello) GET(choices) GET(model) GET(ready) GET(batch) GET(result)
+GET(job) GET(grant) GET(frame) GET(alive) GET(segments) GET(end) GET(setup) GET(hello) GET(choices) GET(model) GET(tuned) GET(ready) GET(batch) GET(result)
 
 #define MESSAGE(name) {#name, make_##name, get_##name}
 static const struct {
@@ -112,7 +122,7 @@ static const struct {
     enum cq_err (*get)(struct cq_rd *r);
 } messages[] = {
     MESSAGE(job), MESSAGE(grant), MESSAGE(frame), MESSAGE(alive), MESSAGE(segments), MESSAGE(end), MESSAGE(setup), MESSAGE(hello),
-    MESSAGE(choices), MESSAGE(model), MESSAGE(ready), MESSAGE(batch), MESSAGE(result),
+    MESSAGE(choices), MESSAGE(model), MESSAGE(tuned), MESSAGE(ready), MESSAGE(batch), MESSAGE(result),
 };
 enum { N = sizeof messages / sizeof *messages };
 
@@ -160,6 +170,44 @@ static void result_round_trips(void **state)
     assert_int_equal(m.answers[1].err, CQ_UNSUPPORTED);
     assert_string_equal(m.answers[1].message, "shape");
     cq_buf_finish(&b);
+}
+
+static bool is_taken(const struct msg_tuned *m)
+{
+    struct cq_buf b = {0};
+    struct msg_tuned got;
+    msg_put_tuned(&b, m);
+    struct cq_rd r = cq_rd_of(b.data, b.size);
+    bool taken = msg_get_tuned(&r, &got) == CQ_OK;
+    assert_true(!taken || (got.n == m->n && got.best == m->best && got.first == m->first && !strcmp(got.key, m->key) &&
+                           !strcmp(got.list[1].kernel, m->list[1].kernel) && got.list[1].ms == m->list[1].ms));
+    cq_buf_finish(&b);
+    return taken;
+}
+
+static void only_sane_timings_are_taken(void **state)
+{
+    (void) state;
+    char long_text[2 * MSG_TEXT];
+    memset(long_text, 'x', sizeof long_text - 1);
+    long_text[sizeof long_text - 1] = '\0';
+    struct msg_tuned wrong[10];
+    assert_true(is_taken(&tuned));
+    for (int i = 0; i < 10; i++)
+        wrong[i] = tuned;
+    wrong[0].lane = BATCHER_LANES;
+    wrong[1].key = "00112233445566778899aabbccddeef";
+    wrong[2].key = "00112233445566778899aabbccddeefg";
+    wrong[3].text = long_text;
+    wrong[4].n = 1;
+    wrong[5].best = 2;
+    wrong[6].first = -1;
+    wrong[7].list[1].kernel = "conv'; DROP TABLE jobs; --";
+    wrong[8].list[1].kernel = "";
+    wrong[9].list[1].ms = -1;
+    for (int i = 0; i < 10; i++)
+        if (is_taken(&wrong[i]))
+            fail_msg("the %d-th was taken", i);
 }
 
 /* A copy of exactly `size` bytes on the heap, so that reading past its end is seen. */
@@ -236,6 +284,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(job_and_frame_round_trip),
         cmocka_unit_test(result_round_trips),
+        cmocka_unit_test(only_sane_timings_are_taken),
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(noise_stays_within_bounds),
         cmocka_unit_test(refuses_what_would_mislead),
