@@ -101,6 +101,40 @@ INLINE PIXEL POOL_NAME(finish)(PIXEL sum, const struct Window *w, int z0, int y0
 }
 
 /* One group of output rows of one plane. */
+/* The maximum of k x k pixels from p on. */
+INLINE PIXEL POOL_NAME(max_of)(global const float *p, long width, const int k)
+{
+    PIXEL best = -INFINITY;
+    #pragma unroll
+    for (int y = 0; y < k; y++) {
+        #pragma unroll
+        for (int x = 0; x < k; x++)
+            best = POOL_NAME(join)(best, LOAD_PIXEL(y * width + x, p), POOL_MAX);
+    }
+    return best;
+}
+
+/* Maxima of outputs first..end-1 of a row, all of whose windows lie inside; to and p are those of output 0. */
+INLINE void POOL_NAME(max_row)(global float *to, global const float *p, int first, int end, const struct Window *w)
+{
+    const int step = w->stride[2] * PIXEL_FLOATS;
+    if (w->kernel_[2] == 2) {
+        for (int i = first; i < end; i++)
+            STORE_PIXEL(POOL_NAME(max_of)(p + i * step, w->in[2], 2), i, to);
+    } else {
+        for (int i = first; i < end; i++)
+            STORE_PIXEL(POOL_NAME(max_of)(p + i * step, w->in[2], 3), i, to);
+    }
+}
+
+/* Windows that max_row knows. */
+inline int POOL_NAME(is_small)(const struct Window *w)
+{
+    int k = w->kernel_[2];
+    return (k == 2 || k == 3) && w->kernel_[1] == k && w->kernel_[0] == 1 && w->dilation[1] == 1 && w->dilation[2] == 1 &&
+           w->pad_begin[0] == 0 && w->in[0] == w->out[0] && w->stride[0] == 1;
+}
+
 INLINE void POOL_NAME(pool)(global const float *x, global float *y, const struct Window *w, int group, int plane,
                             const int mode)
 {
@@ -111,11 +145,23 @@ INLINE void POOL_NAME(pool)(global const float *x, global float *y, const struct
         return;
     x += plane * AREA(w->in) * PIXEL_FLOATS;
     y += plane * AREA(w->out) * PIXEL_FLOATS;
+    const int small = mode == POOL_MAX && POOL_NAME(is_small)(w);
+    const int lo = (w->pad_begin[2] + w->stride[2] - 1) / w->stride[2];
+    const int room = w->in[2] - w->kernel_[2] + w->pad_begin[2];
+    const int hi = room < 0 ? 0 : min(w->out[2], room / w->stride[2] + 1);
     for (; o < end; o++) {
         int z0 = o / w->out[1] * w->stride[0] - w->pad_begin[0], y0 = o % w->out[1] * w->stride[1] - w->pad_begin[1];
-        for (int ox = 0; ox < w->out[2]; ox += at_once) {
+        const int inner = small && lo < hi && y0 >= 0 && y0 + w->kernel_[1] <= w->in[1];
+        if (inner)
+            POOL_NAME(max_row)(y + (long) o * w->out[2] * PIXEL_FLOATS,
+                               x + (((long) z0 * w->in[1] + y0) * w->in[2] - w->pad_begin[2]) * PIXEL_FLOATS, lo, hi, w);
+        for (int n, ox = 0; ox < w->out[2]; ox += n) {
             PIXEL sum[POOL_LINE];
-            int n = min(at_once, w->out[2] - ox);
+            if (inner && ox == lo) {
+                n = hi - lo;
+                continue;
+            }
+            n = min(at_once, (inner && ox < lo ? lo : w->out[2]) - ox);
             POOL_NAME(outputs)(sum, n, x, w, z0, y0, ox, mode);
             for (int i = 0; i < n; i++)
                 STORE_PIXEL(POOL_NAME(finish)(sum[i], w, z0, y0, (ox + i) * w->stride[2] - w->pad_begin[2], mode),
