@@ -4,7 +4,7 @@
 . "$(dirname "$0")/e2e_lib.sh"
 need sqlite3 setsid
 
-clips=24 frames=40
+clips=30 frames=60
 mkdir in
 for i in $(seq $clips); do make_clip "in/clip$i.y4m" "$i" $frames; done
 
