@@ -159,7 +159,7 @@ static void the_supervisor_survives(void **state)
         setenv("CLIPQ_TEST_SEED", seed, 1);
         fake_queue(&fx);
         struct work_result r;
-        const struct work_params p = {.stall_timeout_s = 0.5};
+        const struct work_params p = {.stall_timeout_s = 1.5};
         assert_int_equal(fake_run(&fx, "", &p, &r), CQ_OK);
         assert_int_equal(r.left, 0);
         assert_int_equal(r.done + r.partial + r.failed + r.dead, FAKE_CLIPS);
