@@ -20,6 +20,11 @@ extern const unsigned char cl_conv_rows[];
 extern const unsigned char cl_conv_generic[];
 extern const unsigned char cl_simt[];     /* matrix tiles in local memory */
 extern const unsigned char cl_conv_simt[];
+extern const unsigned char cl_gemm_mma[];
+extern const unsigned char cl_product[];
+extern const unsigned char cl_mma[];
+extern const unsigned char cl_conv_mma[];
+extern const unsigned char cl_conv_taps[];
 extern const unsigned char cl_gemm_simt[];
 extern const unsigned char cl_image[];
 extern const unsigned char cl_reorder[];

@@ -7,7 +7,8 @@ struct kernel_class;
 extern const struct kernel_class kernel_conv_pointwise, kernel_conv_depthwise, kernel_conv_plain_in, kernel_conv_frames,
     kernel_conv_tile, kernel_conv_pointwise_half, kernel_conv_tile_half,
     kernel_conv_strip, kernel_winograd_4x4, kernel_winograd_2x2, kernel_conv_rows, kernel_conv_generic, kernel_conv_transpose;
-extern const struct kernel_class kernel_conv_simt, kernel_conv_direct, kernel_gemm_simt, kernel_matmul_simt;
+extern const struct kernel_class kernel_conv_simt, kernel_conv_direct, kernel_gemm_simt, kernel_matmul_simt,
+    kernel_conv_simt_half, kernel_conv_mma, kernel_gemm_mma, kernel_matmul_mma;
 extern const struct kernel_class kernel_image, kernel_reorder, kernel_reorder_last;
 extern const struct kernel_class kernel_binary_rows, kernel_binary_blocks, kernel_gated_sum, kernel_prelu_rows, kernel_prelu_blocks;
 extern const struct kernel_class kernel_unary_flat, kernel_where_rows, kernel_batch_norm;

@@ -1,14 +1,16 @@
-/* MatMul and Gemm for SIMT devices, whatever is constant and however batches broadcast; kernel in cl/gemm_simt.cl. */
+/* MatMul and Gemm for SIMT devices, whatever is constant and however batches broadcast; kernels in cl/gemm_simt.cl and,
+ * by matrix instructions, cl/gemm_mma.cl. */
 #include <string.h>
 
 #include "kernels/classes.h"
+#include "kernels/mma.h"
 #include "kernels/nest.h"
 #include "kernels/serves.h"
 #include "kernels/simt.h"
 
 enum { BATCH_RANK = 6 };
 
-/* As in the .cl. */
+/* As in cl/product.cl. */
 struct product {
     int32_t m, n, k;
     int32_t a_row, a_column, b_row, b_column, c_row, c_column;
@@ -108,7 +110,23 @@ static bool gemm_serves(const struct device *dev, const struct op_inst *inst)
     return plain_floats(inst) && inst->in[0].rank == 2 && inst->in[1].rank == 2;
 }
 
-static enum cq_err enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
+/* Products of activations with each other keep their precision. */
+static bool may_round(const struct op_inst *inst)
+{
+    return inst->half && inst->constant[1];
+}
+
+static bool matmul_mma_serves(const struct device *dev, const struct op_inst *inst)
+{
+    return may_round(inst) && matmul_serves(dev, inst);
+}
+
+static bool gemm_mma_serves(const struct device *dev, const struct op_inst *inst)
+{
+    return may_round(inst) && gemm_serves(dev, inst);
+}
+
+static enum cq_err run(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs, bool mma)
 {
     bool gemm = inst->op->kind == OP_GEMM;
     struct product p = gemm ? gemm_of(inst) : matmul_of(inst);
@@ -122,10 +140,32 @@ static enum cq_err enqueue(struct device *dev, const struct op_inst *inst, const
     const struct kernel_arg args[] = {
         ARG_REF(bufs->in[0]), ARG_REF(bufs->in[1]), ARG_REF(c), ARG_REF(bufs->out[0]), ARG_STRUCT(p),
     };
-    struct launch launch = {.kernel = "gemm_tiles", .args = args, .n_args = sizeof args / sizeof *args};
-    simt_tiles(&launch, p.m, p.n, batches);
+    struct launch launch = {
+        .program = mma ? &mma_program : &simt_program, .kernel = mma ? "gemm_mma" : "gemm_tiles",
+        .args = args, .n_args = sizeof args / sizeof *args,
+    };
+    bool low = simt_tiles(&launch, p.m, p.n, batches);
+    launch.options = mma ? mma_options(dev, low) : low ? SIMT_LOW : NULL;
     return program_run(dev, &launch);
 }
+
+static enum cq_err enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
+{
+    return run(dev, inst, bufs, false);
+}
+
+static enum cq_err mma_enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
+{
+    return run(dev, inst, bufs, true);
+}
+
+const struct kernel_class kernel_gemm_mma = {
+    .name = "gemm_mma", .kind = OP_GEMM, .mma = true, .serves = gemm_mma_serves, .enqueue = mma_enqueue,
+};
+
+const struct kernel_class kernel_matmul_mma = {
+    .name = "matmul_mma", .kind = OP_MATMUL, .mma = true, .serves = matmul_mma_serves, .enqueue = mma_enqueue,
+};
 
 const struct kernel_class kernel_gemm_simt = {
     .name = "gemm_simt", .kind = OP_GEMM, .simt = true, .serves = gemm_serves, .enqueue = enqueue,

@@ -8,8 +8,12 @@
 #include "kernels/device.h"
 
 const struct kernel_class *const kernel_classes[] = {
+    &kernel_conv_mma,
+    &kernel_conv_simt_half,
     &kernel_conv_simt,
     &kernel_conv_direct,
+    &kernel_gemm_mma,
+    &kernel_matmul_mma,
     &kernel_gemm_simt,
     &kernel_matmul_simt,
     &kernel_conv_pointwise_half,
@@ -94,7 +98,8 @@ const struct kernel_class *const kernel_classes[] = {
 
 bool kernel_suits(const struct kernel_class *k, const struct device *dev)
 {
-    return !k->simt || device_get_info(dev)->simt;
+    const struct device_info *info = device_get_info(dev);
+    return (!k->simt || info->simt) && (!k->mma || info->mma != MMA_NONE);
 }
 
 const struct kernel_class *kernel_find(const struct device *dev, const struct op_inst *inst)

@@ -40,6 +40,7 @@ struct kernel_class {
     const char *name;            /* "conv_tile"; unique, stored beside measurements */
     enum op_kind kind;
     bool simt;                   /* made for device_info.simt: not thought of elsewhere */
+    bool mma;                    /* ... for device_info.mma */
     /* Pure. Looks at kinds, types, layouts, shapes; inputs that must be constant are checked through
      * inst->constant. */
     bool (*serves)(const struct device *dev, const struct op_inst *inst);

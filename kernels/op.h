@@ -210,7 +210,8 @@ struct op_inst {
     struct tensor_desc in[OP_MAX_INPUTS];    /* DT_NONE where an optional input is absent */
     struct tensor_desc out[OP_MAX_OUTPUTS];
     const void *constant[OP_MAX_INPUTS];     /* host data (PLAIN) of an input known at load, else NULL */
-    bool half;                               /* weights may be kept as float16; sums are float32 all the same */
+    bool half;                               /* weights may be kept as float16, and what matrix instructions multiply
+                                                them with rounded to it; sums are float32 all the same */
 };
 
 /* The plain C reference: PLAIN layout only, host memory, any type the kind allows.

@@ -1,5 +1,5 @@
-/* What the matrix products for SIMT devices share: their program, and the tile that a work-group makes
- * (kernels/cl/simt.cl).
+/* What the matrix products for SIMT devices share: the tile that a work-group makes, and the program of those that
+ * multiply floats (kernels/cl/simt.cl). Those by matrix instructions: kernels/mma.h.
  *
  * Thread-safety: pure functions.
  */
@@ -10,12 +10,15 @@
 
 #include "kernels/program.h"
 
-enum { SIMT_TILE_K = 16 };          /* as TILE_K in the .cl */
+enum { SIMT_TILE_K = 16 };          /* as TILE_K in simt.cl */
 
 extern const struct program_class simt_program;
 
-/* For a result of rows x columns, `batches` of them, by tiles of a height that fits: sets all of the launch but its
- * kernel and arguments. A group makes one tile; its first dimension are columns, the second rows. */
-void simt_tiles(struct launch *l, int64_t rows, int64_t columns, int64_t batches);
+/* The options of a program that make its tiles so low that few rows fill them. */
+#define SIMT_LOW "-DROWS=16 -DCOLUMNS=128"
+
+/* For a result of rows x columns, `batches` of them: sets the work-items of the launch. A group makes one tile; its
+ * first dimension are columns, the second rows. True: for tiles made with SIMT_LOW. */
+bool simt_tiles(struct launch *l, int64_t rows, int64_t columns, int64_t batches);
 
 #endif

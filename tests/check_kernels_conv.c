@@ -354,7 +354,7 @@ static const struct check_tolerance tolerances[] = {
     {"conv_pointwise_half", 1e-3f}, {"conv_tile_half", 1e-3f},
     {"conv_pointwise", 2e-6f}, {"conv_tile", 4e-6f},    {"conv_plain_in", 2e-6f},  {"conv_depthwise", 2e-6f},
     {"conv_rows", 4e-6f},      {"conv_generic", 4e-6f}, {"conv_transpose", 2e-6f}, {"winograd_4x4", 2e-5f},
-    {"winograd_2x2", 1e-5f}, {"conv_strip", 4e-6f},   {"conv_simt", 4e-6f},    {"conv_direct", 4e-6f},    {"conv_frames", 2e-6f},
+    {"winograd_2x2", 1e-5f}, {"conv_strip", 4e-6f},   {"conv_simt", 4e-6f}, {"conv_simt_half", 1e-3f}, {"conv_mma", 2e-3f},    {"conv_direct", 4e-6f},    {"conv_frames", 2e-6f},
     {"reorder", 0},            {"image", 1e-6f},
     {"host", 1e-6f},           {NULL, 0},
 };

@@ -124,7 +124,7 @@ static bool bench(int n, struct check_case *c)
 static const struct check_tolerance tolerances[] = {
     {"gemm_packed", 3e-6f}, {"gemm_tile", 3e-6f}, {"matmul_packed", 3e-6f}, {"matmul_tile", 3e-6f},
     {"matmul_batches", 3e-6f}, {"gemm_simt", 3e-6f}, {"matmul_simt", 3e-6f},
-    {"gemm_half", 3e-3f}, {"matmul_half", 3e-3f}, {NULL},   /* halves: terms may cancel */
+    {"gemm_mma", 3e-3f}, {"matmul_mma", 3e-3f}, {"gemm_half", 3e-3f}, {"matmul_half", 3e-3f}, {NULL},   /* halves: terms may cancel */
 };
 
 const struct check_family check_gemm = {

@@ -27,6 +27,7 @@ simulate --as cpu
 for kernel in conv_simt conv_direct gemm_simt matmul_simt pool_avg resize_table softmax image; do
     simulate --as gpu --only $kernel
 done
+CLIPQ_MMA=emulate simulate --as gpu --only conv_mma
 if [ -s "$log" ]; then
     echo "oclgrind says:"
     head -60 "$log"

@@ -24,13 +24,13 @@ foreach(width 4 16)
 endforeach()
 # As they are launched on a GPU.
 add_test(NAME check_kernels_simt COMMAND check_kernels --as gpu --width 4 --cases 128 WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-set_tests_properties(check_kernels_simt PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77)
+set_tests_properties(check_kernels_simt PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77 ENVIRONMENT CLIPQ_MMA=emulate)
 # Every read and write of the kernels within bounds, seen by a simulator. A sanitizer's allocator and the simulator's do
 # not go together.
 if(NOT CLIPQ_SANITIZE)
   add_test(NAME check_oclgrind COMMAND ${CMAKE_CURRENT_LIST_DIR}/check_oclgrind.sh $<TARGET_FILE:check_kernels>
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(check_oclgrind PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
+  set_tests_properties(check_oclgrind PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77)
 endif()
 
 clipq_test(test_reference clipq_kernels)

@@ -15,12 +15,14 @@
 enum { SKIPPED = 77, BYTES = 1000 };
 
 static struct cq_log quiet;
+static int said;                /* messages */
 
 static void swallow(void *ctx, enum cq_level level, const char *text)
 {
     (void) ctx;
     (void) level;
     (void) text;
+    said++;
 }
 
 static struct device *open_device(void)
@@ -273,6 +275,32 @@ static void test_bad_program(void **state)
     device_close(&dev);
 }
 
+/* Taken as a GPU: what does not compile here is tried and left alone, without a word; what stands for it gives the
+ * answer that the trial asks for. */
+static void test_matrix_instructions(void **state)
+{
+    static const struct { const char *wanted; enum mma found; } cases[] = {
+        {"emulate", MMA_EMULATED}, {"ptx", MMA_NONE}, {"0", MMA_NONE}, {NULL, MMA_NONE},
+    };
+    struct device_info info;
+    struct device *dev;
+    (void) state;
+    assert_int_equal(device_find(&quiet, "cpu", &info), CQ_OK);
+    info.simt = true;
+    info.float_width = 4;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (cases[i].wanted)
+            setenv("CLIPQ_MMA", cases[i].wanted, 1);
+        else
+            unsetenv("CLIPQ_MMA");
+        said = 0;
+        assert_int_equal(device_open(&quiet, &info, &dev), CQ_OK);
+        assert_int_equal(device_get_info(dev)->mma, cases[i].found);
+        assert_int_equal(said, 0);
+        device_close(&dev);
+    }
+}
+
 static void test_environment(void **state)
 {
     (void) state;
@@ -305,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_fault_from_environment),
         cmocka_unit_test(test_launch),
         cmocka_unit_test(test_bad_program),
+        cmocka_unit_test(test_matrix_instructions),
         cmocka_unit_test(test_environment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,3 +93,9 @@ inline VF act_v(VF x, int act, float a, float b)
         return x;
     }
 }
+
+/* The other lanes are not used and cost nothing where a vector is a number of scalars. */
+inline float act_1(float x, int act, float a, float b)
+{
+    return act_v((VF) (x), act, a, b).s0;
+}

@@ -26,15 +26,8 @@
     float sums[TILE_SUMS];
 
 #define TILE_KERNEL kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void
-#define SIMT_INLINE inline __attribute__((always_inline))
 
-/* The other lanes are not used and cost nothing where a vector is a number of scalars. */
-inline float act_1(float x, int act, float a, float b)
-{
-    return act_v((VF) (x), act, a, b).s0;
-}
-
-SIMT_INLINE void tile_clear(float *sums)
+INLINE void tile_clear(float *sums)
 {
     #pragma unroll
     for (int i = 0; i < TILE_SUMS; i++)
@@ -42,18 +35,18 @@ SIMT_INLINE void tile_clear(float *sums)
 }
 
 /* First column and row of the work-item, within the tile. */
-SIMT_INLINE int tile_column(void)
+INLINE int tile_column(void)
 {
     return get_local_id(0) % TILE_STRIDE;
 }
 
-SIMT_INLINE int tile_row(void)
+INLINE int tile_row(void)
 {
     return get_local_id(0) / TILE_STRIDE * TILE_HEIGHT;
 }
 
 /* sums[i*TILE_COLUMNS + j]: row tile_row() + i, column tile_column() + j*TILE_STRIDE. */
-SIMT_INLINE void tile_multiply(local const float *first, local const float *second, float *sums)
+INLINE void tile_multiply(local const float *first, local const float *second, float *sums)
 {
     int column = tile_column(), row = tile_row();
     for (int k = 0; k < TILE_K; k++) {

@@ -94,5 +94,5 @@ const struct kernel_class *choices_find(const struct choices *c, const struct de
     choice_key(dev, inst, key);
     int at = position(c, key, &found);
     const struct kernel_class *k = found ? c->list[at].kernel : NULL;
-    return k && k->kind == inst->op->kind && k->serves(dev, inst) ? k : NULL;
+    return k && k->kind == inst->op->kind && kernel_suits(k, dev) && k->serves(dev, inst) ? k : NULL;
 }
