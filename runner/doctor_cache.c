@@ -42,9 +42,12 @@ static int try_code(const char *folder, const char **doing)
 static bool is_in_path(const char *program)
 {
     const char *at = getenv("PATH");
-    for (at = at ? at : "/usr/bin:/bin"; *at; at += strcspn(at, ":"), at += *at == ':') {
+    if (!at)
+        at = "/usr/bin:/bin";
+    for (size_t length; *at; at += length + (at[length] == ':')) {
         char path[PATH_SIZE];
-        int n = snprintf(path, sizeof path, "%.*s/%s", (int) strcspn(at, ":"), at, program);
+        length = strcspn(at, ":");
+        int n = snprintf(path, sizeof path, "%.*s/%s", (int) length, at, program);
         if (n > 0 && (size_t) n < sizeof path && !access(path, X_OK))
             return true;
     }
