@@ -1,15 +1,20 @@
-/* Book-keeping of slots: an array of extents in order of offset, free neighbours merged. A run has some
- * hundreds of slots, so a walk over the array is shorter than anything cleverer. */
+/* Book-keeping of slots: for each part an array of extents in order of offset, free neighbours merged. A run has some
+ * hundreds of slots, so a walk over the array is shorter than anything cleverer.
+ *
+ * A part's memory comes into being as its slots are written and stays when they are free, to be written again. Where
+ * that would be more than the arena may take, for every worker had many slots at some time, the part with most of it
+ * idle gives it back.
+ */
 #include "runner/arena.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kernels/base/log.h"
@@ -19,11 +24,19 @@ struct extent {
     bool used;
 };
 
-struct arena {
+struct part {
     int fd;
-    int64_t bytes, used;
-    struct extent *extents;     /* owned; cover the arena without gaps */
+    int64_t used, touched;      /* bytes */
+    int64_t high;               /* end of the highest slot so far */
+    struct extent *extents;     /* owned; cover the part without gaps */
     int n, capacity;
+};
+
+struct arena {
+    int64_t bytes;              /* of each part, and at most of all slots together */
+    int64_t used, touched;
+    int n;
+    struct part parts[];
 };
 
 static int64_t round_up(int64_t bytes)
@@ -31,34 +44,44 @@ static int64_t round_up(int64_t bytes)
     return (bytes + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
 }
 
-static enum cq_err make_memory(struct cq_log *log, struct arena *a)
+static enum cq_err make_memory(struct cq_log *log, const struct arena *a, struct part *p)
 {
-    a->fd = memfd_create("clipq-arena", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (a->fd < 0 || ftruncate(a->fd, a->bytes) || fcntl(a->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW)) {
+    p->fd = memfd_create("clipq-arena", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (p->fd < 0 || ftruncate(p->fd, a->bytes) || fcntl(p->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
         cq_log_error(log, "cannot make %lld MiB of shared memory: %s", (long long) (a->bytes >> 20), strerror(errno));
         return cq_err_errno(errno);
     }
     return CQ_OK;
 }
 
-enum cq_err arena_create(struct cq_log *log, int64_t bytes, struct arena **out)
+static enum cq_err init_part(struct cq_log *log, const struct arena *a, struct part *p)
 {
+    p->capacity = 64;
+    p->extents = calloc((size_t) p->capacity, sizeof *p->extents);
+    if (!p->extents)
+        return CQ_NOMEM;
+    p->extents[p->n++] = (struct extent) {0, a->bytes, false};
+    return make_memory(log, a, p);
+}
+
+enum cq_err arena_create(struct cq_log *log, int64_t bytes, int parts, struct arena **out)
+{
+    assert(parts > 0 && parts <= ARENA_PARTS);
     *out = NULL;
-    struct arena *a = calloc(1, sizeof *a);
+    struct arena *a = calloc(1, sizeof *a + (size_t) parts * sizeof *a->parts);
     if (!a)
         return CQ_NOMEM;
-    a->fd = -1;
     a->bytes = round_up(bytes);
-    a->capacity = 64;
-    a->extents = calloc((size_t) a->capacity, sizeof *a->extents);
-    enum cq_err err = a->extents ? make_memory(log, a) : CQ_NOMEM;
-    if (err) {
+    a->n = parts;
+    for (int i = 0; i < parts; i++)
+        a->parts[i].fd = -1;
+    enum cq_err err = CQ_OK;
+    for (int i = 0; i < parts && !err; i++)
+        err = init_part(log, a, &a->parts[i]);
+    if (err)
         arena_destroy(&a);
-        return err;
-    }
-    a->extents[a->n++] = (struct extent) {0, a->bytes, false};
     *out = a;
-    return CQ_OK;
+    return err;
 }
 
 void arena_destroy(struct arena **pa)
@@ -66,104 +89,150 @@ void arena_destroy(struct arena **pa)
     struct arena *a = *pa;
     if (!a)
         return;
-    if (a->fd >= 0)
-        close(a->fd);
-    free(a->extents);
+    for (int i = 0; i < a->n; i++) {
+        if (a->parts[i].fd >= 0)
+            close(a->parts[i].fd);
+        free(a->parts[i].extents);
+    }
     free(a);
     *pa = NULL;
 }
 
-int arena_fd(const struct arena *a) { return a->fd; }
 int64_t arena_bytes(const struct arena *a) { return a->bytes; }
+int arena_parts(const struct arena *a) { return a->n; }
+int arena_fd(const struct arena *a, int part) { return a->parts[part].fd; }
+int64_t arena_offset(const struct arena *a, int64_t slot) { return slot % a->bytes; }
 int64_t arena_used(const struct arena *a) { return a->used; }
+int64_t arena_touched(const struct arena *a) { return a->touched; }
+
+/* ---- for those who only read ---- */
+
+/* Only a new opening has rights of its own. */
+enum cq_err arena_open_readers(struct cq_log *log, const struct arena *a, int fds[ARENA_PARTS])
+{
+    for (int i = 0; i < a->n; i++)
+        fds[i] = -1;
+    for (int i = 0; i < a->n; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "/proc/self/fd/%d", a->parts[i].fd);
+        fds[i] = open(path, O_RDONLY | O_CLOEXEC);
+        if (fds[i] < 0) {
+            enum cq_err err = cq_err_errno(errno);
+            cq_log_error(log, "cannot open shared memory to read it (is /proc mounted?): %s", strerror(errno));
+            arena_close_readers(a, fds);
+            return err;
+        }
+    }
+    return CQ_OK;
+}
+
+void arena_close_readers(const struct arena *a, const int fds[ARENA_PARTS])
+{
+    for (int i = 0; i < a->n; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
+/* ---- memory ---- */
+
+static void touch(struct arena *a, struct part *p, int64_t end, int64_t bytes)
+{
+    int64_t before = p->touched;
+    p->high = end > p->high ? end : p->high;
+    p->touched = before + bytes < p->high ? before + bytes : p->high;
+    a->touched += p->touched - before;
+}
+
+/* Whoever reads there, as nobody should, finds zeros. A system that cannot do it keeps the memory. */
+static void give_back_memory(struct arena *a, struct part *p)
+{
+    for (int i = 0; i < p->n && p->extents[i].offset < p->high; i++)
+        if (!p->extents[i].used)
+            (void) !fallocate(p->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, p->extents[i].offset, p->extents[i].bytes);
+    a->touched -= p->touched - p->used;
+    p->touched = p->used;
+}
+
+static void keep_within(struct arena *a)
+{
+    while (a->touched > a->bytes) {
+        struct part *idlest = &a->parts[0];
+        for (int i = 1; i < a->n; i++)
+            if (a->parts[i].touched - a->parts[i].used > idlest->touched - idlest->used)
+                idlest = &a->parts[i];
+        give_back_memory(a, idlest);
+    }
+}
+
+/* ---- slots ---- */
 
 /* Makes extent `i` exactly `bytes` long; what is left becomes an extent behind it. */
-static enum cq_err split(struct arena *a, int i, int64_t bytes)
+static enum cq_err split(struct part *p, int i, int64_t bytes)
 {
-    if (a->extents[i].bytes == bytes)
+    if (p->extents[i].bytes == bytes)
         return CQ_OK;
-    if (a->n == a->capacity) {
-        struct extent *more = realloc(a->extents, (size_t) a->capacity * 2 * sizeof *more);
+    if (p->n == p->capacity) {
+        struct extent *more = realloc(p->extents, (size_t) p->capacity * 2 * sizeof *more);
         if (!more)
             return CQ_NOMEM;
-        a->extents = more;
-        a->capacity *= 2;
+        p->extents = more;
+        p->capacity *= 2;
     }
-    struct extent *e = &a->extents[i];
-    memmove(e + 1, e, (size_t) (a->n - i) * sizeof *e);
-    a->n++;
+    struct extent *e = &p->extents[i];
+    memmove(e + 1, e, (size_t) (p->n - i) * sizeof *e);
+    p->n++;
     e[1].offset += bytes;
     e[1].bytes -= bytes;
     e->bytes = bytes;
     return CQ_OK;
 }
 
-enum cq_err arena_take(struct arena *a, int64_t bytes, int64_t *offset)
+enum cq_err arena_take(struct arena *a, int part, int64_t bytes, int64_t *slot)
 {
+    struct part *p = &a->parts[part];
     if (bytes <= 0 || bytes > a->bytes)
         return CQ_INVALID;
     bytes = round_up(bytes);
-    for (int i = 0; i < a->n; i++) {
-        if (a->extents[i].used || a->extents[i].bytes < bytes)
+    if (bytes > a->bytes - a->used)
+        return CQ_AGAIN;
+    for (int i = 0; i < p->n; i++) {
+        if (p->extents[i].used || p->extents[i].bytes < bytes)
             continue;
-        enum cq_err err = split(a, i, bytes);
+        enum cq_err err = split(p, i, bytes);
         if (err)
             return err;
-        a->extents[i].used = true;
+        p->extents[i].used = true;
+        p->used += bytes;
         a->used += bytes;
-        *offset = a->extents[i].offset;
+        touch(a, p, p->extents[i].offset + bytes, bytes);
+        keep_within(a);
+        *slot = part * a->bytes + p->extents[i].offset;
         return CQ_OK;
     }
     return CQ_AGAIN;
 }
 
-static void merge_with_next(struct arena *a, int i)
+static void merge_with_next(struct part *p, int i)
 {
-    if (i < 0 || i + 1 >= a->n || a->extents[i].used || a->extents[i + 1].used)
+    if (i < 0 || i + 1 >= p->n || p->extents[i].used || p->extents[i + 1].used)
         return;
-    a->extents[i].bytes += a->extents[i + 1].bytes;
-    memmove(a->extents + i + 1, a->extents + i + 2, (size_t) (a->n - i - 2) * sizeof *a->extents);
-    a->n--;
+    p->extents[i].bytes += p->extents[i + 1].bytes;
+    memmove(p->extents + i + 1, p->extents + i + 2, (size_t) (p->n - i - 2) * sizeof *p->extents);
+    p->n--;
 }
 
-void arena_give(struct arena *a, int64_t offset)
+void arena_give(struct arena *a, int64_t slot)
 {
+    assert(slot >= 0 && slot / a->bytes < a->n);
+    struct part *p = &a->parts[slot / a->bytes];
+    int64_t offset = arena_offset(a, slot);
     int i = 0;
-    while (i < a->n && a->extents[i].offset < offset)
+    while (i < p->n && p->extents[i].offset < offset)
         i++;
-    assert(i < a->n && a->extents[i].offset == offset && a->extents[i].used);
-    a->extents[i].used = false;
-    a->used -= a->extents[i].bytes;
-    merge_with_next(a, i);
-    merge_with_next(a, i - 1);
-}
-
-/* ---- in a child ---- */
-
-enum cq_err arena_map(struct cq_log *log, int fd, struct arena_view *out)
-{
-    struct stat st;
-    void *base = MAP_FAILED;
-    if (!fstat(fd, &st) && st.st_size > 0)
-        base = mmap(NULL, (size_t) st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (base == MAP_FAILED) {
-        cq_log_error(log, "cannot map the shared memory: %s", strerror(errno));
-        return cq_err_errno(errno);
-    }
-    *out = (struct arena_view) {base, st.st_size};
-    return CQ_OK;
-}
-
-void arena_unmap(struct arena_view *v)
-{
-    if (v->base)
-        munmap(v->base, (size_t) v->bytes);
-    *v = (struct arena_view) {0};
-}
-
-uint8_t *arena_at(const struct arena_view *v, int64_t offset, int64_t bytes)
-{
-    if (offset < 0 || bytes < 0 || offset > v->bytes || bytes > v->bytes - offset)
-        return NULL;
-    return v->base + offset;
+    assert(i < p->n && p->extents[i].offset == offset && p->extents[i].used);
+    p->extents[i].used = false;
+    p->used -= p->extents[i].bytes;
+    a->used -= p->extents[i].bytes;
+    merge_with_next(p, i);
+    merge_with_next(p, i - 1);
 }

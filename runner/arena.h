@@ -1,8 +1,16 @@
-/* The shared memory that frames travel in: a memfd, mapped by decode workers and engines, cut into slots by
- * the supervisor, which owns the books and never looks at a pixel.
+/* The shared memory that frames travel in, cut into slots by the supervisor, which owns the books and never looks at a
+ * pixel.
  *
- * Slots are cut first-fit from the low end, so that a run that needs few slots touches few pages. The size is
- * sealed: no process can shrink it under another one's feet.
+ *     decode worker 0 ── writes ──> part 0 ─┐
+ *     decode worker 1 ── writes ──> part 1 ─┼── read only ──> engines (runner/arena_view.h)
+ *
+ * Each decode worker has a part, a memfd that no other one has a descriptor of: whoever takes a worker over reaches the
+ * slots of that worker and no others. All parts are as large as the arena, and all slots together never take more than
+ * that, so a worker alone may have all of it; memory that nobody uses is given back to the system when the parts
+ * together hold more than the arena is to.
+ *
+ * Slots are cut first-fit from the low end, so that a run that needs few slots touches few pages. Sizes are sealed: no
+ * process can shrink a part under another one's feet.
  *
  * Thread-safety: one thread at a time per object.
  */
@@ -16,27 +24,25 @@
 struct arena;
 struct cq_log;
 
-enum { ARENA_ALIGN = 4096 };
+enum { ARENA_ALIGN = 4096, ARENA_PARTS = 256 /* at most */ };
 
-enum cq_err arena_create(struct cq_log *log, int64_t bytes, struct arena **out);
+enum cq_err arena_create(struct cq_log *log, int64_t bytes, int parts, struct arena **out);
 void arena_destroy(struct arena **a);
-int arena_fd(const struct arena *a);
 int64_t arena_bytes(const struct arena *a);
+int arena_parts(const struct arena *a);
 
-/* A slot of at least `bytes` (> 0). CQ_AGAIN: no room now; CQ_INVALID: there will never be. */
-enum cq_err arena_take(struct arena *a, int64_t bytes, int64_t *offset);
-/* `offset` must be a slot in use. */
-void arena_give(struct arena *a, int64_t offset);
-int64_t arena_used(const struct arena *a);   /* bytes in slots */
+int arena_fd(const struct arena *a, int part);   /* to read and write */
+/* Of all parts in turn, to read only. The caller closes them with arena_close_readers(). */
+enum cq_err arena_open_readers(struct cq_log *log, const struct arena *a, int fds[ARENA_PARTS]);
+void arena_close_readers(const struct arena *a, const int fds[ARENA_PARTS]);
 
-/* A child's view of the whole, from the descriptor that it inherited. */
-struct arena_view {
-    uint8_t *base;
-    int64_t bytes;
-};
-enum cq_err arena_map(struct cq_log *log, int fd, struct arena_view *out);
-void arena_unmap(struct arena_view *v);
-/* The slot's address, or NULL when it does not lie inside. */
-uint8_t *arena_at(const struct arena_view *v, int64_t offset, int64_t bytes);
+/* A slot of at least `bytes` (> 0) in that part, named by one number among all parts. CQ_AGAIN: no room now;
+ * CQ_INVALID: there will never be. */
+enum cq_err arena_take(struct arena *a, int part, int64_t bytes, int64_t *slot);
+/* `slot` must be in use. */
+void arena_give(struct arena *a, int64_t slot);
+int64_t arena_offset(const struct arena *a, int64_t slot);   /* its name for the part's own worker */
+int64_t arena_used(const struct arena *a);       /* bytes in slots */
+int64_t arena_touched(const struct arena *a);    /* bytes of memory that were in slots and not given back, at most */
 
 #endif

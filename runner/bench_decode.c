@@ -86,7 +86,7 @@ static void send_clip(struct decoder *d, int clip)
 
     int64_t slots[SLOTS];
     for (int i = 0; i < SLOTS; i++)
-        slots[i] = ((d - b->decoders) * SLOTS + i) * b->slot_bytes;
+        slots[i] = i * b->slot_bytes;
     grant(d, slots, SLOTS);
 }
 
@@ -180,8 +180,9 @@ static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e)
 
 static void start(struct decoder *d)
 {
+    const int fd = arena_fd(d->b->arena, (int) (d - d->b->decoders));
     const struct child_params params = {
-        .role = "decode", .arena_fd = arena_fd(d->b->arena), .parses_media = true,
+        .role = "decode", .arena_fds = &fd, .n_arena_fds = 1, .parses_media = true,
         .sandbox = d->b->params.sandbox, .cpu_s = CPU_S, .log = d->b->params.log, .on_message = on_message,
         .on_exit = on_exit_seen, .ctx = d,
     };
@@ -219,7 +220,8 @@ static int64_t largest_frame(const struct bench_decode *b)
 
 int bench_decode_workers(int asked)
 {
-    return asked ? asked : (int) uv_available_parallelism();
+    int cpus = (int) uv_available_parallelism();
+    return asked ? asked : cpus < ARENA_PARTS ? cpus : ARENA_PARTS;
 }
 
 enum cq_err bench_decode_create(const struct bench_decode_params *params, struct bench_decode **out)
@@ -234,7 +236,7 @@ enum cq_err bench_decode_create(const struct bench_decode_params *params, struct
     uv_timer_init(&b->loop, &b->tick);
     b->tick.data = b;
     b->slot_bytes = largest_frame(b);
-    b->err = arena_create(params->log, b->slot_bytes * SLOTS * params->workers, &b->arena);
+    b->err = arena_create(params->log, b->slot_bytes * SLOTS, params->workers, &b->arena);
     for (int i = 0; i < params->workers; i++) {
         b->decoders[i] = (struct decoder) {.b = b, .clip = -1};
         if (!b->err)

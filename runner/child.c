@@ -6,6 +6,7 @@
  */
 #include "runner/child.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -20,6 +21,7 @@
 
 #include "kernels/base/clock.h"
 #include "kernels/base/log.h"
+#include "runner/arena_view.h"
 #include "runner/opener.h"
 
 enum { READ_SIZE = 64 << 10, DRAIN_MOST = 4 << 20 };
@@ -209,20 +211,27 @@ static int start_process(uv_loop_t *loop, struct child *c)
     snprintf(role, sizeof role, "--child=%s", c->params.role);
     char name[] = "clipq";
     char *args[] = {name, role, NULL};
-    bool arena = c->params.arena_fd >= 0, media = c->params.parses_media;
-    uv_stdio_container_t io[CHILD_PATHS_FD + 1] = {
+    bool media = c->params.parses_media;
+    int n = c->params.n_arena_fds;
+    assert(n >= 0 && n <= (media ? 1 : ARENA_PARTS));
+    uv_stdio_container_t io[CHILD_ARENA_FD + ARENA_PARTS] = {
         {.flags = UV_IGNORE},
         {.flags = UV_IGNORE},
         {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *) &c->err},
         {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *) &c->pipe},
-        {.flags = arena ? UV_INHERIT_FD : UV_IGNORE, .data.fd = c->params.arena_fd},
-        {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *) &c->paths},
+        {.flags = UV_IGNORE},
     };
+    for (int i = 0; i < n; i++)
+        io[CHILD_ARENA_FD + i] = (uv_stdio_container_t) {.flags = UV_INHERIT_FD, .data.fd = c->params.arena_fds[i]};
+    if (media)
+        io[CHILD_PATHS_FD] = (uv_stdio_container_t) {
+            .flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *) &c->paths,
+        };
     uv_process_options_t options = {
         .file = "/proc/self/exe",   /* the same binary, even when its file was replaced meanwhile */
         .args = args,
         .stdio = io,
-        .stdio_count = 1 + (media ? CHILD_PATHS_FD : arena ? CHILD_ARENA_FD : CHILD_FD),
+        .stdio_count = media ? CHILD_PATHS_FD + 1 : CHILD_ARENA_FD + n,
         .exit_cb = on_exit_status,
     };
     return uv_spawn(loop, &c->process, &options);
@@ -449,7 +458,7 @@ static enum cq_err begin(struct cq_log *log, int last)
 
 enum cq_err child_begin(struct cq_log *log)
 {
-    return begin(log, CHILD_ARENA_FD);
+    return begin(log, CHILD_FD + arena_count(CHILD_ARENA_FD));
 }
 
 enum cq_err child_begin_media(struct cq_log *log, int *files, enum sandbox_mode *mode)

@@ -1,6 +1,6 @@
 /* A child process of the same binary, seen from the supervisor's loop: spawned as `clipq --child=ROLE`,
- * talking over a socket on its descriptor 3, the arena (when there is one) on descriptor 4, dying with its
- * parent (PR_SET_PDEATHSIG). Its standard error is collected, the last lines are its "last words".
+ * talking over a socket on its descriptor 3, shared memory (when there is some) on descriptor 4 and those that
+ * follow, dying with its parent (PR_SET_PDEATHSIG). Its standard error is collected, the last lines are its "last words".
  *
  * One that parses media opens no file by itself: over a socket on descriptor 5 its opener (runner/opener.h) is told
  * which, before the message that asks for it.
@@ -43,7 +43,8 @@ struct child_exit {
 
 struct child_params {
     const char *role;            /* "decode", "engine", "probe" */
-    int arena_fd;                /* -1: none */
+    const int *arena_fds;        /* borrowed, until it is spawned */
+    int n_arena_fds;             /* one at most, when it parses media */
     bool parses_media;           /* has an opener, and a sandbox */
     enum sandbox_mode sandbox;
     int cpu_s;                   /* seconds of processor time from one message, to it or from it, to the next: then the
@@ -73,7 +74,7 @@ void child_destroy(struct child **c);
 /* Did it end for want of memory? The kernel kills without a word. */
 bool child_exit_short_of_memory(const struct child_exit *e);
 
-/* What the child's main() calls first: no descriptors but 0-4, dies with its parent. */
+/* What the child's main() calls first: no descriptors but those named above, dies with its parent. */
 enum cq_err child_begin(struct cq_log *log);
 /* The same for one that parses media. *files: for opener_receive(); *mode: for child_shut_in(), which is due when all
  * that takes more than decoding is done. */

@@ -13,7 +13,7 @@
 
 #include "kernels/base/clock.h"
 #include "kernels/base/log.h"
-#include "runner/arena.h"
+#include "runner/arena_view.h"
 #include "runner/child.h"
 #include "runner/fault.h"
 #include "runner/messages.h"

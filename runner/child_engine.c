@@ -14,7 +14,7 @@
 #include "kernels/base/log.h"
 #include "kernels/device.h"
 #include "kernels/pocl_cache.h"
-#include "runner/arena.h"
+#include "runner/arena_view.h"
 #include "runner/budget.h"
 #include "runner/child.h"
 #include "runner/engine_model.h"
@@ -35,7 +35,7 @@ struct flight {
 struct engine_child {
     struct cq_log *log;
     struct wire wire;
-    struct arena_view arena;
+    struct arena_reader arena;
     struct cq_buf out;                       /* the message being written */
     struct device *dev;
     size_t budget;                           /* bytes of device memory for all models */
@@ -248,7 +248,7 @@ static enum cq_err take_batch(struct engine_child *e, struct cq_rd *body, struct
     if (!m)
         return CQ_PROTOCOL;
     for (int i = 0; i < f->batch.n; i++) {
-        f->pixels[i] = arena_at(&e->arena, f->batch.items[i].input, engine_model_frame_bytes(m));
+        f->pixels[i] = arena_read(&e->arena, f->batch.items[i].input, engine_model_frame_bytes(m));
         if (!f->pixels[i])
             return CQ_PROTOCOL;
     }
@@ -305,7 +305,7 @@ static void finish(struct engine_child *e)
     device_close(&e->dev);
     wire_finish(&e->wire);
     cq_buf_finish(&e->out);
-    arena_unmap(&e->arena);
+    arena_reader_finish(&e->arena);
 }
 
 int child_engine_main(void)
@@ -315,7 +315,7 @@ int child_engine_main(void)
     enum cq_err err = e ? child_begin(&log) : CQ_NOMEM;
     prctl(PR_SET_NAME, "clipq-engine");
     if (!err)
-        err = arena_map(&log, CHILD_ARENA_FD, &e->arena);
+        err = arena_reader_init(&log, CHILD_ARENA_FD, &e->arena);
     if (!err) {
         e->log = &log;
         wire_init(&e->wire, CHILD_FD);

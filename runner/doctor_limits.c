@@ -10,8 +10,9 @@
 #include "runner/budget.h"
 #include "runner/doctor.h"
 
-/* Descriptors of a supervisor: sockets, an error pipe and a path socket of each worker, and what it needs itself. */
-enum { FD_BASE = 48, FD_PER_WORKER = 4 };
+/* Descriptors of a supervisor: a socket, an error pipe, a path socket and shared memory of each worker, that once more
+ * while an engine starts, and what it needs itself. */
+enum { FD_BASE = 48, FD_PER_WORKER = 6 };
 static const int64_t arena_default = INT64_C(256) << 20;
 static const double memory_few = (double) (INT64_C(512) << 20);
 
@@ -55,7 +56,7 @@ static void look_at_arena(struct doctor *d)
 {
     struct cq_log log = {.level = CQ_ERROR, .sink = swallow};
     struct arena *a;
-    if (arena_create(&log, arena_default, &a))
+    if (arena_create(&log, arena_default, 1, &a))
         doctor_tell(d, DOCTOR_FAILURE, "take a smaller --arena", "%s", cq_log_reason(&log, "no shared memory"));
     else
         doctor_tell(d, DOCTOR_OK, "", "shared memory: %lld MiB can be made", (long long) (arena_default >> 20));

@@ -68,7 +68,7 @@ struct msg_grant {
 /* From the worker: a slot is filled, one input after the other, and no longer on loan. */
 struct msg_frame {
     uint32_t serial;
-    int64_t slot;               /* its offset in the arena */
+    int64_t slot;               /* its offset in the worker's part of the arena */
     int64_t seq;                /* 0, 1, 2, ... within the job */
     int64_t ordinal, pts;
     double time_s;
@@ -161,7 +161,7 @@ struct msg_ready {
 };
 
 struct msg_batch_item {
-    int64_t input;              /* offset of the pixels in the arena */
+    int64_t input;              /* where the pixels are: arena_read() */
     struct geometry geometry;
     int64_t job_id, seq;        /* for the names of files */
     int32_t attempt, model;

@@ -135,7 +135,7 @@ static enum cq_err ensure_child(struct prober *p)
     if (p->child)
         return CQ_OK;
     struct child_params params = {
-        .role = "probe", .arena_fd = -1, .parses_media = true, .sandbox = p->pool->params.sandbox, .cpu_s = CPU_S,
+        .role = "probe", .parses_media = true, .sandbox = p->pool->params.sandbox, .cpu_s = CPU_S,
         .log = p->pool->params.log, .on_message = on_message, .on_exit = on_exit_of_child, .ctx = p,
     };
     return child_spawn(p->pool->loop, &params, &p->child);

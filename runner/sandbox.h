@@ -1,5 +1,5 @@
-/* Walls around a process that parses untrusted media: it can read what is open already, write the memory that it
- * shares and talk over its socket, and nothing else. No file can be opened or made, nothing reaches the network, no
+/* Walls around a process that parses untrusted media: it can read what is open already, write its own part of
+ * the arena and talk over its socket, and nothing else. No file can be opened or made, nothing reaches the network, no
  * program and no process can be started, no other process is seen, memory is not without end.
  *
  *     privileges   no_new_privs: no set-user-id program gives any back
@@ -10,8 +10,9 @@
  *
  * Landlock and seccomp overlap on purpose: a container may lack either. What is missing is left out and named.
  *
- * What no wall can do: the arena (runner/arena.h) is one mapping, so a decoder that was taken over can falsify frames
- * of other clips that are on their way at that moment.
+ * Workers are kept from each other's frames without any of these: each has a part of the arena of its own
+ * (runner/arena.h). What no wall can do: a worker that was taken over falsifies what it decodes from then on, and frames
+ * of its clip before that wait for an engine.
  *
  * Thread-safety: before the process has threads of its own.
  */

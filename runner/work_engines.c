@@ -412,15 +412,21 @@ static void send_setup(struct engine *e)
 
 static void start(struct engine *e)
 {
+    int fds[ARENA_PARTS];
     const struct child_params params = {
-        .role = "engine", .arena_fd = arena_fd(e->w->arena), .log = e->w->log, .on_message = on_message,
-        .on_exit = on_exit_seen, .ctx = e,
+        .role = "engine", .arena_fds = fds, .n_arena_fds = arena_parts(e->w->arena), .log = e->w->log,
+        .on_message = on_message, .on_exit = on_exit_seen, .ctx = e,
     };
     e->state = ENGINE_STARTING;
     e->hung = false;
     e->silent_ns = 0;
     e->preparing_ns = cq_now_ns();
-    if (child_spawn(&e->w->loop, &params, &e->child))
+    enum cq_err err = arena_open_readers(e->w->log, e->w->arena, fds);
+    if (!err) {
+        err = child_spawn(&e->w->loop, &params, &e->child);
+        arena_close_readers(e->w->arena, fds);
+    }
+    if (err)
         start_later(e);
     else
         send_setup(e);

@@ -57,11 +57,18 @@ struct work_workers {
 
 /* ---- messages ---- */
 
-/* Takes `slot` off the loans; false when it was not on loan. */
-static bool return_loan(struct worker *wk, int64_t slot)
+/* The part of the arena that it writes; whoever comes in its place inherits it. */
+static int part_of(const struct worker *wk)
+{
+    return (int) (wk - wk->w->workers->list);
+}
+
+/* Takes the slot that it calls `offset` off the loans; false when it was not on loan. */
+static bool return_loan(struct worker *wk, int64_t offset, int64_t *slot)
 {
     for (int i = 0; i < wk->n_loans; i++) {
-        if (wk->loans[i] == slot) {
+        if (arena_offset(wk->w->arena, wk->loans[i]) == offset) {
+            *slot = wk->loans[i];
             wk->loans[i] = wk->loans[--wk->n_loans];
             wk->n_told = wk->n_loans;
             return true;
@@ -81,7 +88,7 @@ static enum cq_err on_frame(struct worker *wk, struct cq_rd *body)
 {
     struct msg_frame m;
     enum cq_err err = msg_get_frame(body, &m);
-    if (err || !wk->job || m.serial != wk->job->serial || !return_loan(wk, m.slot))
+    if (err || !wk->job || m.serial != wk->job->serial || !return_loan(wk, m.slot, &m.slot))
         return CQ_PROTOCOL;
     wk->stalled_ns = 0;
     wk->frames++;
@@ -244,8 +251,9 @@ static int cpu_limit(const struct work *w)
 
 static void start(struct worker *wk)
 {
+    const int fd = arena_fd(wk->w->arena, part_of(wk));
     const struct child_params params = {
-        .role = "decode", .arena_fd = arena_fd(wk->w->arena), .parses_media = true, .sandbox = wk->w->p.sandbox,
+        .role = "decode", .arena_fds = &fd, .n_arena_fds = 1, .parses_media = true, .sandbox = wk->w->p.sandbox,
         .cpu_s = cpu_limit(wk->w), .log = wk->w->log, .on_message = on_message,
         .on_exit = on_exit_seen, .ctx = wk,
     };
@@ -457,7 +465,7 @@ static int slots_out(const struct work *w)
 static enum cq_err lend(struct worker *wk)
 {
     int64_t slot;
-    enum cq_err err = arena_take(wk->w->arena, wk->job->slot_bytes, &slot);
+    enum cq_err err = arena_take(wk->w->arena, part_of(wk), wk->job->slot_bytes, &slot);
     if (err == CQ_INVALID) {
         char text[MSG_TEXT];
         snprintf(text, sizeof text, "one frame for its models takes %" PRId64 " MiB, the shared memory is %" PRId64 " MiB",
@@ -473,7 +481,8 @@ static enum cq_err lend(struct worker *wk)
 static void send_grant(struct worker *wk)
 {
     struct msg_grant m = {.serial = wk->job->serial, .n = wk->n_loans - wk->n_told};
-    memcpy(m.offsets, wk->loans + wk->n_told, (size_t) m.n * sizeof *m.offsets);
+    for (int i = 0; i < m.n; i++)
+        m.offsets[i] = arena_offset(wk->w->arena, wk->loans[wk->n_told + i]);
     wk->n_told = wk->n_loans;
     struct cq_buf body = {0};
     msg_put_grant(&body, &m);

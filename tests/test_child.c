@@ -1,4 +1,5 @@
 /* Children: talking, dying in several ways, being destroyed early. The test is its own child. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -51,13 +52,16 @@ static int noise_main(void)
     return 0;
 }
 
+/* What it inherited, and nothing behind that. */
 static int arena_main(void)
 {
-    uint8_t *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, CHILD_ARENA_FD, 0);
-    if (p == MAP_FAILED || p[0] != 17)
-        return 1;
-    p[1] = 18;
-    return 0;
+    for (int fd = CHILD_ARENA_FD; fd < CHILD_ARENA_FD + 2; fd++) {
+        uint8_t *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (p == MAP_FAILED || p[0] != 17)
+            return 1;
+        p[1] = 18;
+    }
+    return fcntl(CHILD_ARENA_FD + 2, F_GETFD) >= 0 ? 2 : 0;
 }
 
 /* Never stops talking, once it has been heard. */
@@ -133,9 +137,11 @@ static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e)
     child_destroy(&s->child);
 }
 
-static void start(uv_loop_t *loop, struct seen *s, const char *role, int arena_fd)
+static void start(uv_loop_t *loop, struct seen *s, const char *role, const int *arena_fds, int n)
 {
-    struct child_params p = {.role = role, .arena_fd = arena_fd, .on_message = on_message, .on_exit = on_exit_seen, .ctx = s};
+    struct child_params p = {
+        .role = role, .arena_fds = arena_fds, .n_arena_fds = n, .on_message = on_message, .on_exit = on_exit_seen, .ctx = s,
+    };
     assert_int_equal(uv_loop_init(loop), 0);
     assert_int_equal(child_spawn(loop, &p, &s->child), CQ_OK);
 }
@@ -151,7 +157,7 @@ static void talks_and_ends(void **state)
     (void) state;
     uv_loop_t loop;
     struct seen s = {.shut_on_message = true};
-    start(&loop, &s, "echo", -1);
+    start(&loop, &s, "echo", NULL, 0);
     assert_true(child_pid(s.child) > 0);
     struct cq_buf body = {0};
     cq_put_str(&body, "round trip");
@@ -171,7 +177,7 @@ static void crash_is_told_after_all_messages(void **state)
     (void) state;
     uv_loop_t loop;
     struct seen s = {0};
-    start(&loop, &s, "crash", -1);
+    start(&loop, &s, "crash", NULL, 0);
     finish(&loop);
     assert_int_equal(s.messages, 100);
     assert_int_equal(s.exits, 1);
@@ -184,7 +190,7 @@ static void words_are_taken_from_one_that_goes_on_talking(void **state)
     (void) state;
     uv_loop_t loop;
     struct seen s = {.take_words_on_message = true};
-    start(&loop, &s, "chatter", -1);
+    start(&loop, &s, "chatter", NULL, 0);
     finish(&loop);
     assert_int_equal(s.exits, 1);
     assert_int_equal(s.signal, SIGKILL);
@@ -198,7 +204,7 @@ static void malformed_bytes_kill(void **state)
     (void) state;
     uv_loop_t loop;
     struct seen s = {0};
-    start(&loop, &s, "noise", -1);
+    start(&loop, &s, "noise", NULL, 0);
     finish(&loop);
     assert_int_equal(s.messages, 0);
     assert_int_equal(s.exits, 1);
@@ -211,7 +217,7 @@ static void destroying_early_is_silent(void **state)
     (void) state;
     uv_loop_t loop;
     struct seen s = {.destroy_on_message = true};
-    start(&loop, &s, "crash", -1);
+    start(&loop, &s, "crash", NULL, 0);
     finish(&loop);
     assert_int_equal(s.messages, 1);
     assert_int_equal(s.exits, 0);
@@ -221,20 +227,27 @@ static void destroying_early_is_silent(void **state)
 static void shares_an_arena(void **state)
 {
     (void) state;
-    int fd = memfd_create("test", MFD_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_int_equal(ftruncate(fd, 4096), 0);
-    uint8_t *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    p[0] = 17;
+    int fds[2];
+    uint8_t *p[2];
+    for (int i = 0; i < 2; i++) {
+        fds[i] = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        assert_true(fds[i] >= 0);
+        assert_int_equal(ftruncate(fds[i], 4096), 0);
+        assert_int_equal(fcntl(fds[i], F_ADD_SEALS, F_SEAL_SHRINK), 0);
+        p[i] = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fds[i], 0);
+        p[i][0] = 17;
+    }
     uv_loop_t loop;
     struct seen s = {0};
-    start(&loop, &s, "arena", fd);
+    start(&loop, &s, "arena", fds, 2);
     finish(&loop);
     assert_int_equal(s.exits, 1);
     assert_int_equal(s.status, 0);
-    assert_int_equal(p[1], 18);
-    munmap(p, 4096);
-    close(fd);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(p[i][1], 18);
+        munmap(p[i], 4096);
+        close(fds[i]);
+    }
 }
 
 int main(int argc, char **argv)

@@ -2,6 +2,10 @@
  * bytes and types, cut and overlong frames, noise, messages twice, old ones again, nothing at all, a flood. The
  * supervisor must live, every other clip must have its whole answers, and the clip itself must end in one state.
  *
+ * Or it says what it should and writes, again and again, over all memory that it shares with anyone and all that it can
+ * come by: the answers of clips that other workers decode must be those of an undisturbed run. There is no sandbox then,
+ * for what keeps it from them is that it has nothing to reach them with.
+ *
  * wire_send() is wrapped by the linker, so that the worker is the real one but for what leaves it. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,13 +29,43 @@ enum { RUNS = 8, ONE_IN = 6 /* messages is changed */, FLOOD = 2000 };
 #define HOSTILE_CLIP "clip03.y4m"
 
 enum cq_err __real_wire_send(struct wire *w, uint16_t type, const struct cq_buf *body);
+/* ---- writing over memory ---- */
+
+static void scribble_on_mappings(void)
+{
+    char line[512];
+    FILE *f = fopen("/proc/self/maps", "re");
+    while (f && fgets(line, sizeof line, f)) {
+        unsigned long from, to;
+        char rights[5];
+        if (sscanf(line, "%lx-%lx %4s", &from, &to, rights) == 3 && !strcmp(rights, "rw-s"))
+            memset((void *) from, 0xff, to - from);
+    }
+    if (f)
+        fclose(f);
+}
+
+static void scribble_on_descriptors(void)
+{
+    for (int fd = 3; fd < 64; fd++) {
+        struct stat st;
+        if (fstat(fd, &st) || !S_ISREG(st.st_mode) || !st.st_size)
+            continue;
+        void *p = mmap(NULL, (size_t) st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (p == MAP_FAILED)
+            continue;               /* its clip: only to read */
+        memset(p, 0xff, (size_t) st.st_size);
+        munmap(p, (size_t) st.st_size);
+    }
+}
+
 enum cq_err __wrap_wire_send(struct wire *w, uint16_t type, const struct cq_buf *body);
 enum cq_err __real_wire_receive(struct wire *w, struct wire_msg *out);
 enum cq_err __wrap_wire_receive(struct wire *w, struct wire_msg *out);
 
 /* ---- in the worker ---- */
 
-static bool armed;
+static bool armed, scribbles;
 static uint64_t noise = 1;
 static struct cq_buf earlier;       /* a frame that was sent before */
 
@@ -111,6 +147,12 @@ static void (*const tricks[])(struct wire *w, struct cq_buf *f) = {
 
 enum cq_err __wrap_wire_send(struct wire *w, uint16_t type, const struct cq_buf *body)
 {
+    if (armed && scribbles) {
+        enum cq_err err = __real_wire_send(w, type, body);
+        scribble_on_mappings();
+        scribble_on_descriptors();
+        return err;
+    }
     if (!armed || random_below(ONE_IN))
         return __real_wire_send(w, type, body);
     struct cq_buf frame = {0};
@@ -134,6 +176,7 @@ enum cq_err __wrap_wire_receive(struct wire *w, struct wire_msg *out)
 static int hostile_worker_main(void)
 {
     const char *seed = getenv("CLIPQ_TEST_SEED");
+    scribbles = getenv("CLIPQ_TEST_SCRIBBLES") != NULL;
     noise = strtoull(seed ? seed : "1", NULL, 10) * 2654435761u + (uint64_t) getpid();
     return child_decode_main();
 }
@@ -174,12 +217,56 @@ static void the_supervisor_survives(void **state)
     assert_true(killed >= RUNS / 2);    /* it was worth the trouble */
 }
 
+#define OF_OTHER_WORKERS "(SELECT path FROM v_attempts WHERE pid NOT IN (SELECT pid FROM v_attempts WHERE path LIKE '%" HOSTILE_CLIP "'))"
+
+/* Of each frame that other workers decoded, what it is and what was seen in it, which depends on each of its pixels. */
+static void answers_of(char *out, int size)
+{
+    fixture_text(&fx, "SELECT group_concat(substr(path, -10) || ' ' || frame || ' ' || score || ';', char(10)) FROM "
+                      "(SELECT path, frame, score FROM v_detections WHERE path IN " OF_OTHER_WORKERS " ORDER BY path, frame)",
+                 out, size);
+}
+
+enum { TEXT = 1 << 16 };
+
+static void other_clips_frames_are_out_of_reach(void **state)
+{
+    (void) state;
+    const struct work_params p = {.sandbox = SANDBOX_OFF};
+    char *all = malloc(TEXT), *got = malloc(TEXT);
+    struct work_result r;
+    fake_queue(&fx);
+    assert_int_equal(fake_run(&fx, "", &p, &r), CQ_OK);
+    fixture_change(&fx, "UPDATE attempts SET pid = 1 WHERE job_id <> (SELECT job_id FROM v_jobs WHERE path LIKE '%" HOSTILE_CLIP "')");
+    answers_of(all, TEXT);          /* as if the hostile clip had a worker of its own: those of all other clips */
+    fixture_teardown(&fx);
+
+    setenv("CLIPQ_TEST_SCRIBBLES", "1", 1);
+    fake_queue(&fx);
+    assert_int_equal(fake_run(&fx, "slow@1", &p, &r), CQ_OK);
+    unsetenv("CLIPQ_TEST_SCRIBBLES");
+    assert_int_equal(r.done, FAKE_CLIPS);
+    answers_of(got, TEXT);
+    int lines = 0;
+    for (char *line = strtok(got, "\n"); line; line = strtok(NULL, "\n"), lines++)
+        assert_non_null(strstr(all, line));
+    assert_true(lines >= FAKE_FRAMES);
+    /* It was in earnest: its own frames, which it had handed over already, are white. */
+    assert_true(fixture_int(&fx, "SELECT count(*) FROM v_detections WHERE path LIKE '%" HOSTILE_CLIP "' AND score > 0.99") > 0);
+    fixture_teardown(&fx);
+    free(all);
+    free(got);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && !strcmp(argv[1], "--child=decode"))
         return hostile_worker_main();
     if (argc == 2 && !strcmp(argv[1], "--child=engine"))
         return fake_engine_main();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_supervisor_survives)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_supervisor_survives),
+        cmocka_unit_test(other_clips_frames_are_out_of_reach),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -268,7 +268,7 @@ static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e)
 static void start(uv_loop_t *loop, struct seen *s, const char *role, enum sandbox_mode mode)
 {
     const struct child_params p = {
-        .role = role, .arena_fd = -1, .parses_media = true, .sandbox = mode, .cpu_s = 1, .on_message = on_message,
+        .role = role, .parses_media = true, .sandbox = mode, .cpu_s = 1, .on_message = on_message,
         .on_exit = on_exit_seen, .ctx = s,
     };
     assert_int_equal(uv_loop_init(loop), 0);

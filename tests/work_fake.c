@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "runner/arena.h"
+#include "runner/arena_view.h"
 #include "runner/child.h"
 #include "runner/fault.h"
 #include "runner/messages.h"
@@ -100,7 +100,7 @@ enum cq_err fake_run(struct fixture *f, const char *faults, const struct work_pa
 
 struct fake {
     struct wire wire;
-    struct arena_view arena;
+    struct arena_reader arena;
     struct msg_batch batch;
     struct msg_result result;
     int64_t batches;
@@ -153,7 +153,7 @@ static enum cq_err say_ready(struct fake *e, struct cq_rd *body)
 /* One detection for each frame, whose score is the mean of its pixels: an answer that only that frame gives. */
 static void pretend(struct fake *e, int i, struct cq_buf *blobs)
 {
-    const uint8_t *px = arena_at(&e->arena, e->batch.items[i].input, SIDE * SIDE * 3);
+    const uint8_t *px = arena_read(&e->arena, e->batch.items[i].input, SIDE * SIDE * 3);
     double sum = 0;
     for (int k = 0; px && k < SIDE * SIDE * 3; k++)
         sum += px[k];
@@ -210,7 +210,7 @@ int fake_engine_main(void)
 {
     static struct fake e;
     struct wire_msg msg;
-    if (child_begin(NULL) || arena_map(NULL, CHILD_ARENA_FD, &e.arena))
+    if (child_begin(NULL) || arena_reader_init(NULL, CHILD_ARENA_FD, &e.arena))
         return 1;
     wire_init(&e.wire, CHILD_FD);
     enum cq_err err;
@@ -224,6 +224,6 @@ int fake_engine_main(void)
             break;
     }
     wire_finish(&e.wire);
-    arena_unmap(&e.arena);
+    arena_reader_finish(&e.arena);
     return err != CQ_EOF;
 }
