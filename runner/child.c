@@ -1,45 +1,48 @@
 /* Spawning, feeding, hearing and burying one child.
  *
+ * What runs in it is in child_begin.c.
+ *
  * An exit is told only when everything the child ever wrote has been read: both pipes are emptied by hand
  * when SIGCHLD comes, rather than waiting for their ends, because a grandchild (PoCL runs a linker) may hold
- * them open. The memory lives until libuv has closed all three handles, whenever child_destroy() was called.
+ * them open. The memory lives until libuv has closed all handles, whenever child_destroy() was called.
  */
 #include "runner/child.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "kernels/base/clock.h"
 #include "kernels/base/log.h"
-#include "runner/arena_view.h"
+#include "runner/arena.h"
 #include "runner/opener.h"
 
 enum { READ_SIZE = 64 << 10, DRAIN_MOST = 4 << 20 };
-enum { MSG_SANDBOX = 100 };         /* the first on the socket of paths: u8 enum sandbox_mode */
-
-static const int64_t renew_every_ns = 1000000000;
+enum { WATCH_MS = 500, BURY_MS = 10, BURY_TRIES = 100 };
 
 struct child {
     uv_process_t process;
     uv_pipe_t pipe;                 /* messages */
     uv_pipe_t err;                  /* its standard error */
-    uv_pipe_t paths;                /* to its opener; only of one that parses media */
+    uv_pipe_t paths;                /* to its opener; of one that parses media, as is the next */
+    uv_timer_t watch;               /* over its processor time; then over its opener's end */
     int open_handles;
     struct child_params params;
     struct wire_in in;
     char words[CHILD_WORDS];         /* tail of standard error, NUL-ended */
     int64_t max_rss;
-    int64_t renewed_ns;             /* when its processor time was */
+    double cpu_until_s;             /* of its processor time, to the next message */
+    bool spoke;                     /* a message came or went since that was set */
+    pid_t opener;                   /* 0: it has not told yet */
+    int tries;                      /* to bury it */
     bool exited, told;              /* process reaped; on_exit called */
     bool orphan;                    /* destroyed by its owner: no callbacks any more */
     bool closed;                    /* handles are being closed */
@@ -71,7 +74,8 @@ static void close_handle(uv_handle_t *h)
         uv_close(h, handle_closed);
 }
 
-/* The process handle stays until the exit: libuv reaps only what it has a handle for. */
+/* The process handle stays until the exit, for libuv reaps only what it has a handle for; the watch until the opener is
+ * buried. */
 static void close_pipes(struct child *c)
 {
     c->closed = true;
@@ -79,6 +83,14 @@ static void close_pipes(struct child *c)
     close_handle((uv_handle_t *) &c->err);
     if (c->params.parses_media)
         close_handle((uv_handle_t *) &c->paths);
+}
+
+/* What was never started. */
+static void close_all(struct child *c)
+{
+    close_handle((uv_handle_t *) &c->process);
+    if (c->params.parses_media)
+        close_handle((uv_handle_t *) &c->watch);
 }
 
 static void add_words(struct child *c, const char *text, size_t size)
@@ -113,29 +125,54 @@ static void break_off(struct child *c, const char *why)
     child_kill(c, SIGKILL);
 }
 
-/* From now on `cpu_s` more of processor time. Only the soft limit: a lowered hard one could not be raised again. */
-static void renew_cpu(struct child *c)
+/* ---- processor time, and openers ---- */
+
+/* A limit of the kernel's own would not do: its signal can be blocked, and one that kills cannot be put off. */
+static void watch_cpu(struct child *c)
 {
-    struct rlimit l;
     clockid_t clock;
     struct timespec used;
-    int64_t now = cq_now_ns();
-    int pid = c->process.pid;
-    if (!c->params.cpu_s || c->exited || (c->renewed_ns && now - c->renewed_ns < renew_every_ns))
+    char text[96];
+    if (clock_getcpuclockid(c->process.pid, &clock) || clock_gettime(clock, &used))
         return;
-    c->renewed_ns = now;
-    if (prlimit(pid, RLIMIT_CPU, NULL, &l) || clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &used))
+    double now = (double) used.tv_sec + (double) used.tv_nsec / 1e9;
+    if (c->spoke)
+        c->cpu_until_s = now + c->params.cpu_s;
+    c->spoke = false;
+    if (now < c->cpu_until_s)
         return;
-    rlim_t want = (rlim_t) (used.tv_sec + 1 + c->params.cpu_s);
-    l.rlim_cur = want < l.rlim_max ? want : l.rlim_max;
-    prlimit(pid, RLIMIT_CPU, &l, NULL);
+    snprintf(text, sizeof text, "clipq: it computed for %d s without a word\n", c->params.cpu_s);
+    break_off(c, text);
+}
+
+/* It is a child of ours by now, for its parent is dead (PR_SET_CHILD_SUBREAPER), and it is about to die (opener.c). */
+static void bury_opener(struct child *c)
+{
+    pid_t pid = c->opener ? waitpid(c->opener, NULL, WNOHANG) : -1;
+    if (pid || ++c->tries == BURY_TRIES)
+        close_handle((uv_handle_t *) &c->watch);
+}
+
+static void on_watch(uv_timer_t *t)
+{
+    struct child *c = t->data;
+    if (c->exited)
+        bury_opener(c);
+    else if (c->params.cpu_s)
+        watch_cpu(c);
+}
+
+static void hear_opener(struct child *c, const char *bytes, size_t size)
+{
+    if (!c->opener && size >= sizeof c->opener)
+        memcpy(&c->opener, bytes, sizeof c->opener);
 }
 
 /* Hands over whole messages. An owner's callback may destroy the child under us. */
 static void deliver(struct child *c, const char *bytes, size_t size)
 {
     struct wire_msg msg;
-    renew_cpu(c);
+    c->spoke = true;
     enum cq_err err = wire_in_feed(&c->in, bytes, size);
     while (!err && !c->orphan && (err = wire_in_next(&c->in, &msg)) == CQ_OK)
         c->params.on_message(c->params.ctx, c, &msg);
@@ -171,6 +208,15 @@ static void on_err(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
         uv_read_stop(s);
 }
 
+static void on_paths(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+{
+    struct child *c = s->data;
+    if (n > 0)
+        hear_opener(c, buf->base, (size_t) n);
+    else if (n < 0)
+        uv_read_stop(s);
+}
+
 /* What is in a pipe now, which is never more than DRAIN_MOST: a child that goes on writing cannot hold us. */
 static void drain(struct child *c, uv_pipe_t *pipe, void (*take)(struct child *, const char *, size_t))
 {
@@ -194,6 +240,10 @@ static void on_exit_status(uv_process_t *p, int64_t status, int signal)
     c->exited = true;
     drain(c, &c->err, hear);
     drain(c, &c->pipe, deliver);
+    if (c->params.parses_media) {
+        drain(c, &c->paths, hear_opener);
+        uv_timer_start(&c->watch, on_watch, 0, BURY_MS);
+    }
     close_pipes(c);
     close_handle((uv_handle_t *) &c->process);
     if (c->orphan)
@@ -225,7 +275,7 @@ static int start_process(uv_loop_t *loop, struct child *c)
         io[CHILD_ARENA_FD + i] = (uv_stdio_container_t) {.flags = UV_INHERIT_FD, .data.fd = c->params.arena_fds[i]};
     if (media)
         io[CHILD_PATHS_FD] = (uv_stdio_container_t) {
-            .flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *) &c->paths,
+            .flags = UV_CREATE_PIPE | UV_READABLE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *) &c->paths,
         };
     uv_process_options_t options = {
         .file = "/proc/self/exe",   /* the same binary, even when its file was replaced meanwhile */
@@ -244,7 +294,29 @@ static void init_pipe(uv_loop_t *loop, struct child *c, uv_pipe_t *pipe)
     c->open_handles++;
 }
 
+static void init_media(uv_loop_t *loop, struct child *c)
+{
+    init_pipe(loop, c, &c->paths);
+    uv_timer_init(loop, &c->watch);
+    c->watch.data = c;
+    c->open_handles++;
+    c->spoke = true;
+    prctl(PR_SET_CHILD_SUBREAPER, 1);       /* or openers are buried by the first process, if it does */
+}
+
 static enum cq_err tell_sandbox(struct child *c);
+
+static int listen_to(struct child *c)
+{
+    int r = uv_read_start((uv_stream_t *) &c->pipe, give_bytes, on_pipe);
+    if (!r)
+        r = uv_read_start((uv_stream_t *) &c->err, give_bytes, on_err);
+    if (!r && c->params.parses_media)
+        r = uv_read_start((uv_stream_t *) &c->paths, give_bytes, on_paths);
+    if (!r && c->params.parses_media)
+        r = uv_timer_start(&c->watch, on_watch, WATCH_MS, WATCH_MS);
+    return r;
+}
 
 enum cq_err child_spawn(uv_loop_t *loop, const struct child_params *params, struct child **out)
 {
@@ -259,14 +331,12 @@ enum cq_err child_spawn(uv_loop_t *loop, const struct child_params *params, stru
     init_pipe(loop, c, &c->pipe);
     init_pipe(loop, c, &c->err);
     if (params->parses_media)
-        init_pipe(loop, c, &c->paths);
+        init_media(loop, c);
 
     int r = start_process(loop, c);
     c->exited = r != 0;             /* uv_spawn has then reaped what it forked */
     if (!r)
-        r = uv_read_start((uv_stream_t *) &c->pipe, give_bytes, on_pipe);
-    if (!r)
-        r = uv_read_start((uv_stream_t *) &c->err, give_bytes, on_err);
+        r = listen_to(c);
     if (!r && params->parses_media && tell_sandbox(c) == CQ_NOMEM)
         r = UV_ENOMEM;
     if (r) {
@@ -313,7 +383,7 @@ static enum cq_err send_on(struct child *c, uv_pipe_t *pipe, uint16_t type, cons
 
 enum cq_err child_send(struct child *c, uint16_t type, const struct cq_buf *body)
 {
-    renew_cpu(c);
+    c->spoke = true;
     return send_on(c, &c->pipe, type, body);
 }
 
@@ -321,7 +391,7 @@ static enum cq_err tell_sandbox(struct child *c)
 {
     struct cq_buf body = {0};
     cq_put_u8(&body, (uint8_t) c->params.sandbox);
-    enum cq_err err = body.err ? body.err : send_on(c, &c->paths, MSG_SANDBOX, &body);
+    enum cq_err err = body.err ? body.err : send_on(c, &c->paths, OPENER_MSG_SANDBOX, &body);
     cq_buf_finish(&body);
     return err;
 }
@@ -425,70 +495,9 @@ void child_destroy(struct child **pc)
         free_child(c);
         return;
     }
-    if (c->exited)
-        close_handle((uv_handle_t *) &c->process);
-    else
+    if (!c->exited)
         child_kill(c, SIGKILL);
+    else if (!c->told)
+        close_all(c);
     close_pipes(c);
-}
-
-/* ---- inside the child ---- */
-
-/* Descriptors up to `last` stay. */
-static enum cq_err begin(struct cq_log *log, int last)
-{
-    /* Ctrl-C, Ctrl-Z and a batch system's TERM go to the whole group, and the supervisor decides what they mean. */
-    const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGTSTP, SIGPIPE};
-    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
-        signal(ignored[i], SIG_IGN);
-
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) || close_range((unsigned) last + 1, ~0U, 0)) {
-        cq_log_error(log, "child: cannot tie itself to its parent: %s", strerror(errno));
-        return cq_err_errno(errno);
-    }
-    for (int fd = CHILD_FD; fd <= last; fd++)
-        fcntl(fd, F_SETFD, FD_CLOEXEC);
-    int flags = fcntl(CHILD_FD, F_GETFL);
-    if (flags < 0 || fcntl(CHILD_FD, F_SETFL, flags & ~O_NONBLOCK) < 0) {
-        cq_log_error(log, "child: no socket to the supervisor on descriptor %d; this is not for use by hand", CHILD_FD);
-        return CQ_INVALID;
-    }
-    return CQ_OK;
-}
-
-enum cq_err child_begin(struct cq_log *log)
-{
-    return begin(log, CHILD_FD + arena_count(CHILD_ARENA_FD));
-}
-
-enum cq_err child_begin_media(struct cq_log *log, int *files, enum sandbox_mode *mode)
-{
-    enum cq_err err = begin(log, CHILD_PATHS_FD);
-    if (err)
-        return err;
-    int flags = fcntl(CHILD_PATHS_FD, F_GETFL);
-    if (flags < 0 || fcntl(CHILD_PATHS_FD, F_SETFL, flags & ~O_NONBLOCK) < 0)
-        return CQ_INVALID;
-
-    struct wire paths;
-    struct wire_msg msg;
-    wire_init(&paths, CHILD_PATHS_FD);
-    err = wire_receive(&paths, &msg);
-    if (!err) {
-        int m = cq_get_u8(&msg.body);
-        *mode = (enum sandbox_mode) m;
-        err = msg.type != MSG_SANDBOX || msg.body.err || m > SANDBOX_OFF ? CQ_PROTOCOL : opener_start(log, &paths, files);
-    }
-    wire_finish(&paths);
-    close(CHILD_PATHS_FD);
-    return err;
-}
-
-enum cq_err child_shut_in(struct cq_log *log, enum sandbox_mode mode)
-{
-    char missing[256];
-    if (mode == SANDBOX_OFF || sandbox_enter(missing, sizeof missing) == SANDBOX_ALL || mode == SANDBOX_AUTO)
-        return CQ_OK;
-    cq_log_error(log, "sandbox: not here: %s", missing);
-    return CQ_UNSUPPORTED;
 }

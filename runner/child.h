@@ -3,7 +3,7 @@
  * follow, dying with its parent (PR_SET_PDEATHSIG). Its standard error is collected, the last lines are its "last words".
  *
  * One that parses media opens no file by itself: over a socket on descriptor 5 its opener (runner/opener.h) is told
- * which, before the message that asks for it.
+ * which, before the message that asks for it. When it dies its opener dies too, and is buried here, for nobody else may.
  *
  * Order of callbacks: any number of on_message, then exactly one on_exit after the last message was
  * delivered. A child that breaks the framing is killed.
@@ -47,8 +47,8 @@ struct child_params {
     int n_arena_fds;             /* one at most, when it parses media */
     bool parses_media;           /* has an opener, and a sandbox */
     enum sandbox_mode sandbox;
-    int cpu_s;                   /* seconds of processor time from one message, to it or from it, to the next: then the
-                                  * kernel ends it (SIGXCPU); 0: no limit */
+    int cpu_s;                   /* of one that parses media: seconds of processor time from one message, to it or from
+                                  * it, to the next, then it is killed; 0: no limit */
     struct cq_log *log;          /* borrowed */
     void (*on_message)(void *ctx, struct child *c, struct wire_msg *msg);
     void (*on_exit)(void *ctx, struct child *c, const struct child_exit *e);  /* may destroy `c` */

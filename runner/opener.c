@@ -67,8 +67,9 @@ static void be_opener(pid_t child, struct wire *paths, int fd)
     prctl(PR_SET_NAME, "clipq-open");
     close(CHILD_FD);
     close(CHILD_ARENA_FD);
-    if (getppid() == child)     /* else it died before we were tied to it */
-        serve(paths, fd);
+    pid_t self = getpid();
+    if (getppid() == child && send(paths->fd, &self, sizeof self, MSG_NOSIGNAL) == sizeof self)
+        serve(paths, fd);       /* else it died before we were tied to it */
     _exit(0);
 }
 

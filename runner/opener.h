@@ -19,8 +19,9 @@ struct clip_file;
 struct cq_log;
 struct wire;
 
-/* Message to it: u32 serial, str path. */
-enum { OPENER_MSG_PATH = 1 };
+/* On its socket. SANDBOX is for the child itself, before there is an opener: u8 enum sandbox_mode. PATH: u32 serial,
+ * str path. What comes back is its pid_t, once. */
+enum { OPENER_MSG_PATH = 1, OPENER_MSG_SANDBOX = 100 };
 
 /* In the child, before it has threads. `paths` is the opener's from then on, and still to be closed here. *fd: where
  * files come from; the caller closes it. */

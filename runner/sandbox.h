@@ -3,8 +3,8 @@
  * program and no process can be started, no other process is seen, memory is not without end.
  *
  *     privileges   no_new_privs: no set-user-id program gives any back
- *     limits       rlimits: address space, core files, size of files, number of descriptors. Those of processor time are
- *                  the supervisor's (child_params.cpu_s), who renews them
+ *     limits       rlimits: address space, core files, size of files, number of descriptors. That of processor time is
+ *                  kept by the supervisor (child_params.cpu_s)
  *     landlock     the kernel's own wall around the file system; from version 4 on around TCP, from 6 on around signals
  *     seccomp      a list of the system calls that decoding takes; all others fail with EPERM
  *

@@ -232,7 +232,7 @@ enum { TEXT = 1 << 16 };
 static void other_clips_frames_are_out_of_reach(void **state)
 {
     (void) state;
-    const struct work_params p = {.sandbox = SANDBOX_OFF};
+    const struct work_params p = {.sandbox = SANDBOX_OFF, .arena_bytes = 1 << 20};
     char *all = malloc(TEXT), *got = malloc(TEXT);
     struct work_result r;
     fake_queue(&fx);

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -55,8 +56,12 @@ static int reader_main(int files)
     return 0;
 }
 
+/* Shuts its ears, as one that was taken over may, to all that can be asked to go away. */
 _Noreturn static void spinner_main(void)
 {
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
     for (volatile unsigned n = 0;; n++)
         ;
 }
@@ -243,6 +248,7 @@ struct seen {
     char texts[8][32];
     int64_t status;
     int signal;
+    char words[CHILD_WORDS];
     int until;                      /* messages, after which its socket is closed; 0: never */
     struct child *child;
 };
@@ -262,6 +268,7 @@ static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e)
     (void) c;
     s->status = e->status;
     s->signal = e->signal;
+    snprintf(s->words, sizeof s->words, "%s", e->last_words);
     child_destroy(&s->child);
 }
 
@@ -346,7 +353,8 @@ static void one_that_only_computes_is_ended(void **state)
     start(&loop, &s, "spinner", SANDBOX_AUTO);
     assert_int_equal(child_send(s.child, 1, NULL), CQ_OK);
     finish(&loop);
-    assert_int_equal(s.signal, SIGXCPU);
+    assert_int_equal(s.signal, SIGKILL);
+    assert_non_null(strstr(s.words, "computed for 1 s without a word"));
 }
 
 static void one_that_also_speaks_is_not(void **state)
@@ -360,6 +368,53 @@ static void one_that_also_speaks_is_not(void **state)
     assert_int_equal(s.signal, 0);
     assert_int_equal(s.status, 0);
     assert_int_equal(s.messages, 12);
+}
+
+/* The reader has been heard, so that its opener is known, and is killed. */
+static void on_message_kill(void *ctx, struct child *c, struct wire_msg *msg)
+{
+    (void) ctx, (void) msg;
+    child_kill(c, SIGKILL);
+}
+
+static void kill_a_reader(void)
+{
+    uv_loop_t loop;
+    struct seen s = {0};
+    const struct child_params p = {
+        .role = "reader", .parses_media = true, .sandbox = SANDBOX_AUTO, .on_message = on_message_kill,
+        .on_exit = on_exit_seen, .ctx = &s,
+    };
+    if (uv_loop_init(&loop) || child_spawn(&loop, &p, &s.child))
+        _exit(1);
+    ask(&s, 1, "/dev/null");
+    uv_run(&loop, UV_RUN_DEFAULT);
+    _exit(s.signal == SIGKILL && waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD ? 0 : 2);
+}
+
+/* In a container whose first process buries nobody: here the one that plays it takes on orphans, and finds none. */
+static void play_first_process(void *ctx, void *result)
+{
+    int status = -1;
+    (void) ctx;
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    pid_t pid = fork();
+    if (!pid)
+        kill_a_reader();
+    waitpid(pid, &status, 0);
+    ((int *) result)[0] = status;
+    ((int *) result)[1] = waitpid(-1, NULL, 0) < 0 && errno == ECHILD;
+}
+
+static void openers_are_buried(void **state)
+{
+    (void) state;
+    int result[2] = {0};
+    struct trial_end end;
+    assert_int_equal(trial_run(play_first_process, NULL, result, sizeof result, 20, &end), CQ_OK);
+    assert_int_equal(end.signal, 0);
+    assert_int_equal(result[0], 0);
+    assert_true(result[1]);
 }
 
 int main(int argc, char **argv)
@@ -378,6 +433,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(who_requires_walls_gets_them_or_nobody),
         cmocka_unit_test(one_that_only_computes_is_ended),
         cmocka_unit_test(one_that_also_speaks_is_not),
+        cmocka_unit_test(openers_are_buried),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,71 @@
+/* What a child does before its work: it ties itself to its parent, lets go of what it inherited, and shuts itself in. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "kernels/base/log.h"
+#include "runner/arena_view.h"
+#include "runner/child.h"
+#include "runner/opener.h"
+
+/* Descriptors up to `last` stay. */
+static enum cq_err begin(struct cq_log *log, int last)
+{
+    /* Ctrl-C, Ctrl-Z and a batch system's TERM go to the whole group, and the supervisor decides what they mean. */
+    const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGTSTP, SIGPIPE};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        signal(ignored[i], SIG_IGN);
+
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) || close_range((unsigned) last + 1, ~0U, 0)) {
+        cq_log_error(log, "child: cannot tie itself to its parent: %s", strerror(errno));
+        return cq_err_errno(errno);
+    }
+    for (int fd = CHILD_FD; fd <= last; fd++)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+    int flags = fcntl(CHILD_FD, F_GETFL);
+    if (flags < 0 || fcntl(CHILD_FD, F_SETFL, flags & ~O_NONBLOCK) < 0) {
+        cq_log_error(log, "child: no socket to the supervisor on descriptor %d; this is not for use by hand", CHILD_FD);
+        return CQ_INVALID;
+    }
+    return CQ_OK;
+}
+
+enum cq_err child_begin(struct cq_log *log)
+{
+    return begin(log, CHILD_FD + arena_count(CHILD_ARENA_FD));
+}
+
+enum cq_err child_begin_media(struct cq_log *log, int *files, enum sandbox_mode *mode)
+{
+    enum cq_err err = begin(log, CHILD_PATHS_FD);
+    if (err)
+        return err;
+    int flags = fcntl(CHILD_PATHS_FD, F_GETFL);
+    if (flags < 0 || fcntl(CHILD_PATHS_FD, F_SETFL, flags & ~O_NONBLOCK) < 0)
+        return CQ_INVALID;
+
+    struct wire paths;
+    struct wire_msg msg;
+    wire_init(&paths, CHILD_PATHS_FD);
+    err = wire_receive(&paths, &msg);
+    if (!err) {
+        int m = cq_get_u8(&msg.body);
+        *mode = (enum sandbox_mode) m;
+        err = msg.type != OPENER_MSG_SANDBOX || msg.body.err || m > SANDBOX_OFF ? CQ_PROTOCOL : opener_start(log, &paths, files);
+    }
+    wire_finish(&paths);
+    close(CHILD_PATHS_FD);
+    return err;
+}
+
+enum cq_err child_shut_in(struct cq_log *log, enum sandbox_mode mode)
+{
+    char missing[256];
+    if (mode == SANDBOX_OFF || sandbox_enter(missing, sizeof missing) == SANDBOX_ALL || mode == SANDBOX_AUTO)
+        return CQ_OK;
+    cq_log_error(log, "sandbox: not here: %s", missing);
+    return CQ_UNSUPPORTED;
+}
