@@ -134,20 +134,21 @@ static enum cq_err look(struct queue_args *a, const char *path, struct point *p)
 static void tell_point(const struct queue_args *a, const struct point *p)
 {
     double jobs = (double) p->jobs, submit = p->submit_s * 1e6 / jobs, claim = p->drain.claim_s * 1e6 / jobs,
-           complete = p->drain.complete_s * 1e6 / jobs;
+           complete = p->drain.complete_s * 1e6 / jobs, commit = p->drain.commit_s * 1e6 / jobs;
     if (a->common.json) {
         json_t *j = json_object();
         field_int(j, "jobs", p->jobs);
         field_figure(j, "submit_us", submit);
         field_figure(j, "claim_us", claim);
         field_figure(j, "complete_us", complete);
+        field_figure(j, "commit_us", commit);
         field_figure(j, "status_ms", p->status_ms);
         field_figure(j, "report_ms", p->report_ms);
         json_emit("bench_queue_size", j);
         return;
     }
-    printf("%9lld  %9.1f  %8.1f  %11.1f  %9.2f  %9.2f\n", (long long) p->jobs, submit, claim, complete, p->status_ms,
-           p->report_ms);
+    printf("%9lld  %9.1f  %8.1f  %11.1f  %9.1f  %9.2f  %9.2f\n", (long long) p->jobs, submit, claim, complete, commit,
+           p->status_ms, p->report_ms);
 }
 
 static enum cq_err measure_size(struct queue_args *a, int64_t jobs)
@@ -172,7 +173,7 @@ static enum cq_err measure_sizes(struct queue_args *a)
 {
     enum cq_err err = CQ_OK;
     if (!a->common.json)
-        printf("\n     jobs  submit us  claim us  complete us  status ms  report ms\n");
+        printf("\n     jobs  submit us  claim us  complete us  commit us  status ms  report ms\n");
     for (int i = 0; i < a->n_sizes && !err; i++)
         err = measure_size(a, a->size[i]);
     return err;
@@ -203,7 +204,8 @@ const struct command cmd_bench_queue = {
     .details =
         "Fills databases of its own under $TMPDIR with made-up jobs, and lets processes claim and complete them with the\n"
         "calls of `clipq work`, with nothing to decode between. First so many claimants at once, in groups and one by\n"
-        "one; then queues of growing size, worked off by one claimant: microseconds for each job, and milliseconds for\n"
+        "one, each ending what it had and claiming the next in one transaction; then queues of growing size, worked off\n"
+        "by one claimant: microseconds for each job, and milliseconds for\n"
         "what `clipq status` and `clipq report` ask of the database then. CLIPQ_DURABLE=1 holds here, too.\n\n"
         "Exit codes: 0, 2 usage, 10 the database cannot be written there.",
     .run = run,

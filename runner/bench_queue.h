@@ -33,8 +33,9 @@ struct bench_queue_load {
 struct bench_queue_result {
     int64_t jobs;                 /* claimed and completed, by all */
     double seconds;               /* from the common start to the end of the last */
-    double claim_s, complete_s;   /* in the calls and their commits, summed over claimants */
-    struct histogram claim;       /* how long each claim took, its wait for the lock and its commit included */
+    double claim_s, complete_s;   /* in the calls, summed over claimants */
+    double commit_s;              /* waiting for the lock, beginning and committing */
+    struct histogram claim;       /* how long each transaction that claimed took, its wait for the lock and its commit included */
 };
 
 /* Until the queue is empty. */

@@ -226,7 +226,10 @@ void sql_text(sqlite3_stmt *stmt, int column, char *out, size_t size)
 enum cq_err store_begin(struct store *s)
 {
     store_forget_attempts(s);
-    return sql_exec(s, "BEGIN IMMEDIATE", "");
+    store_turn_begins(s);
+    enum cq_err err = sql_exec(s, "BEGIN IMMEDIATE", "");
+    store_turn_begun(s);
+    return err;
 }
 
 enum cq_err store_commit(struct store *s)
@@ -238,6 +241,7 @@ enum cq_err store_commit(struct store *s)
     enum cq_err err = store_write_totals(s);
     if (!err)
         err = sql_exec(s, "COMMIT", "");
+    store_turn_ends(s);
     if (!err && fault_at("committed", s->commits))
         raise(SIGKILL);             /* it is in the file, and nobody was told */
     return err;

@@ -23,12 +23,21 @@ struct sqlite3_stmt;
 
 enum { SQL_CACHE = 256 /* a power of two, well above the number of statements */, ATTEMPT_CACHE = 64 };
 
+/* Of one process at the write lock; see store_sqlite_turns.c. */
+struct store_turns {
+    int folder;                      /* of the database; -1: not open */
+    bool beginning, waited, first; /* inside store_begin; has found the lock taken; and told so */
+    int64_t waits_since_ns;          /* for the lock it now waits for */
+    int64_t since_ns, ended_ns;      /* of this turn; of its latest transaction */
+};
+
 struct store {
     struct sqlite3 *db;
     struct cq_log *log;              /* borrowed; may be NULL */
     char path[STORE_PATH];
     enum store_mode mode;
     int busy_timeout_ms;
+    struct store_turns turns;
     int64_t run_id;                  /* of store_start_run, 0 before */
 
     struct {
@@ -83,6 +92,13 @@ void store_forget_attempts(struct store *s);
 /* Now, by the clock that leases and pauses are measured with: UTC milliseconds, but no jump of the wall clock moves it.
  * Inside a transaction. */
 enum cq_err store_queue_ms(struct store *s, int64_t *now);
+
+void store_checkpoint_init(struct store *s);
+void store_turns_init(struct store *s);          /* once it is connected */
+void store_turns_finish(struct store *s);
+void store_turn_begins(struct store *s);         /* before BEGIN IMMEDIATE, and after it, whether it came to be or not */
+void store_turn_begun(struct store *s);
+void store_turn_ends(struct store *s);
 
 /* Brings the file to the newest schema; see store_sqlite_migrate.c. */
 enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 10, STORE_WITH_SEGMENTS = 7,

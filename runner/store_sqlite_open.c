@@ -206,7 +206,8 @@ static enum cq_err connect_to(struct store *s)
     if (rc)
         return sql_error(s, rc);
     sqlite3_extended_result_codes(s->db, 1);
-    sqlite3_busy_timeout(s->db, s->busy_timeout_ms);
+    store_turns_init(s);
+    store_checkpoint_init(s);
     if (s->mode != STORE_READ && sqlite3_db_readonly(s->db, "main") == 1)
         return read_only(s);                     /* SQLite falls back to reading by itself */
     return CQ_OK;
@@ -286,6 +287,7 @@ enum cq_err store_open(struct cq_log *log, const char *path, enum store_mode mod
     s->log = log;
     s->mode = mode;
     s->fault_at = fault_step();
+    s->turns.folder = -1;
 
     enum cq_err err = CQ_OK;
     bool exists = false;
@@ -329,6 +331,7 @@ void store_close(struct store **s)
     for (int i = 0; i < SQL_CACHE; i++)
         sqlite3_finalize((*s)->cache[i].stmt);
     sqlite3_close((*s)->db);
+    store_turns_finish(*s);
     free(*s);
     *s = NULL;
 }

@@ -17,7 +17,7 @@ check "what was measured" True "$(lines '[(r["claimants"], r["group"]) for r in 
 check "every job was done once" True "$(lines '[r["jobs"] for r in load] == [500] * 4 and [r["jobs"] for r in size] == [1, 2000]')"
 check "figures are there" True "$(lines 'all(r["cycles_per_s"] > 0 and 0 < r["claim_ms_p50"] <= r["claim_ms_p99"] for r in load)')"
 check "and those of the curve" True \
-    "$(lines 'all(r[k] > 0 for r in size for k in ("submit_us", "claim_us", "complete_us", "status_ms", "report_ms"))')"
+    "$(lines 'all(r[k] > 0 for r in size for k in ("submit_us", "claim_us", "complete_us", "commit_us", "status_ms", "report_ms"))')"
 check "no database stays" "" "$(ls tmp)"
 
 check_code 0 "$clipq" bench queue --claimants 1 --jobs 10 --sizes 10

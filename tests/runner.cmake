@@ -21,6 +21,7 @@ target_link_libraries(store_fixture PUBLIC clipq_runner clipq_flags PkgConfig::C
 clipq_test(test_metrics clipq_runner)
 clipq_test(test_store store_fixture)
 clipq_test(test_store_queue store_fixture)
+clipq_test(test_store_turns store_fixture)
 clipq_test(test_store_clock store_fixture)
 target_link_options(test_store_clock PRIVATE -Wl,--wrap=cq_utc_ms,--wrap=cq_now_ns,--wrap=owner_boot)
 clipq_test(test_store_control store_fixture)
