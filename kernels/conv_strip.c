@@ -54,15 +54,19 @@ static bool serves(const struct device *dev, const struct op_inst *inst)
     return conv_layouts(inst, LAYOUT_BLOCKED, LAYOUT_BLOCKED) && shape_of(dev, inst, &t);
 }
 
-/* Measured: for more channels than two pairs of blocks, which share the copy; beside conv_pointwise, which needs none,
- * where the weights of a pair fill a first cache. Weights wanted as halves are left to conv_tile_half. */
+/* Measured: the copy, which pairs of output blocks share, is worth making for more than two pairs, and for one where
+ * products are so fast that conv_tile's way to its input tells (AVX-512); beside conv_pointwise, which needs none, for
+ * four pairs if the weights of one fill a first cache. Weights wanted as halves are left to conv_tile_half. */
 static bool pays(const struct device *dev, const struct op_inst *inst)
 {
     struct conv_geom g;
     int64_t width = conv_width(dev);
     conv_geom_of(inst, &g);
-    return g.m > 4 * width && !inst->half &&
-           (!kernel_conv_pointwise.serves(dev, inst) || g.c * 2 * width >= FIRST_CACHE_FLOATS);
+    if (inst->half)
+        return false;
+    if (kernel_conv_pointwise.serves(dev, inst))
+        return g.m >= 8 * width && g.c * 2 * width >= FIRST_CACHE_FLOATS;
+    return g.m > (width == 16 ? 1 : 4) * width;
 }
 
 static size_t packed_bytes(const struct device *dev, const struct op_inst *inst)
