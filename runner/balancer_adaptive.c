@@ -5,8 +5,13 @@
  * waits, if one that is busy now would still be through with it earlier, by a margin: predictions err. So a slow
  * target shares the stream as long as there is much of it, and does not keep the others waiting with the last piece;
  * meanwhile it gets what is short enough.
+ *
+ * Costs of one class are about equal, and of these the first in the queue goes first: to overtake it by what the
+ * prediction's error decides wins nothing, and makes the last pieces' luck another than without a balancer.
  */
 #include "runner/balancer.h"
+
+#include "runner/cost.h"
 
 extern const struct balancer_class balancer_adaptive;
 
@@ -44,11 +49,12 @@ static int first_through(const struct balancer_target *targets, int n, bool read
 static bool pick(void *state, const struct balancer_target *targets, int n, const struct balancer_work *work,
                  struct balancer_pair *out)
 {
-    double goal = goal_of(targets, n, work), longest = -1;
+    double goal = goal_of(targets, n, work);
+    int longest = -1;
     (void) state;
     for (int i = 0; i < work->n; i++) {
         double cost = work->costs[i];
-        if (cost <= longest)
+        if (cost_class(cost) <= longest)
             continue;
         int here = first_through(targets, n, true, cost), busy = first_through(targets, n, false, cost);
         if (here < 0)
@@ -57,7 +63,7 @@ static bool pick(void *state, const struct balancer_target *targets, int n, cons
         if (end > goal && busy >= 0 && end > margin * end_of(&targets[busy], cost))
             continue;
         *out = (struct balancer_pair) {.target = here, .work = i};
-        longest = cost;
+        longest = cost_class(cost);
     }
     return longest >= 0;
 }

@@ -2,6 +2,7 @@
  * `clipq bench decode --workers 1` over real clips, scaling included. */
 #include "runner/cost.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "stages/media/probe.h"
@@ -9,6 +10,8 @@
 
 static const double per_frame_s = 0.0002, per_pixel_s = 1.1e-9, per_byte_s = 20e-9, least_s = 0.001;
 static const double usual_fps = 25, keyframe_every = 25;    /* where nothing is known; a key frame is larger than others */
+
+static const double classes_per_doubling = 4;
 
 /* How much harder a codec is than the rates above. */
 static const struct { const char *codec; double factor; } codecs[] = {
@@ -56,8 +59,6 @@ double cost_of_clip(const struct probe *p, const struct sample_spec *s)
 
 int cost_class(double cost)
 {
-    int c = 0;
-    for (double top = 1; cost >= top && c < COST_CLASSES - 1; top *= 2)
-        c++;
-    return c;
+    double c = cost > least_s ? floor(classes_per_doubling * log2(cost / least_s)) : 0;
+    return c < COST_CLASSES ? (int) c : COST_CLASSES - 1;
 }

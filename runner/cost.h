@@ -15,8 +15,9 @@ struct sample_spec;
 /* > 0, whatever the probe says. */
 double cost_of_clip(const struct probe *p, const struct sample_spec *s);
 
-/* Costs in classes of a factor of two, from 0 (under a second) to COST_CLASSES - 1: the queue's order within a priority. */
-enum { COST_CLASSES = 24 };
+/* Costs in classes, four to a doubling, from 0 (a millisecond) to COST_CLASSES - 1 (months): the queue's order within a
+ * priority, and what counts as about equal. */
+enum { COST_CLASSES = 140 };
 int cost_class(double cost);
 
 #endif

@@ -205,8 +205,8 @@ static enum cq_err put_unreadable(struct store *s, const char *path, const struc
 
 /* ---- jobs ---- */
 
-/* What costs more goes first, in classes of a factor of two: the fuller the queue, the less a long clip may be left for
- * the end (runner/balance_sim.h shows what that is worth). Pipelines leave out what they leave out of every clip alike. */
+/* What costs more goes first, in classes: the nearer the end, the shorter must be what is left to do, so that all
+ * end together (runner/balance_sim.h shows what that is worth). Pipelines leave out what they leave out of every clip alike. */
 static int64_t place_in_queue(const struct probe *p)
 {
     const struct sample_spec all = {.mode = SAMPLE_EVERY, .every = 1};

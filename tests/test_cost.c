@@ -62,14 +62,15 @@ static void costs_are_positive(void **state)
     assert_in_range(cost_class(cost_of_clip(&p, &all)), COST_CLASSES - 1, COST_CLASSES - 1);
 }
 
-static void classes_are_factors_of_two(void **state)
+static void classes_are_a_quarter_of_a_doubling(void **state)
 {
     (void) state;
     assert_int_equal(cost_class(0), 0);
-    assert_int_equal(cost_class(0.99), 0);
-    assert_int_equal(cost_class(1), 1);
-    assert_int_equal(cost_class(1.9), 1);
-    assert_int_equal(cost_class(1000), 10);
+    assert_int_equal(cost_class(0.0011), 0);
+    assert_int_equal(cost_class(0.00201), 4);
+    assert_int_equal(cost_class(1.05), cost_class(1.15));
+    assert_int_equal(cost_class(1.05) + 4, cost_class(2.1));
+    assert_int_equal(cost_class(1e300), COST_CLASSES - 1);
 }
 
 static void a_speed_is_a_guess_then_what_is_usual(void **state)
@@ -105,7 +106,7 @@ int main(void)
         cmocka_unit_test(costs_grow_with_what_is_decoded),
         cmocka_unit_test(costs_follow_sampling),
         cmocka_unit_test(costs_are_positive),
-        cmocka_unit_test(classes_are_factors_of_two),
+        cmocka_unit_test(classes_are_a_quarter_of_a_doubling),
         cmocka_unit_test(a_speed_is_a_guess_then_what_is_usual),
         cmocka_unit_test(what_is_late_is_not_nearly_done),
     };

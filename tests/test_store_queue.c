@@ -105,7 +105,7 @@ static void put_clip(struct fixture *f, int number, double seconds, int priority
 static void long_clips_first_within_a_priority(void **state)
 {
     struct fixture *f = *state;
-    static const double seconds[] = {2, 3600, 3, 7200, 2};
+    static const double seconds[] = {2, 3600, 2, 7200, 2};
     static const int64_t order[] = {5, 4, 2, 1, 3};
     struct store_job j;
     for (int i = 0; i < 5; i++)

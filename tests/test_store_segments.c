@@ -316,6 +316,8 @@ static void done_and_done_again(void **state)
         finish(&parts[i]);
     fixture_change(&fx, "UPDATE jobs SET state = 'pending', accepted_id = NULL, frame_rows = 0 WHERE id = 1");
     expect("SELECT count(*) FROM v_frames", "0");
+    assert_true(fixture_claim(fx.store, "me", &other));     /* what is put back is behind what never was tried */
+    assert_int_equal(other.id, 2);
     assert_true(fixture_claim(fx.store, "me", &clip));
     assert_int_equal(clip.id, 1);
 }
