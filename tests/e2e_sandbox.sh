@@ -20,6 +20,8 @@ if command -v ffmpeg > /dev/null; then
 fi
 printf "#EXTM3U\n#EXTINF:5,\n%s/clips/1.y4m\n#EXTINF:5,\nhttp://127.0.0.1:9/a.ts\n" "$work" > clips/list.m3u8
 printf "ffconcat version 1.0\nfile %s/clips/2.y4m\n" "$work" > clips/concat.mkv
+cp clips/list.m3u8 clips/list.mp4
+cp clips/concat.mkv clips/concat.mp4
 data=${CLIPQ_DATA:-$root/../shared/data}
 [ -d "$data/clips" ] && ln -s "$(realpath "$data")/clips/"*.* "$(realpath "$data")/clips/edge/"*.* clips/
 
@@ -38,6 +40,8 @@ check "clips were decoded" yes "$([ "$(sql off.db "SELECT count(*) FROM v_jobs W
 check "a playlist leads nowhere" "failed not_media" "$(sql off.db "SELECT state, reason FROM v_jobs WHERE path LIKE '%m3u8'")"
 check "a list of files leads nowhere" "failed not_media" \
     "$(sql off.db "SELECT state, reason FROM v_jobs WHERE path LIKE '%concat.mkv'")"
+check "nor do they by a clip's name" "2 failed not_media" \
+    "$(sql off.db "SELECT count(*), state, reason FROM v_jobs WHERE path LIKE '%list.mp4' OR path LIKE '%concat.mp4' GROUP BY 2, 3")"
 check "the walls change nothing" "$(cksum < off.txt)" "$(cksum < auto.txt)"
 diff off.txt auto.txt | head -5 || true
 

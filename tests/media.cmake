@@ -2,7 +2,7 @@
 add_library(clipq_test_media STATIC media_make.c)
 target_link_libraries(clipq_test_media PUBLIC clipq_media PkgConfig::AV PkgConfig::CMOCKA)
 
-foreach(name clip clip_data fingerprint probe sample scale segment skip)
+foreach(name clip clip_data external fingerprint probe sample scale segment skip)
   clipq_test(test_${name} clipq_test_media)
 endforeach()
 clipq_test(test_png clipq_test_media clipq_png)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <libavcodec/avcodec.h>
@@ -324,9 +325,63 @@ static void a_changed_file_is_refused(void **state)
     assert_true(end.message[0]);
 }
 
+enum change { DELETED, REPLACED, CUT, WRITTEN_TO };
+
+static void change_file(const char *path, enum change change)
+{
+    static char bytes[1 << 20];
+    if (change == DELETED)
+        assert_int_equal(unlink(path), 0);
+    if (change == REPLACED)
+        assert_int_equal(rename(make_path("other.avi"), path), 0);
+    if (change == CUT)
+        assert_int_equal(truncate(path, make_size(path) - 100), 0);
+    if (change != WRITTEN_TO)
+        return;
+    FILE *f = fopen(path, "r+b");
+    size_t n = fread(bytes, 1, sizeof bytes, f);
+    usleep(20000);                          /* file systems see time in steps */
+    rewind(f);
+    assert_int_equal(fwrite(bytes, 1, n, f), n);     /* even what was there: who knows what lay there in between */
+    fclose(f);
+}
+
+static enum failure failure_after(enum change change)
+{
+    struct clip *c;
+    struct clip_frame f;
+    struct clip_end end;
+    char path[256];
+    snprintf(path, sizeof path, "%s", make_path("disturbed.avi"));
+    make_clip(path, &plain, 1, NULL);
+    make_clip(make_path("other.avi"), &plain, 1, NULL);
+    const struct clip_params params = params_of(path);
+    assert_int_equal(clip_open(NULL, &params, &c, &end), CQ_OK);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(clip_next(c, &f), CQ_OK);
+    change_file(path, change);
+    while (!clip_next(c, &f))
+        ;
+    clip_get_end(c, &end);
+    clip_close(&c);
+    if (!end.failure)
+        assert_int_equal(end.decoded, plain.frames);
+    return end.failure;
+}
+
+static void one_that_changes_while_it_is_read_is_none(void **state)
+{
+    (void) state;
+    assert_string_equal(failure_name(failure_after(DELETED)), "");
+    assert_string_equal(failure_name(failure_after(REPLACED)), "");
+    assert_string_equal(failure_name(failure_after(CUT)), "changed");
+    assert_string_equal(failure_name(failure_after(WRITTEN_TO)), "changed");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_that_changes_while_it_is_read_is_none),
         cmocka_unit_test(gives_frames_in_order_with_their_times),
         cmocka_unit_test(irregular_times_stay_what_they_are),
         cmocka_unit_test(seeking_gives_the_same_frames),

@@ -30,6 +30,7 @@
 #include "kernels/base/clock.h"
 #include "kernels/base/log.h"
 #include "stages/media/ahead.h"
+#include "stages/media/clip_file.h"
 #include "stages/media/extent.h"
 #include "stages/media/packet_look.h"
 #include "stages/media/segment.h"
@@ -524,6 +525,12 @@ static void judge(struct clip *c)
     struct clip_end *e = &c->end;
     int64_t expected = c->cut_short ? 0 : bytes_expected(c);
     char what[128];
+    if (clip_file_has_changed(c->source.fd, c->source.size, c->source.mtime_ns)) {
+        e->failure = FAIL_CHANGED;
+        snprintf(e->message, sizeof e->message, "it was written to while it was read, after up to %" PRId64 " frames; "
+                 "submit it again", e->decoded);
+        return;
+    }
     if (c->source.io_error) {
         e->failure = FAIL_IO;
         snprintf(what, sizeof what, "reading failed after %" PRId64 " frames: %s", e->decoded,

@@ -30,7 +30,8 @@ struct clip_params {
     const char *path;
     const struct clip_file *file;  /* that file, opened already; borrowed until clip_close(); NULL: `path` is opened */
     int stream_index;          /* as probed */
-    int64_t expect_size;       /* as probed: another size or mtime at open is FAIL_CHANGED; 0: not checked */
+    int64_t expect_size;       /* as probed: another size or mtime at open is FAIL_CHANGED; 0: not checked. At the end
+                                * those at open count: what was read of a file that changes is of no file at all */
     int64_t expect_mtime_ns;
     struct sample_spec sample;
     const struct segment *segment;  /* only what the whole clip would give there; copied; NULL: the whole */

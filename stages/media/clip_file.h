@@ -20,4 +20,7 @@ struct clip_file {
 void clip_file_open(const char *path, struct clip_file *out);
 void clip_file_close(struct clip_file *f);
 
+/* Has it been written to or cut since, by size and time of change? Not: deleted, or another put in its place. */
+bool clip_file_has_changed(int fd, int64_t size, int64_t mtime_ns);
+
 #endif
