@@ -11,6 +11,7 @@
 #include "cmd/sampling.h"
 #include "runner/bench_decode.h"
 #include "runner/bench_spread.h"
+#include "runner/messages.h"
 #include "runner/sandbox_try.h"
 
 enum mode { SAMPLED, EVERYTHING, MODES };
@@ -19,7 +20,7 @@ struct decode_args {
     const char *model;
     struct cq_opt_size size;
     struct sampling_args sampling;
-    int workers, runs, sandbox;
+    int workers, threads, runs, sandbox;
     bool against_all;
     struct common common;
 
@@ -39,6 +40,8 @@ static const struct cq_opt opts[] = {
     CQ_OPT(struct decode_args, against_all, .name = "against-all",
            .help = "also decode every frame, take the same ones, and tell the ratio"),
     CQ_OPT(struct decode_args, workers, BENCH_WORKERS_OPT),
+    CQ_OPT(struct decode_args, threads, .name = "threads", .value = "N", .def = 1, .min = 1, .max = MSG_DECODER_THREADS,
+           .help = "threads of each decoder, where its codec may have more than one"),
     CQ_OPT(struct decode_args, runs, .name = "runs", .value = "N", .def = 5, .min = 1, .max = 1000,
            .help = "measure so many runs, after one that warms up"),
     CQ_OPT(struct decode_args, sandbox, SANDBOX_OPT),
@@ -102,6 +105,7 @@ static void line_json(const struct decode_args *a, const struct line *l)
         field_int(j, "height", l->clip->probe.coded_h);
     } else {
         field_int(j, "workers", a->workers);
+        field_int(j, "threads", a->threads);
         field_int(j, "cpus", sysconf(_SC_NPROCESSORS_ONLN));
         field_int(j, "clips", a->clips.n);
     }
@@ -130,8 +134,8 @@ static void line_text(const struct decode_args *a, const struct line *l)
 static void print_head(const struct decode_args *a)
 {
     char size[CARD_SIZE_TEXT];
-    printf("%d worker%s on %ld CPUs, scaled to %s, %d run%s\n", a->workers, a->workers == 1 ? "" : "s",
-           sysconf(_SC_NPROCESSORS_ONLN), card_size_text(&a->card, size), a->runs, a->runs == 1 ? "" : "s");
+    printf("%d worker%s of %d thread%s on %ld CPUs, scaled to %s, %d run%s\n", a->workers, a->workers == 1 ? "" : "s", a->threads,
+           a->threads == 1 ? "" : "s", sysconf(_SC_NPROCESSORS_ONLN), card_size_text(&a->card, size), a->runs, a->runs == 1 ? "" : "s");
     printf("%-36s %-10s %-10s %8s %8s %9s %7s %6s %9s%s\n", "clip", "codec", "size", "decoded", "taken", "frames/s",
            "spread", "scale", "real time", a->against_all ? "  all fr/s   ratio" : "");
 }
@@ -215,7 +219,7 @@ static enum cq_err measure(struct decode_args *a)
 {
     const struct bench_decode_params params = {
         .log = &a->common.log, .clips = &a->clips, .card = &a->card, .sample = sampling_spec(&a->sampling),
-        .workers = a->workers, .sandbox = (enum sandbox_mode) a->sandbox,
+        .workers = a->workers, .threads = a->threads, .sandbox = (enum sandbox_mode) a->sandbox,
     };
     size_t n = (size_t) a->clips.n;
     struct bench_decode *b = NULL;

@@ -72,7 +72,7 @@ static void send_clip(struct decoder *d, int clip)
     const struct probe *p = &c->probe;
     struct msg_job m = {
         .serial = (uint32_t) clip, .path = c->path, .stream_index = p->stream_index, .expect_size = p->size,
-        .expect_mtime_ns = p->mtime_ns, .sample = b->params.sample, .decode_all = b->all, .rotation = p->rotation,
+        .expect_mtime_ns = p->mtime_ns, .sample = b->params.sample, .decode_all = b->all, .threads = b->params.threads, .rotation = p->rotation,
         .mirrored = p->mirrored, .n_targets = 1, .targets = {target_for(b, p)},
     };
     struct cq_buf body = {0};

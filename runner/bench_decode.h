@@ -25,6 +25,7 @@ struct bench_decode_params {
     const struct card *card;          /* of the model that frames are scaled for */
     struct sample_spec sample;
     int workers;                      /* >= 1 */
+    int threads;                      /* of each one's decoder, 1..MSG_DECODER_THREADS */
     enum sandbox_mode sandbox;        /* of the workers */
 };
 

@@ -164,7 +164,7 @@ static enum cq_err work_clip(struct decode_child *d, const struct clip_file *fil
     const struct clip_params params = {
         .path = d->path, .file = file, .stream_index = d->job.stream_index, .expect_size = d->job.expect_size,
         .expect_mtime_ns = d->job.expect_mtime_ns, .sample = d->job.sample,
-        .decode_all = d->job.decode_all, .segment = d->job.is_segment ? &d->job.segment : NULL, .skipped = tell_alive, .ctx = d,
+        .decode_all = d->job.decode_all, .threads = d->job.threads, .segment = d->job.is_segment ? &d->job.segment : NULL, .skipped = tell_alive, .ctx = d,
     };
     struct msg_end m = {.serial = d->job.serial};
     struct clip *clip = NULL;

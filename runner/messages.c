@@ -158,6 +158,7 @@ void msg_put_job(struct cq_buf *b, const struct msg_job *m)
     cq_put_f64(b, m->sample.from_s);
     cq_put_f64(b, m->sample.to_s);
     cq_put_u8(b, m->decode_all);
+    cq_put_i32(b, m->threads);
     cq_put_u8(b, m->is_segment);
     if (m->is_segment)
         put_segment(b, &m->segment);
@@ -183,6 +184,7 @@ enum cq_err msg_get_job(struct cq_rd *r, struct msg_job *m)
     m->sample.from_s = get_finite(r);
     m->sample.to_s = get_finite(r);
     m->decode_all = get_bool(r);
+    m->threads = get_range(r, 0, MSG_DECODER_THREADS);
     m->is_segment = get_bool(r);
     m->segment = m->is_segment ? get_segment(r) : (struct segment) {0};
     m->wish.longest_s = get_finite(r);
@@ -283,6 +285,7 @@ void msg_put_end(struct cq_buf *b, const struct msg_end *m)
     cq_put_i64(b, m->end.decoded);
     cq_put_i64(b, m->end.sampled);
     cq_put_i64(b, m->end.errors);
+    cq_put_u8(b, m->end.doubtful);
     cq_put_f64(b, m->end.last_s);
     cq_put_i64(b, m->end.counted);
     cq_put_i64(b, (int64_t) m->end.digest);
@@ -297,6 +300,7 @@ enum cq_err msg_get_end(struct cq_rd *r, struct msg_end *m)
     m->end.decoded = get_natural(r);
     m->end.sampled = get_natural(r);
     m->end.errors = get_natural(r);
+    m->end.doubtful = get_bool(r);
     m->end.last_s = get_finite(r);
     m->end.counted = get_natural(r);
     m->end.digest = (uint64_t) cq_get_i64(r);

@@ -33,7 +33,7 @@ enum msg_type {
     MSG_SEGMENTS, MSG_TUNED
 };
 
-enum { MSG_PATH = 4096, MSG_TEXT = 512, MSG_SLOTS = 64 };
+enum { MSG_PATH = 4096, MSG_TEXT = 512, MSG_SLOTS = 64, MSG_DECODER_THREADS = 64 };
 
 /* Where a model's input lies within a slot. */
 enum { SLOT_ALIGN = 64 };
@@ -48,7 +48,8 @@ struct msg_job {
     int stream_index;
     int64_t expect_size, expect_mtime_ns;
     struct sample_spec sample;
-    bool decode_all;            /* as in struct clip_params */
+    bool decode_all;            /* as in struct clip_params, */
+    int threads;                /* that too */
     bool is_segment;            /* `segment` is meant, not the whole clip */
     struct segment segment;
     struct segment_wish wish;   /* longest_s > 0: nothing is decoded, SEGMENTS is the answer */

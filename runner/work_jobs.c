@@ -256,6 +256,10 @@ void job_end(struct job *j, const struct msg_end *m)
         job_unsplit(j, why);
         return;
     }
+    if (m->end.doubtful && failure_rule(m->end.failure) == FAILURE_FINAL) {
+        job_decode_again(j);
+        return;
+    }
     switch (m->end.failure) {
     case FAIL_NONE:
     case FAIL_TRUNCATED:
@@ -344,6 +348,21 @@ void job_postpone(struct job *j, const char *message)
     j->posts++;
     give_up(j);
     work_post_postponement(j, work_mounts_pause_ms(j->w, j), message);
+    j->posts--;
+    job_look(j);
+}
+
+void job_decode_again(struct job *j)
+{
+    char why[MSG_TEXT];
+    if (j->settled)
+        return;
+    snprintf(why, sizeof why, "%s%sdecoded by %d threads, which damage may change; one does it again", j->end.message,
+             j->end.message[0] ? "; " : "", j->threads);
+    cq_log_info(j->w->log, "job %" PRId64 " (%s): %s", j->claim.id, j->claim.path, why);
+    j->posts++;
+    give_up(j);
+    work_post_decode_again(j, why);
     j->posts--;
     job_look(j);
 }

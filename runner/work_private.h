@@ -9,6 +9,7 @@
  *     work_segments.c  long clips: when they are split, and when that was in vain
  *     work_rows.c      answers to rows, through the writer
  *     work_ahead.c     what is still to come, for balancers
+ *     work_threads.c   how many threads a decoder gets
  *     work_workers.c   decode workers: clips and slots out, frames in
  *     work_engines.c   engines: life, models, limits
  *     work_batches.c   batches to engines and back
@@ -213,6 +214,7 @@ struct job {
     bool waiting;               /* not begun */
     bool scanning;              /* its worker looks for segments and decodes nothing */
     bool scanned;               /* it has none */
+    int threads;                /* of its decoder */
     bool ended;                 /* the worker has said how */
     bool incomplete;            /* rows of it were lost with a failing disk: it must not be completed */
     bool settled;               /* given up or completed: nothing it still brings counts */
@@ -274,6 +276,8 @@ void job_fail(struct job *j, enum failure f, const char *message);
 void job_release(struct job *j);
 /* Back into the queue, untried, for as long as its file system is left alone; `message` is copied. */
 void job_postpone(struct job *j, const char *message);
+/* Its decoder's threads may have given other frames than one would: back into the queue, untried, for one. */
+void job_decode_again(struct job *j);
 /* It is not ours any more: nothing but a note in its history is written. */
 void job_drop(struct job *j);
 /* The worker is done with it, and another shall begin it anew. */
@@ -304,6 +308,7 @@ void work_post_release(struct job *j);
 void work_post_split(struct job *j, const struct segment *parts, int n);
 void work_post_unsplit(struct job *j, const char *message);
 void work_post_postponement(struct job *j, int64_t pause_ms, const char *message);
+void work_post_decode_again(struct job *j, const char *message);
 void work_post_note(struct job *j);
 
 /* ---- work_claim.c ---- */
@@ -432,6 +437,10 @@ void work_batches_forget(struct job *j);
 
 double work_ahead_cost(const struct work *w);      /* of clips in the queue that we do not hold (runner/cost.h) */
 double work_ahead_frames(const struct work *w);    /* that no decoder has brought yet */
+
+/* ---- work_threads.c ---- */
+
+int work_threads_for(const struct work *w, const struct job *j);   /* when it is begun on a decode worker */
 
 /* ---- work_tunings.c ---- */
 

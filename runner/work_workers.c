@@ -364,6 +364,9 @@ static void send_job(struct worker *wk, struct job *j)
     j->scanning = segments_wanted(j);
     if (j->scanning)
         m.wish = (struct segment_wish) {.longest_s = wk->w->p.split_s, .at_once = wk->w->p.workers};
+    m.threads = j->threads = work_threads_for(wk->w, j);
+    if (j->threads > 1)
+        cq_log_info(wk->w->log, "job %" PRId64 " (%s) is decoded on %d threads", j->claim.id, j->claim.path, j->threads);
     struct cq_buf body = {0};
     msg_put_job(&body, &m);
     child_take_words(wk->child, j->words);      /* of the clip before: no words of this one */

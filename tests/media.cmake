@@ -2,7 +2,7 @@
 add_library(clipq_test_media STATIC media_make.c)
 target_link_libraries(clipq_test_media PUBLIC clipq_media PkgConfig::AV PkgConfig::CMOCKA)
 
-foreach(name clip clip_data external fingerprint probe sample scale segment skip)
+foreach(name clip clip_data external fingerprint probe sample scale segment skip threads)
   clipq_test(test_${name} clipq_test_media)
 endforeach()
 clipq_test(test_png clipq_test_media clipq_png)
@@ -13,3 +13,4 @@ clipq_test(test_yuv_linear clipq_media)
 target_link_libraries(test_yuv_linear PRIVATE m)
 target_link_libraries(test_skip PRIVATE PkgConfig::XXHASH)
 target_link_libraries(test_segment PRIVATE PkgConfig::XXHASH)
+target_link_libraries(test_threads PRIVATE PkgConfig::XXHASH)

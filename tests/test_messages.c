@@ -23,7 +23,7 @@ static void make_job(struct cq_buf *b)
 {
     struct msg_job m = {
         .serial = 9, .path = "/clips/-odd name.mp4", .stream_index = 2, .expect_size = 5, .expect_mtime_ns = 6,
-        .sample = {.mode = SAMPLE_FPS, .every = 1, .fps = 2.5, .from_s = 1, .to_s = 9}, .decode_all = true,
+        .sample = {.mode = SAMPLE_FPS, .every = 1, .fps = 2.5, .from_s = 1, .to_s = 9}, .decode_all = true, .threads = 3,
         .is_segment = true, .segment = piece, .wish = {300, 2}, .rotation = 90, .mirrored = true,
         .n_targets = 2, .targets = {{416, 416, CHANNELS_BGR, FIT_LETTERBOX_TOP_LEFT, RESAMPLE_LINEAR, 114}, {224, 224, CHANNELS_GRAY, FIT_STRETCH, 0}},
     };
@@ -56,7 +56,7 @@ static void make_segments(struct cq_buf *b)
 static void make_end(struct cq_buf *b)
 {
     msg_put_end(b, &(struct msg_end) {.serial = 9, .end = {.failure = FAIL_TRUNCATED, .message = "half", .decoded = 5,
-                                      .sampled = 4, .errors = 1, .last_s = 3.5}, .decode_ns = 8});
+                                      .sampled = 4, .errors = 1, .doubtful = true, .last_s = 3.5}, .decode_ns = 8});
 }
 
 static void make_setup(struct cq_buf *b)

@@ -36,7 +36,7 @@ struct clip_params {
     struct sample_spec sample;
     const struct segment *segment;  /* only what the whole clip would give there; copied; NULL: the whole */
     bool decode_all;           /* seek nowhere and leave nothing out: the same frames, for measuring what that saves */
-    int threads;               /* decoder threads; 0 means 1 */
+    int threads;               /* decoder threads, of codecs that may have several; 0 means 1 */
     void (*skipped)(void *ctx, int64_t decoded);  /* called after each frame decoded but not given out; may be NULL */
     void *ctx;                 /* for skipped */
 };
@@ -57,6 +57,7 @@ struct clip_end {
     int64_t decoded;           /* frames out of the decoder */
     int64_t sampled;           /* frames given out */
     int64_t errors;            /* packets or frames that libavcodec refused */
+    bool doubtful;             /* something was wrong, and several threads decoded: one may give other frames */
     double last_s;             /* time of the last decoded frame */
     int64_t counted;           /* frames decoded and left out, */
     uint64_t digest;           /* segment_digest() of their times added up, and 1 for each that came out of order */

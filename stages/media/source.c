@@ -49,9 +49,35 @@ static void keep_error(void *av, int level, const char *fmt, va_list args)
         say(av, text);
 }
 
+/* What decoders paint over damage is no error to them. */
+static void note_decoder(void *av, int level, const char *fmt)
+{
+    bool odd = level <= AV_LOG_ERROR || !strncmp(fmt, "concealing ", strlen("concealing "));
+    struct av_text *t = odd && av && *(const AVClass **) av == avcodec_get_class() ? text_of(av) : NULL;
+    if (!t)
+        return;
+    pthread_mutex_lock(&t->lock);
+    t->decoder_spoke = true;
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void hear(void *av, int level, const char *fmt, va_list args)
+{
+    note_decoder(av, level, fmt);
+    keep_error(av, level, fmt, args);
+}
+
 static void listen_to_libav(void)
 {
-    av_log_set_callback(keep_error);
+    av_log_set_callback(hear);
+}
+
+bool source_heard_decoder(struct source *s)
+{
+    pthread_mutex_lock(&s->text.lock);
+    bool heard = s->text.decoder_spoke;
+    pthread_mutex_unlock(&s->text.lock);
+    return heard;
 }
 
 void source_explain(struct source *s, const char *doing, int av_error, char *message, int message_size)

@@ -24,6 +24,7 @@ struct AVIOContext;
 struct av_text {
     pthread_mutex_t lock;
     char last[160];                 /* guarded by `lock`; "" when nothing was said */
+    bool decoder_spoke;             /* guarded by `lock`; a decoder spoke of damage */
 };
 
 struct source {
@@ -66,6 +67,9 @@ struct source_want {
 /* source_init() and, when it is still that file, source_open_format() in full; all other streams are left unread.
  * FAIL_CHANGED when it is another, or the stream is no video; else as those two. source_finish() is due in every case. */
 enum failure source_open_stream(struct source *s, const struct source_want *want, char *message, int message_size);
+
+/* Whether a decoder ever spoke of an error, be it one that it got over or painted over. */
+bool source_heard_decoder(struct source *s);
 
 /* "DOING: what libav said last (its error text)"; the kept text is forgotten. */
 void source_explain(struct source *s, const char *doing, int av_error, char *message, int message_size);
