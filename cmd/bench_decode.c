@@ -11,6 +11,7 @@
 #include "cmd/sampling.h"
 #include "runner/bench_decode.h"
 #include "runner/bench_spread.h"
+#include "runner/cost.h"
 #include "runner/messages.h"
 #include "runner/sandbox_try.h"
 
@@ -103,6 +104,8 @@ static void line_json(const struct decode_args *a, const struct line *l)
         field_text(j, "codec", l->clip->probe.codec);
         field_int(j, "width", l->clip->probe.coded_w);
         field_int(j, "height", l->clip->probe.coded_h);
+        const struct sample_spec spec = sampling_spec(&a->sampling);
+        field_figure(j, "predicted_ms", cost_of_clip(&l->clip->probe, &spec) * 1e3);
     } else {
         field_int(j, "workers", a->workers);
         field_int(j, "threads", a->threads);

@@ -45,16 +45,25 @@ static double part_of(const struct probe *p, const struct sample_spec *s)
     return end > s->from_s ? (end - s->from_s) / p->duration_s : 0;
 }
 
-double cost_of_clip(const struct probe *p, const struct sample_spec *s)
+static double cost_of(const struct probe *p, double frames, double bytes)
 {
-    double part = part_of(p, s), frames = part * frames_of(p), bytes = part * (double) p->size;
-    if (s->mode == SAMPLE_KEYFRAMES)
-        frames /= keyframe_every;
     double pixels = frames * p->coded_w * p->coded_h;
     if (!strcmp(p->codec, "rawvideo"))
         bytes = 0;
     double cost = factor_of(p) * (frames * per_frame_s + pixels * per_pixel_s + bytes * per_byte_s);
     return cost > least_s ? cost : least_s;
+}
+
+double cost_of_clip(const struct probe *p, const struct sample_spec *s)
+{
+    double part = part_of(p, s), frames = part * frames_of(p);
+    return cost_of(p, s->mode == SAMPLE_KEYFRAMES ? frames / keyframe_every : frames, part * (double) p->size);
+}
+
+/* What lies outside of from..to and is in a segment all the same is decoded, too. */
+double cost_of_segment(const struct probe *p, double share)
+{
+    return cost_of(p, frames_of(p), share * (double) p->size);
 }
 
 int cost_class(double cost)

@@ -35,3 +35,9 @@ double speed_left(double cost, double speed, double seconds)
     double done = speed * seconds, least = done / 4;
     return cost - done > least ? cost - done : least;
 }
+
+double speed_load(double cost, double speed, double busy_s, double gone_s)
+{
+    double left = speed_left(cost, speed, busy_s), late = speed_left(0, speed, gone_s);
+    return left > late ? left : late;
+}

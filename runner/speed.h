@@ -26,5 +26,7 @@ double speed_of(const struct speed *s, double guess);
 /* What is left of a piece of predicted `cost` that has been worked on for `seconds`. One that takes longer than it should
  * is never nearly done: it has a quarter of what it has taken before it. */
 double speed_left(double cost, double speed, double seconds);
+/* The same of one that has been `busy_s` of the `gone_s` since its begin: who hangs or waits is not nearly done either. */
+double speed_load(double cost, double speed, double busy_s, double gone_s);
 
 #endif

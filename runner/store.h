@@ -79,6 +79,7 @@ struct store_job {
     bool whole;                  /* not to be split */
     int64_t parent_id;           /* of a segment: its clip's job; 0: it is a whole clip */
     struct segment segment;      /* of a segment */
+    double share;                /* of a segment: the part of the clip's length, 0..1 */
 };
 
 /* Claims up to `max` pending jobs for `owner` until now + lease_ms: by priority, then what takes longest by the classes of

@@ -71,7 +71,9 @@ enum cq_err store_read_segment(struct store *s, struct store_job *out)
     g->digest = (uint64_t) sqlite3_column_int64(row, c++);
     g->sampled = sqlite3_column_int64(row, c);
     sql_done(row);
-    out->probe.duration_s = g->to_s - g->from_s;
+    double length = g->to_s - g->from_s;
+    out->share = length > 0 && length < out->probe.duration_s ? length / out->probe.duration_s : 1;
+    out->probe.duration_s = length;
     out->probe.frames_claimed = g->frames;
     return CQ_OK;
 }

@@ -60,7 +60,7 @@ enum cq_err work_jobs_add(struct work *w, const struct store_job *claim)
     j->claim = *claim;
     j->serial = ++w->jobs->serial;
     j->pipeline = work_models_find(w, claim->pipeline_id);
-    j->cost = cost_of_clip(&claim->probe, &j->pipeline->sample);
+    j->cost = claim->parent_id ? cost_of_segment(&claim->probe, claim->share) : cost_of_clip(&claim->probe, &j->pipeline->sample);
     j->waiting = true;
     j->last_batch = -1;
     if (w->jobs->last)

@@ -394,14 +394,10 @@ static double usual_speed(const struct work_workers *ws)
     return n ? sum / n : 1;
 }
 
-/* What it has in hand. One that brings nothing, for it hangs or waits for slots, is not nearly done either. */
 static double load_of(const struct worker *wk, double speed)
 {
-    if (!wk->job)
-        return 0;
-    double left = speed_left(wk->job->cost, speed, busy_s(wk->job));
-    double late = speed_left(0, speed, (double) (cq_now_ns() - wk->job->begun_ns) / 1e9);
-    return left > late ? left : late;
+    const struct job *j = wk->job;
+    return j ? speed_load(j->cost, speed, busy_s(j), (double) (cq_now_ns() - j->begun_ns) / 1e9) : 0;
 }
 
 /* For the balancer; false: nobody is ready. */

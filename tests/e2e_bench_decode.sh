@@ -18,6 +18,7 @@ check "a line for each clip, then one for all" True \
 check "every frame of every clip, by name" True \
     "$(lines '[x["frames_sampled"] for x in c] == [20, 40, 60] and [x["path"][-5:] for x in c] == ["1.y4m", "2.y4m", "3.y4m"]')"
 check "what they are" True "$(lines 'all(x["codec"] == "rawvideo" and (x["width"], x["height"]) == (64, 48) for x in c)')"
+check "what a frame is expected to cost" True "$(lines '0 < c[0]["predicted_ms"] < c[1]["predicted_ms"] < c[2]["predicted_ms"]')"
 check "the total adds up" True "$(lines 't["clips"] == 3 and t["frames_sampled"] == 120 == t["frames_decoded"] and t["workers"] == 2')"
 check "rates follow from times" True \
     "$(lines 'all(abs(x["frames_per_s"] * x["ms_median"] / 1000 / x["frames_sampled"] - 1) < 0.02 for x in c + [t])')"

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "runner/balancer.h"
+#include "runner/speed.h"
 
 /* The target that the balancer names for work of these costs, or -1; *piece is the work. */
 static int pick(const char *name, const struct balancer_target *t, int n, const double *costs, int n_costs, double later, int *piece)
@@ -119,6 +120,24 @@ static void adaptive_waits_for_a_better_target(void **state)
     assert_int_equal(pick("adaptive", gone, 2, &last, 1, 0, NULL), 0);      /* nobody to wait for */
 }
 
+/* A worker three times as fast as the one that is free has the clip before the last one in hand: worth waiting for. Then it
+ * hangs, or is given no slots, and nothing that it says changes; the other takes the last clip all the same, and not late. */
+static void adaptive_does_not_wait_for_one_that_hangs(void **state)
+{
+    (void) state;
+    static const double busy[] = {0, 0.5, 1.9, 2.1};    /* seconds of the 2 that its clip takes it */
+    const double last = 4, speed = 3;
+    for (int i = 0; i < 4; i++) {
+        double s = 0;
+        struct balancer_target t[2] = {{true, 0, 1}, {false, speed_load(6, speed, busy[i], busy[i]), speed}};
+        if (busy[i] < 2)
+            assert_int_equal(pick("adaptive", t, 2, &last, 1, 0, NULL), -1);
+        for (; s < 100 && pick("adaptive", t, 2, &last, 1, 0, NULL) < 0; s += 0.25)
+            t[1].load = speed_load(6, speed, busy[i], busy[i] + s);
+        assert_true(s > 0 && s < 15);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +147,7 @@ int main(void)
         cmocka_unit_test(least_loaded_looks_at_what_is_in_hand),
         cmocka_unit_test(adaptive_gives_the_longest_to_whom_is_through_first),
         cmocka_unit_test(adaptive_waits_for_a_better_target),
+        cmocka_unit_test(adaptive_does_not_wait_for_one_that_hangs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

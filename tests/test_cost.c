@@ -50,6 +50,24 @@ static void costs_follow_sampling(void **state)
     assert_true(cost_of_clip(&p, &beyond) < 0.01 * cost);
 }
 
+/* Whichever way it is cut, and however little of the first and the last segment is sampled. */
+static void segments_cost_what_their_clip_costs(void **state)
+{
+    (void) state;
+    static const double lengths[] = {10, 20, 30};
+    struct probe p = clip("h264", 1280, 720, 60);
+    double sum = 0, whole = cost_of_clip(&p, &all);
+    for (int i = 0; i < 3; i++) {
+        struct probe part = p;
+        part.duration_s = lengths[i];
+        part.frames_claimed = (int64_t) (25 * lengths[i]);
+        double cost = cost_of_segment(&part, lengths[i] / 60);
+        assert_float_equal(cost, whole * lengths[i] / 60, 1e-6);
+        sum += cost;
+    }
+    assert_float_equal(sum, whole, 1e-6);
+}
+
 /* The header may say nothing, or nonsense. */
 static void costs_are_positive(void **state)
 {
@@ -105,6 +123,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(costs_grow_with_what_is_decoded),
         cmocka_unit_test(costs_follow_sampling),
+        cmocka_unit_test(segments_cost_what_their_clip_costs),
         cmocka_unit_test(costs_are_positive),
         cmocka_unit_test(classes_are_a_quarter_of_a_doubling),
         cmocka_unit_test(a_speed_is_a_guess_then_what_is_usual),

@@ -61,8 +61,10 @@ static void expect(const char *sql, const char *want)
 
 static void claim_parts(void)
 {
-    for (int i = 0; i < PARTS; i++)
+    for (int i = 0; i < PARTS; i++) {
         assert_true(fixture_claim(fx.store, "me", &parts[i]));
+        assert_float_equal(parts[i].share, 1 / clip.probe.duration_s, 1e-6);    /* each is a second long */
+    }
 }
 
 static void add_rows(const struct store_job *j)
