@@ -2,26 +2,27 @@
  * plain functions, told where their work-item is; a last unit holds the kernel. Units are compiled one by one and
  * linked, since helpers of different programs may share a name.
  *
- * The types of structs among a kernel's arguments are asked of the kernel itself.
+ * The types of structs among a kernel's arguments are asked of the kernel itself. All of this takes a second even where
+ * everything was compiled before, so the linked program is kept (program_store.h) under what decides over its texts, and
+ * where it is found none of its parts is needed.
  */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <xxhash.h>
-
 #include "kernels/base/log.h"
 #include "kernels/chain_cl.h"
 #include "kernels/cl_sources.h"
 #include "kernels/device_cl.h"
 #include "kernels/program_cl.h"
+#include "kernels/program_store.h"
 
 enum { NAME_SIZE = 64, LINE_SIZE = 512 };
 
 struct chain_built {
     struct chain_built *next;
-    XXH128_hash_t hash;              /* of all texts and options */
+    struct program_key key;
     cl_program program;
 };
 
@@ -187,16 +188,6 @@ static enum cq_err say_all(const struct chain *c, struct source *sources)
 
 /* ---- building ---- */
 
-static XXH128_hash_t hash_of(const struct source *sources, int n, XXH3_state_t *state)
-{
-    XXH3_128bits_reset(state);
-    for (int i = 0; i < n; i++) {
-        XXH3_128bits_update(state, sources[i].options, strlen(sources[i].options) + 1);
-        XXH3_128bits_update(state, sources[i].text.data, sources[i].text.size);
-    }
-    return XXH3_128bits_digest(state);
-}
-
 static enum cq_err compile(struct device *dev, struct source *s)
 {
     const char *text = (const char *) s->text.data;
@@ -232,42 +223,92 @@ static enum cq_err link_all(struct device *dev, struct source *sources, int n, c
     return err;
 }
 
-static enum cq_err get_built(struct device *dev, struct source *sources, int n, XXH128_hash_t hash, cl_program *out)
-{
-    struct chain_built *b = dev->chains;
-    while (b && !XXH128_isEqual(b->hash, hash))
-        b = b->next;
-    if (!b) {
-        b = calloc(1, sizeof *b);
-        if (!b)
-            return CQ_NOMEM;
-        b->hash = hash;
-        enum cq_err err = link_all(dev, sources, n, &b->program);
-        if (err) {
-            chain_programs_destroy(&b);
-            return err;
-        }
-        b->next = dev->chains;
-        dev->chains = b;
-    }
-    *out = b->program;
-    return CQ_OK;
-}
-
-enum cq_err chain_program(const struct chain *c, cl_program *out)
+/* Of parts that are compiled for it. */
+static enum cq_err make(const struct chain *c, cl_program *out)
 {
     int n = c->n_units + 1;
     struct source *sources = calloc((size_t) n, sizeof *sources);
-    XXH3_state_t *state = XXH3_createState();
-    enum cq_err err = sources && state ? say_all(c, sources) : CQ_NOMEM;
+    enum cq_err err = sources ? say_all(c, sources) : CQ_NOMEM;
     if (!err)
-        err = get_built(c->dev, sources, n, hash_of(sources, n, state), out);
+        err = link_all(c->dev, sources, n, out);
     for (int i = 0; sources && i < n; i++) {
         cq_buf_finish(&sources[i].text);
         if (sources[i].program)
             clReleaseProgram(sources[i].program);
     }
     free(sources);
-    XXH3_freeState(state);
     return err;
+}
+
+/* ---- keeping ---- */
+
+/* What the texts are made of, and this code by the hash of all kernels' sources. */
+static enum cq_err say_parts(const struct chain *c, struct cq_buf *text)
+{
+    char options[PROGRAM_OPTIONS_SIZE];
+    enum cq_err err = CQ_OK;
+    say(text, "%s\n", kernel_sources_hash);
+    for (int i = 0; i < c->n_units && !err; i++) {
+        err = program_options(c->dev, c->units[i].class, c->units[i].options, options);
+        cq_put(text, options, strlen(options));
+        for (int k = 0; c->units[i].class->source[k]; k++)
+            say_source(text, c->units[i].class->source[k]);
+    }
+    for (int i = 0; i < c->n_bodies; i++) {
+        const struct chain_body *b = &c->bodies[i];
+        say(text, "\n%d %s", b->unit, b->kernel);
+        for (int k = 0; k < b->n_args; k++)
+            say(text, " %d:%d", (int) b->args[k].type, b->args[k].at);
+    }
+    cq_put_u8(text, 0);
+    return err ? err : text->err;
+}
+
+static enum cq_err key_of(const struct chain *c, struct program_key *out)
+{
+    struct cq_buf parts = {0};
+    enum cq_err err = say_parts(c, &parts);
+    if (!err) {
+        const char *text = (const char *) parts.data;
+        *out = program_store_key(c->dev, &text, 1, "chain", PROGRAM_OF_ONE_KERNEL);
+    }
+    cq_buf_finish(&parts);
+    return err ? err : out->hex[0] ? CQ_OK : CQ_NOMEM;
+}
+
+static enum cq_err load_or_make(const struct chain *c, const struct program_key *key, cl_program *out)
+{
+    *out = program_store_build(c->dev, key, "");
+    if (*out)
+        return CQ_OK;
+    enum cq_err err = make(c, out);
+    if (!err)
+        program_store_save(c->dev, key, *out);
+    return err;
+}
+
+enum cq_err chain_program(const struct chain *c, cl_program *out)
+{
+    struct program_key key;
+    struct chain_built *b = c->dev->chains;
+    enum cq_err err = key_of(c, &key);
+    if (err)
+        return err;
+    while (b && strcmp(b->key.hex, key.hex))
+        b = b->next;
+    if (!b) {
+        b = calloc(1, sizeof *b);
+        if (!b)
+            return CQ_NOMEM;
+        b->key = key;
+        err = load_or_make(c, &key, &b->program);
+        if (err) {
+            chain_programs_destroy(&b);
+            return err;
+        }
+        b->next = c->dev->chains;
+        c->dev->chains = b;
+    }
+    *out = b->program;
+    return CQ_OK;
 }

@@ -2,7 +2,8 @@
  *
  * PoCL starts a thread for every CPU of the machine, even where this process may use only some of them; it
  * takes SIGFPE for itself; and it compiles each kernel once per cache directory, which takes longer than a
- * short clip does.
+ * short clip does. It would do so again for each size of work-groups, of grids and for the binary of a program, which
+ * gained nothing in speed: one form serves all.
  */
 #include <errno.h>
 #include <sched.h>
@@ -78,6 +79,7 @@ void device_setup_environment(int threads)
         setenv("POCL_CPU_MAX_CU_COUNT", text, 0);   /* the name from PoCL 4 on */
     }
     setenv("POCL_SIGFPE_HANDLER", "0", 0);
+    setenv("POCL_WORK_GROUP_SPECIALIZATION", "0", 0);
     if (!getenv("POCL_CACHE_DIR") && (device_cache_folder("pocl", text) || private_cache(text)))
         setenv("POCL_CACHE_DIR", text, 0);
 }

@@ -15,6 +15,7 @@
 #include <xxhash.h>
 
 #include "kernels/base/log.h"
+#include "kernels/program_store.h"
 
 enum { PATH_SIZE = 1024, PROGRAM_NAME_MIN = 16 };
 
@@ -144,6 +145,7 @@ void pocl_cache_check(struct cq_log *log, bool afresh)
     strcpy(folder, where);
     if (afresh) {
         remove_all(log, folder);
+        program_store_clear(log);       /* it may hold what was there */
         return;
     }
     FILE *f = fopen(path, "re");

@@ -80,23 +80,6 @@ void program_log_build(const struct device *dev, const char *name, cl_program pr
     free(text);
 }
 
-/* From what an earlier process compiled; false when there is nothing of use. */
-static bool build_stored(struct device *dev, const struct program_key *key, const char *options,
-                         struct built_program *p)
-{
-    p->program = program_store_load(dev, key);
-    if (!p->program)
-        return false;
-    if (clBuildProgram(p->program, 1, &dev->id, options, NULL, NULL) == CL_SUCCESS) {
-        cq_log_debug(dev->log, "program %s was compiled by an earlier run", p->class->name);
-        return true;
-    }
-    clReleaseProgram(p->program);
-    p->program = NULL;
-    program_store_forget(dev, key);
-    return false;
-}
-
 enum cq_err program_options(struct device *dev, const struct program_class *class, const char *more,
                             char out[PROGRAM_OPTIONS_SIZE])
 {
@@ -119,8 +102,9 @@ static enum cq_err build(struct device *dev, struct built_program *p)
         text[count] = (const char *) p->class->source[count];
         count++;
     }
-    struct program_key key = program_store_key(dev, text, (int) count, options);
-    if (build_stored(dev, &key, options, p))
+    struct program_key key = program_store_key(dev, text, (int) count, options, PROGRAM_OF_KERNELS);
+    p->program = program_store_build(dev, &key, options);
+    if (p->program)
         return CQ_OK;
     cl_int status;
     p->program = clCreateProgramWithSource(dev->context, count, text, NULL, &status);

@@ -1,6 +1,7 @@
 /* Files of one program each: a header with the checksum, then what OpenCL calls the binary. */
 #include "kernels/program_store.h"
 
+#include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,19 +23,19 @@ struct header {
 
 static const char magic[8] = {'c', 'l', 'i', 'p', 'q', 'p', 'r', '1'};
 
-static bool is_kept(const struct device *dev)
+static bool is_kept(const struct device *dev, enum program_kind kind)
 {
     const char *wish = getenv("CLIPQ_PROGRAM_CACHE");
     if (wish && (!strcmp(wish, "all") || !strcmp(wish, "none")))
         return wish[0] == 'a';
-    return strcmp(dev->info.platform, "Portable Computing Language") != 0;
+    return kind == PROGRAM_OF_ONE_KERNEL || strcmp(dev->info.platform, "Portable Computing Language") != 0;
 }
 
 struct program_key program_store_key(const struct device *dev, const char *const *sources, int n_sources,
-                                     const char *options)
+                                     const char *options, enum program_kind kind)
 {
-    struct program_key key = {""};
-    XXH3_state_t *state = is_kept(dev) ? XXH3_createState() : NULL;
+    struct program_key key = {"", is_kept(dev, kind)};
+    XXH3_state_t *state = XXH3_createState();
     if (!state)
         return key;
     XXH3_128bits_reset(state);
@@ -52,7 +53,7 @@ struct program_key program_store_key(const struct device *dev, const char *const
 static bool file_of(const struct program_key *key, char out[DEVICE_PATH_SIZE])
 {
     char folder[DEVICE_PATH_SIZE];
-    if (!key->hex[0] || !device_cache_folder("programs", folder))
+    if (!key->hex[0] || !key->kept || !device_cache_folder("programs", folder))
         return false;
     int n = snprintf(out, DEVICE_PATH_SIZE, "%s/%s", folder, key->hex);
     return n > 0 && n < DEVICE_PATH_SIZE;
@@ -72,15 +73,17 @@ static unsigned char *read_binary(FILE *f, size_t *size)
     return NULL;
 }
 
-cl_program program_store_load(struct device *dev, const struct program_key *key)
+/* What was found is of no use: it is not to be found again. */
+static void forget(struct device *dev, const char *path)
 {
-    char path[DEVICE_PATH_SIZE];
-    FILE *f = file_of(key, path) ? fopen(path, "re") : NULL;
-    if (!f)
-        return NULL;
+    if (!unlink(path))
+        cq_log_debug(dev->log, "%s is damaged: the program is compiled anew", path);
+}
+
+static cl_program load(struct device *dev, const char *path, FILE *f)
+{
     size_t size;
     unsigned char *data = read_binary(f, &size);
-    fclose(f);
     cl_int status = CL_INVALID_BINARY, of_device;
     cl_program program = NULL;
     if (data)
@@ -89,15 +92,27 @@ cl_program program_store_load(struct device *dev, const struct program_key *key)
     free(data);
     if (status == CL_SUCCESS)
         return program;
-    program_store_forget(dev, key);
+    forget(dev, path);
     return NULL;
 }
 
-void program_store_forget(struct device *dev, const struct program_key *key)
+cl_program program_store_build(struct device *dev, const struct program_key *key, const char *options)
 {
     char path[DEVICE_PATH_SIZE];
-    if (file_of(key, path) && !unlink(path))
-        cq_log_debug(dev->log, "%s is damaged: the program is compiled anew", path);
+    FILE *f = file_of(key, path) ? fopen(path, "re") : NULL;
+    if (!f)
+        return NULL;
+    cl_program program = load(dev, path, f);
+    fclose(f);
+    if (!program)
+        return NULL;
+    if (clBuildProgram(program, 1, &dev->id, options, NULL, NULL) == CL_SUCCESS) {
+        cq_log_debug(dev->log, "program %s was compiled by an earlier run", key->hex);
+        return program;
+    }
+    clReleaseProgram(program);
+    forget(dev, path);
+    return NULL;
 }
 
 static unsigned char *get_binary(cl_program program, size_t *size)
@@ -136,4 +151,17 @@ void program_store_save(struct device *dev, const struct program_key *key, cl_pr
         unlink(temporary);
     }
     free(data);
+}
+
+void program_store_clear(struct cq_log *log)
+{
+    char folder[DEVICE_PATH_SIZE], path[2 * DEVICE_PATH_SIZE];
+    DIR *d = device_cache_folder("programs", folder) ? opendir(folder) : NULL;
+    for (struct dirent *e; d && (e = readdir(d));) {
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        if (strspn(e->d_name, "0123456789abcdef") >= sizeof ((struct program_key *) 0)->hex - 1 && !unlink(path))
+            cq_log_debug(log, "%s is suspect: the program is compiled anew", path);
+    }
+    if (d)
+        closedir(d);
 }

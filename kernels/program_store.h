@@ -4,31 +4,40 @@
  * its options, the device's name and the driver's version: another driver never finds them. Files are written under
  * another name and then renamed, and carry a checksum; what does not agree is removed and compiled again.
  *
- * PoCL keeps machine code, which its binaries lack, in a cache of its own and is left alone; CLIPQ_PROGRAM_CACHE=all
- * in the environment, which is for tests, keeps its programs, too, and CLIPQ_PROGRAM_CACHE=none keeps none at all.
+ * PoCL has a cache of its own, of machine code for the kernels that were launched. Asked for a program's binary it
+ * compiles all kernels in it, so there only programs of one kernel are kept: those of chains (chain_program.c), which
+ * PoCL's cache does not spare being linked. CLIPQ_PROGRAM_CACHE=all in the environment, which is for tests, keeps every
+ * program, and CLIPQ_PROGRAM_CACHE=none keeps none at all.
  *
  * Thread-safety: as the device. Other processes may use the folder at the same time.
  */
 #ifndef CLIPQ_KERNELS_PROGRAM_STORE_H
 #define CLIPQ_KERNELS_PROGRAM_STORE_H
 
+#include <stdbool.h>
+
 #include <CL/cl.h>
 
+struct cq_log;
 struct device;
 
-struct program_key { char hex[33]; };
+enum program_kind { PROGRAM_OF_KERNELS, PROGRAM_OF_ONE_KERNEL };
 
-/* The key of a program for this device; empty when none are kept. */
+struct program_key {
+    char hex[33];
+    bool kept;                  /* else nothing is found or saved under it */
+};
+
 struct program_key program_store_key(const struct device *dev, const char *const *sources, int n_sources,
-                                     const char *options);
+                                     const char *options, enum program_kind kind);
 
-/* A program made of what is on disk, yet to be built; NULL when there is nothing of use. The caller releases it. */
-cl_program program_store_load(struct device *dev, const struct program_key *key);
+/* The program of an earlier process, built; NULL when there is nothing of use. The caller releases it. */
+cl_program program_store_build(struct device *dev, const struct program_key *key, const char *options);
 
 /* Keeps a built program. Failing to do so is no error. */
 void program_store_save(struct device *dev, const struct program_key *key, cl_program program);
 
-/* What was loaded does not build: it is not to be found again. */
-void program_store_forget(struct device *dev, const struct program_key *key);
+/* Removes all that is kept, when compiled code is suspected of killing processes. */
+void program_store_clear(struct cq_log *log);
 
 #endif

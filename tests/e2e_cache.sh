@@ -5,7 +5,7 @@ need sqlite3
 
 frames=12
 make_clip clip.y4m 1 $frames
-export POCL_CACHE_DIR=$work/pocl
+export POCL_CACHE_DIR=$work/pocl XDG_CACHE_HOME=$work/cache
 mkdir pocl good
 submit() { rm -f f.db*; "$clipq" submit -q --db f.db clip.y4m; }
 answers() { sql f.db "SELECT frame, round(sharpness, 3) FROM v_quality ORDER BY 1"; }

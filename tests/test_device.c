@@ -305,6 +305,7 @@ static void test_environment(void **state)
 {
     (void) state;
     assert_string_equal(getenv("POCL_SIGFPE_HANDLER"), "0");
+    assert_string_equal(getenv("POCL_WORK_GROUP_SPECIALIZATION"), "0");
     assert_string_equal(getenv("POCL_MAX_PTHREAD_COUNT"), "2");
     device_setup_environment(7);    /* what is set wins */
     assert_string_equal(getenv("POCL_MAX_PTHREAD_COUNT"), "2");
@@ -315,6 +316,7 @@ int main(void)
     quiet = (struct cq_log) {.level = CQ_ERROR, .sink = swallow};
     unsetenv("POCL_MAX_PTHREAD_COUNT");
     unsetenv("POCL_SIGFPE_HANDLER");
+    unsetenv("POCL_WORK_GROUP_SPECIALIZATION");
     unsetenv("CLIPQ_FAULT");
     device_setup_environment(2);
     struct device_info info;

@@ -1,8 +1,10 @@
 /* Compiled programs on disk: found again, and made again where the file is cut, changed or another's. On PoCL this is
- * switched on for the test; the results of a kernel show that what was loaded is the program. */
+ * switched on for the test, but for programs of chains, which are kept there anyway; the results of a kernel show that
+ * what was loaded is the program. */
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,7 +15,9 @@
 #include <cmocka.h>
 
 #include "kernels/base/log.h"
+#include "kernels/chain.h"
 #include "kernels/device.h"
+#include "kernels/pocl_cache.h"
 #include "kernels/program.h"
 
 static const unsigned char source[] =
@@ -36,8 +40,27 @@ static void listen(void *ctx, enum cq_level level, const char *text)
 
 static struct cq_log quiet = {.level = CQ_DEBUG, .sink = listen};
 
-/* A process's life with a device: 40 + 2 (or what `options` add) in a buffer. */
-static int run_kernel(const char *options)
+static enum cq_err launch(struct device *dev, struct device_mem *mem, const char *options)
+{
+    const struct kernel_arg args[] = {ARG_REF(((struct mem_ref) {mem, 0})), ARG_INT(1)};
+    return program_run(dev, &(struct launch) {
+        .program = &class, .kernel = "add", .options = options, .global = {1}, .local = {1}, .dims = 1, .args = args,
+        .n_args = 2,
+    });
+}
+
+static void launch_in_chain(struct device *dev, struct device_mem *mem, const char *options)
+{
+    struct chain *c;
+    assert_int_equal(chain_begin(dev, &c), CQ_OK);
+    assert_int_equal(chain_end(&c, launch(dev, mem, options)), CQ_OK);
+    assert_int_equal(chain_run(c), CQ_OK);
+    assert_int_equal(device_finish_all(dev), CQ_OK);
+    chain_destroy(&c);
+}
+
+/* A process's life with a device: 40 + 2 (or what `options` add) in a buffer. -1: it has no chains. */
+static int run(const char *options, bool in_chain)
 {
     struct device_info info;
     struct device *dev;
@@ -47,16 +70,19 @@ static int run_kernel(const char *options)
     assert_int_equal(device_open(&quiet, &info, &dev), CQ_OK);
     assert_int_equal(device_alloc(dev, 128, &mem), CQ_OK);
     assert_int_equal(device_write(dev, mem, 0, &value, sizeof value), CQ_OK);
-    const struct kernel_arg args[] = {ARG_REF(((struct mem_ref) {mem, 0})), ARG_INT(1)};
-    assert_int_equal(program_run(dev, &(struct launch) {
-        .program = &class, .kernel = "add", .options = options, .global = {1}, .local = {1}, .dims = 1, .args = args,
-        .n_args = 2,
-    }), CQ_OK);
+    if (!in_chain)
+        assert_int_equal(launch(dev, mem, options), CQ_OK);
+    else if (chain_suits(dev))
+        launch_in_chain(dev, mem, options);
     assert_int_equal(device_read(dev, mem, 0, &value, sizeof value), CQ_OK);
+    value = in_chain && !chain_suits(dev) ? -1 : value;
     device_free(&mem);
     device_close(&dev);
     return value;
 }
+
+static int run_kernel(const char *options) { return run(options, false); }
+static int run_chain(const char *options) { return run(options, true); }
 
 /* How many files there are; `file` becomes the path of one. */
 static int count_files(void)
@@ -154,6 +180,43 @@ static void test_damage_is_mended(void **state)
     assert_int_equal(damaged, 2);
 }
 
+/* Of chains also where PoCL is left alone otherwise, and none of their parts is built where the whole is found. */
+static void test_chains_are_kept(void **state)
+{
+    (void) state;
+    unsetenv("CLIPQ_PROGRAM_CACHE");
+    if (run_chain("-DEXTRA=1") < 0)
+        skip();
+    int files = count_files();
+    assert_in_range(files, 1, 2);                       /* beside the chain, its one part where programs are kept */
+    assert_int_equal(run_chain("-DEXTRA=1"), 42);
+    assert_int_equal(found, 1);
+    assert_int_equal(run_chain("-DEXTRA=2"), 43);
+    assert_int_equal(found, 1);
+    assert_int_equal(count_files(), 2 * files);
+    setenv("CLIPQ_PROGRAM_CACHE", "none", 1);
+    assert_int_equal(run_chain("-DEXTRA=1"), 42);
+    assert_int_equal(found, 1);
+}
+
+/* They go with what PoCL keeps when that is suspect. */
+static void test_suspects_are_removed(void **state)
+{
+    char *before = getenv("POCL_CACHE_DIR");
+    (void) state;
+    assert_int_equal(run_kernel("-DEXTRA=1"), 42);
+    assert_int_equal(count_files(), 1);
+    before = before ? strdup(before) : NULL;
+    setenv("POCL_CACHE_DIR", root, 1);                  /* PoCL has read it long ago */
+    pocl_cache_check(&quiet, false);
+    assert_int_equal(count_files(), 1);
+    pocl_cache_check(&quiet, true);
+    assert_int_equal(count_files(), 0);
+    assert_int_equal(before ? setenv("POCL_CACHE_DIR", before, 1) : unsetenv("POCL_CACHE_DIR"), 0);
+    free(before);
+    assert_int_equal(run_kernel("-DEXTRA=1"), 42);
+}
+
 /* A folder that cannot be made, or written, costs only time. */
 static void test_without_a_folder(void **state)
 {
@@ -169,6 +232,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_found_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage_is_mended, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_chains_are_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_suspects_are_removed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_without_a_folder, set_up, tear_down),
     };
     device_setup_environment(0);
