@@ -31,6 +31,9 @@ if(TARGET clipq)
              WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
     set_tests_properties(crash_${supervisors} PROPERTIES TIMEOUT 900 RUN_SERIAL TRUE ENVIRONMENT CLIPQ_CHAINS=0)
   endforeach()
+  # Made clips, for those are long; each disturbance once.
+  add_test(NAME crash_split COMMAND crash $<TARGET_FILE:clipq> --rounds 9 --supervisors 2 --split WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(crash_split PROPERTIES TIMEOUT 900 RUN_SERIAL TRUE ENVIRONMENT "CLIPQ_CHAINS=0;CLIPQ_DATA=/nonexistent")
 
   add_executable(model_make model_make.c)
   target_link_libraries(model_make PRIVATE clipq_base clipq_onnx_proto)

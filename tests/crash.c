@@ -1,11 +1,13 @@
 /* Disturbs `clipq work` in every way that a night can, over and over, and proves each time that nothing was lost.
  *
- *     crash PROGRAM [--rounds N] [--seed S] [--supervisors N] [--keep]
+ *     crash PROGRAM [--rounds N] [--seed S] [--supervisors N] [--split] [--keep]
  *
  * The queue is submitted and worked off once without disturbance. Each round takes a fresh copy of the queue, runs it
  * with 1 to 4 supervisors at once, strikes at a random moment, and lets `clipq work` finish what is left. Then all
  * answers must equal those of the undisturbed run and the books must balance (crash_compare.c). Clips are the
  * smaller ones of $CLIPQ_DATA (default ../shared/data) with YuNet and builtin:scene, or ones that are made here.
+ * With --split the disturbed runs do clips in segments of a second, the undisturbed one does not; of made clips there are two
+ * long ones, which the supervisors share. Segments that were done before the strike must not be done again after it.
  * Exits 0 when every round held, 1 with the round and its seed when one did not.
  */
 #include <errno.h>
@@ -20,18 +22,19 @@
 #include "kernels/base/clock.h"
 #include "tests/crash.h"
 
-enum { CLIPS_MAX = 32, MADE_CLIPS = 12, MADE_FRAMES = 30, KINDS_MAX = 16, LEASE_MS = 60000, COMMITS_MAX = 10000 };
+enum { CLIPS_MAX = 32, MADE_CLIPS = 12, MADE_FRAMES = 30, LONG_CLIPS = 2, LONG_FRAMES = 120, KINDS_MAX = 16, LEASE_MS = 60000, COMMITS_MAX = 10000 };
 
 struct harness {
     const char *clipq;
     int rounds, supervisors;
     uint64_t seed;
-    bool keep;
+    bool split, keep;
     char folder[64];
     char queue[96], reference[96], disturbed[96];   /* databases */
     int64_t whole_us;           /* what an undisturbed run takes */
     int64_t next_fault[KINDS_MAX];
     int struck[KINDS_MAX], late[KINDS_MAX];
+    int64_t kept;               /* segments that were done before a strike */
 };
 
 uint64_t crash_random(struct crash_random *r, uint64_t n)
@@ -50,13 +53,13 @@ static void give_up(const char *what)
 
 /* ---- clips ---- */
 
-static void make_y4m(const char *path, int seed)
+static void make_y4m(const char *path, int seed, int frames)
 {
     FILE *f = fopen(path, "wbe");
     if (!f)
         give_up(path);
     fputs("YUV4MPEG2 W64 H48 F10:1 Ip A1:1 C420jpeg\n", f);
-    for (int frame = 0; frame < MADE_FRAMES; frame++) {
+    for (int frame = 0; frame < frames; frame++) {
         fputs("FRAME\n", f);
         for (int i = 0; i < 64 * 48 * 3 / 2; i++)
             fputc((seed * 31 + i * (1 + seed % 5) + frame * 3) & 0xff, f);
@@ -81,11 +84,12 @@ static int real_clips(const char *data, char list[][256])
 
 static int made_clips(const struct harness *h, char list[][256])
 {
-    for (int i = 0; i < MADE_CLIPS; i++) {
+    int n = h->split ? LONG_CLIPS : MADE_CLIPS;
+    for (int i = 0; i < n; i++) {
         snprintf(list[i], sizeof list[i], "%s/clip%d.y4m", h->folder, i);
-        make_y4m(list[i], i);
+        make_y4m(list[i], i, h->split ? LONG_FRAMES : MADE_FRAMES);
     }
-    return MADE_CLIPS;
+    return n;
 }
 
 /* ---- programs ---- */
@@ -152,10 +156,12 @@ static void submit(const struct harness *h)
         give_up("submit failed");
 }
 
+static const char *split_of(const struct harness *h) { return h->split ? "1" : "off"; }
+
 /* `clipq work` until there is nothing left; several at once where the round has several. */
-static bool finish(const struct harness *h, const char *db)
+static bool finish(const struct harness *h, const char *db, const char *split)
 {
-    struct crash_run run = {.clipq = h->clipq, .db = db, .n = h->supervisors};
+    struct crash_run run = {.clipq = h->clipq, .db = db, .split = split, .n = h->supervisors};
     bool fine = true;
     crash_start(&run, NULL);
     crash_wait(&run);
@@ -170,12 +176,12 @@ static bool finish(const struct harness *h, const char *db)
 static void make_reference(struct harness *h)
 {
     copy_file(h->queue, h->reference);
-    if (!finish(h, h->reference) || !crash_same(h->reference, h->reference))
+    if (!finish(h, h->reference, "off") || !crash_same(h->reference, h->reference))
         give_up("the undisturbed run failed");
     /* Once more for its time: now everything is compiled. */
     copy_file(h->queue, h->disturbed);
     int64_t start = cq_now_ns();
-    if (!finish(h, h->disturbed) || !crash_same(h->reference, h->disturbed))
+    if (!finish(h, h->disturbed, split_of(h)) || !crash_same(h->reference, h->disturbed))
         give_up("two undisturbed runs differ");
     h->whole_us = (cq_now_ns() - start) / 1000;
     remove_db(h->disturbed);
@@ -188,6 +194,7 @@ static bool strike(struct harness *h, struct crash_run *run, const struct crash_
 {
     crash_start(run, NULL);
     usleep((useconds_t) crash_random(random, (uint64_t) h->whole_us));
+    h->kept += crash_keep(h->disturbed);
     bool in_time = d->strike(run, random);
     crash_wait(run);
     return in_time;
@@ -221,12 +228,13 @@ static bool holds_at_once(const struct harness *h, const struct crash_disturbanc
 static bool play_round(struct harness *h, int kind, struct crash_random *random)
 {
     const struct crash_disturbance *d = &crash_disturbances[kind];
-    struct crash_run run = {.clipq = h->clipq, .db = h->disturbed, .n = h->supervisors};
+    struct crash_run run = {.clipq = h->clipq, .db = h->disturbed, .split = split_of(h), .n = h->supervisors};
     copy_file(h->queue, h->disturbed);
     bool in_time = d->strike ? strike(h, &run, d, random) : fail(h, kind, &run, d);
     h->struck[kind]++;
     h->late[kind] += !in_time;
-    bool fine = holds_at_once(h, d, &run) && finish(h, h->disturbed) && crash_same(h->reference, h->disturbed);
+    bool fine = holds_at_once(h, d, &run) && finish(h, h->disturbed, split_of(h)) && crash_same(h->reference, h->disturbed) &&
+                (!d->strike || crash_kept(h->disturbed));
     if (fine || !h->keep)
         remove_db(h->disturbed);
     return fine;
@@ -248,6 +256,8 @@ static int play(struct harness *h)
     for (int kind = 0; kind < kinds; kind++)
         printf("%-20s %4d rounds, %d too late\n", crash_disturbances[kind].name, h->struck[kind], h->late[kind]);
     printf("%d rounds of %d supervisor%s: %d failed\n", h->rounds, h->supervisors, h->supervisors == 1 ? "" : "s", failed);
+    if (h->split)
+        printf("%lld segments were done before a strike\n", (long long) h->kept);
     return failed;
 }
 
@@ -266,7 +276,7 @@ static int64_t number_after(int argc, char **argv, int *i, int64_t least, int64_
 static void read_arguments(struct harness *h, int argc, char **argv)
 {
     if (argc < 2)
-        give_up("usage: crash PROGRAM [--rounds N] [--seed S] [--supervisors N] [--keep]");
+        give_up("usage: crash PROGRAM [--rounds N] [--seed S] [--supervisors N] [--split] [--keep]");
     h->clipq = realpath(argv[1], NULL);
     if (!h->clipq)
         give_up("there is no such program");
@@ -277,10 +287,12 @@ static void read_arguments(struct harness *h, int argc, char **argv)
             h->seed = (uint64_t) number_after(argc, argv, &i, 0, INT64_MAX);
         else if (!strcmp(argv[i], "--supervisors"))
             h->supervisors = (int) number_after(argc, argv, &i, 1, CRASH_SUPERVISORS);
+        else if (!strcmp(argv[i], "--split"))
+            h->split = true;
         else if (!strcmp(argv[i], "--keep"))
             h->keep = true;
         else
-            give_up("an option that it does not know; --rounds, --seed, --supervisors, --keep");
+            give_up("an option that it does not know; --rounds, --seed, --supervisors, --split, --keep");
     }
 }
 

@@ -25,6 +25,7 @@ uint64_t crash_random(struct crash_random *r, uint64_t n);
 struct crash_run {
     const char *clipq;          /* the program */
     const char *db;
+    const char *split;          /* for --split */
     int n;
     pid_t pids[CRASH_SUPERVISORS];
     int codes[CRASH_SUPERVISORS];   /* after crash_wait(): exit code, or 128 + signal */
@@ -49,6 +50,10 @@ bool crash_same(const char *reference, const char *db);
 
 /* No lease of `db` reaches beyond `lease_ms` from now. */
 bool crash_leases_end(const char *db, int64_t lease_ms);
+/* Notes which segments of clips are done, and returns how many. */
+int64_t crash_keep(const char *db);
+/* Are they still, by the same attempts? */
+bool crash_kept(const char *db);
 /* Jobs in that state. */
 int64_t crash_count(const char *db, const char *state);
 

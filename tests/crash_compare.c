@@ -31,9 +31,9 @@ static const struct { const char *what, *sql; } books[] = {
      "SELECT count(*) FROM jobs j WHERE state IN ('done', 'partial') AND "
      "(SELECT count(*) FROM attempts a WHERE a.id = j.accepted_id AND a.job_id = j.id) <> 1"},
     {"totals that are not the jobs counted",
-     "SELECT abs((SELECT sum(jobs) FROM totals) - (SELECT count(*) FROM jobs)) + "
+     "SELECT abs((SELECT sum(jobs) FROM totals) - (SELECT count(*) FROM jobs WHERE parent_id IS NULL)) + "
      "(SELECT count(*) FROM totals t WHERE jobs <> (SELECT count(*) FROM jobs j WHERE j.state = t.state AND "
-     "j.pipeline_id = t.pipeline_id))"},
+     "j.pipeline_id = t.pipeline_id AND j.parent_id IS NULL))"},
     {"attempts that are still running", "SELECT count(*) FROM attempts WHERE outcome = 'running'"},
     {"rows of attempts that came to nothing",
      "SELECT count(*) FROM frames WHERE attempt_id NOT IN (SELECT accepted_id FROM jobs WHERE accepted_id IS NOT NULL)"},
@@ -164,8 +164,9 @@ bool crash_leases_end(const char *db, int64_t lease_ms)
 {
     char latest[32];
     snprintf(latest, sizeof latest, "%lld", (long long) (cq_utc_ms() + lease_ms));
-    int64_t n = ask(db, "SELECT count(*) FROM jobs WHERE state = 'running' AND coalesce(lease_until_ms, 9e18) > CAST(? AS INTEGER)",
-                    latest);
+    /* A clip in segments has no lease: they have. */
+    int64_t n = ask(db, "SELECT count(*) FROM jobs WHERE state = 'running' AND segments = 0 AND "
+                        "coalesce(lease_until_ms, 9e18) > CAST(? AS INTEGER)", latest);
     if (n)
         fprintf(stderr, "%lld leases outlive their time\n", (long long) n);
     return !n;
@@ -174,4 +175,24 @@ bool crash_leases_end(const char *db, int64_t lease_ms)
 int64_t crash_count(const char *db, const char *state)
 {
     return ask(db, "SELECT count(*) FROM jobs WHERE state = ?", state);
+}
+
+/* In a table of its own in `db`, which clipq does not look at. */
+int64_t crash_keep(const char *path)
+{
+    sqlite3 *db = open_db(path);
+    sqlite3_exec(db, "CREATE TABLE crash_kept AS SELECT id, attempt_id FROM jobs WHERE parent_id IS NOT NULL AND state = 'done'", NULL,
+                 NULL, NULL);
+    int64_t n = number(db, "SELECT count(*) FROM crash_kept", NULL);
+    sqlite3_close(db);
+    return n;
+}
+
+bool crash_kept(const char *db)
+{
+    int64_t n = ask(db, "SELECT count(*) FROM crash_kept k WHERE NOT EXISTS "
+                        "(SELECT 1 FROM jobs j WHERE j.id = k.id AND j.attempt_id = k.attempt_id AND j.state = 'done')", NULL);
+    if (n)
+        fprintf(stderr, "%lld segments were done and are so no more, or again\n", (long long) n);
+    return !n;
 }

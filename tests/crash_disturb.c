@@ -23,8 +23,8 @@ static void become_clipq(const struct crash_run *run, const char *fault)
         setenv("CLIPQ_FAULT", fault, 1);
     else
         unsetenv("CLIPQ_FAULT");
-    execl(run->clipq, run->clipq, "work", "--db", run->db, "--workers", "3", "--stall-timeout", "2", "--progress", "none", "-q",
-          (char *) NULL);
+    execl(run->clipq, run->clipq, "work", "--db", run->db, "--workers", "3", "--stall-timeout", "2", "--split", run->split,
+          "--progress", "none", "-q", (char *) NULL);
     _exit(127);
 }
 
