@@ -30,7 +30,9 @@ struct filter_values filter_values(const struct store_filter *f)
 enum cq_err store_count_jobs(struct store *s, const struct store_filter *f, int64_t *n)
 {
     struct filter_values v = filter_values(f);
-    return sql_int(s, n, "SELECT count(*) FROM jobs j WHERE " FILTER_SQL, FILTER_TYPES, FILTER_VALUES(f, v));
+    const char *sql = f->reason ? "SELECT count(*) FROM jobs j WHERE " FILTER_REASON_SQL
+                                : "SELECT count(*) FROM jobs j WHERE " FILTER_SQL;
+    return sql_int(s, n, sql, FILTER_TYPES, FILTER_VALUES(f, v));
 }
 
 /* ---- jobs ---- */
@@ -60,18 +62,20 @@ static void read_row(sqlite3_stmt *row, struct store_job_row *r)
     r->not_before_ms = sqlite3_column_int64(row, c);
 }
 
+#define LIST_SQL(filter)                                                                                                   \
+    "SELECT j.id, j.clip_id, j.pipeline_id, c.path, j.state, j.reason, j.message, p.hash, j.owner, j.priority, j.attempts, "  \
+    "j.failures, j.crashes, j.lost, j.frame_rows, c.duration_s, j.submitted_ms, j.started_ms, j.ended_ms, "                 \
+    "CASE WHEN j.state = 'pending' AND j.segments = 0 THEN j.not_before_ms END "                                            \
+    "FROM jobs j JOIN clips c ON c.id = j.clip_id JOIN pipelines p ON p.id = j.pipeline_id "                                \
+    "WHERE j.id IN (SELECT j.id FROM jobs j WHERE " filter " ORDER BY j.id LIMIT ?10 OFFSET ?11) ORDER BY j.id"
+
 enum cq_err store_each_job(struct store *s, const struct store_filter *f, int64_t offset, int64_t limit,
                            enum cq_err (*fn)(void *ctx, const struct store_job_row *r), void *ctx)
 {
     sqlite3_stmt *row;
     struct filter_values v = filter_values(f);
-    enum cq_err err = sql_query(s, &row,
-        "SELECT j.id, j.clip_id, j.pipeline_id, c.path, j.state, j.reason, j.message, p.hash, j.owner, j.priority, j.attempts, "
-        "j.failures, j.crashes, j.lost, j.frame_rows, c.duration_s, j.submitted_ms, j.started_ms, j.ended_ms, "
-        "CASE WHEN j.state = 'pending' AND j.segments = 0 THEN j.not_before_ms END "
-        "FROM jobs j JOIN clips c ON c.id = j.clip_id JOIN pipelines p ON p.id = j.pipeline_id "
-        "WHERE j.id IN (SELECT j.id FROM jobs j WHERE " FILTER_SQL " ORDER BY j.id LIMIT ?10 OFFSET ?11) ORDER BY j.id",
-        FILTER_TYPES "II", FILTER_VALUES(f, v), limit, offset);
+    const char *sql = f->reason ? LIST_SQL(FILTER_REASON_SQL) : LIST_SQL(FILTER_SQL);
+    enum cq_err err = sql_query(s, &row, sql, FILTER_TYPES "II", FILTER_VALUES(f, v), limit, offset);
     for (; !err; err = sql_next(s, row)) {
         struct store_job_row r;
         read_row(row, &r);

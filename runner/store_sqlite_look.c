@@ -159,8 +159,9 @@ enum cq_err store_each_model(struct store *s, enum cq_err (*fn)(void *ctx, const
 enum cq_err store_each_running(struct store *s, enum cq_err (*fn)(void *ctx, const struct store_running_row *r), void *ctx)
 {
     sqlite3_stmt *row;
-    enum cq_err err = sql_query(s, &row, "SELECT j.id, j.attempt, c.path, j.started_ms FROM jobs j JOIN clips c "
-                                         "ON c.id = j.clip_id WHERE j.state = 'running' AND j.parent_id IS NULL ORDER BY j.id", "");
+    /* The plus signs leave only the index over running jobs to be used. */
+    enum cq_err err = sql_query(s, &row, "SELECT j.id, j.attempt, c.path, j.started_ms FROM jobs j JOIN clips c ON c.id = j.clip_id "
+                                         "WHERE j.state = 'running' AND +j.parent_id IS NULL ORDER BY +j.id", "");
     for (; !err; err = sql_next(s, row)) {
         struct store_running_row r;
         r.job_id = sqlite3_column_int64(row, 0);
