@@ -92,6 +92,9 @@ void store_forget_attempts(struct store *s);
 /* Now, by the clock that leases and pauses are measured with: UTC milliseconds, but no jump of the wall clock moves it.
  * Inside a transaction. */
 enum cq_err store_queue_ms(struct store *s, int64_t *now);
+/* The same for who only looks. INT64_MAX: nobody has worked on the queue since the machine was started, so that nothing of
+ * before is alive. */
+enum cq_err store_queue_ms_seen(struct store *s, int64_t *now);
 
 void store_checkpoint_init(struct store *s);
 void store_turns_init(struct store *s);          /* once it is connected */

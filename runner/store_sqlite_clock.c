@@ -6,8 +6,8 @@
  * has a row with the distance from its monotonic clock to the queue's time, put there by the first process of that
  * boot that asks, and never changed.
  *
- * A new boot's time begins at the wall clock's, so that it reads like UTC, but later than any lease: who held one
- * before the boot is dead. A machine that sleeps does not use up leases, for nobody could renew them either.
+ * A new boot's time begins at the wall clock's, so that it reads like UTC, but later than any lease and any run's next sign
+ * of life: who held one before the boot is dead. A machine that sleeps does not use up leases, for nobody could renew them either.
  */
 #include <sqlite3.h>
 
@@ -22,7 +22,8 @@ static enum cq_err begin_boot(struct store *s, const char *boot)
 {
     int64_t start = 0;
     enum cq_err err = sql_int(s, &start, "SELECT max(?, 1 + coalesce((SELECT max(lease_until_ms) FROM jobs WHERE "
-                                         "state = 'running'), 0))", "I", cq_utc_ms());
+                                         "state = 'running'), 0), 1 + coalesce((SELECT max(alive_until_ms) FROM runs WHERE "
+                                         "ended_ms IS NULL), 0))", "I", cq_utc_ms());
     if (!err)
         err = sql_exec(s, "UPDATE jobs SET not_before_ms = 1 WHERE state = 'pending' AND segments = 0 AND not_before_ms > ?", "I",
                        start);
@@ -51,5 +52,24 @@ enum cq_err store_queue_ms(struct store *s, int64_t *now)
         return err;
     s->clock_known = true;
     *now = monotonic_ms() + s->clock_ahead_ms;
+    return CQ_OK;
+}
+
+enum cq_err store_queue_ms_seen(struct store *s, int64_t *now)
+{
+    char boot[OWNER_BOOT];
+    bool kept;
+    enum cq_err err = sql_has_table(s, "boots", &kept);
+    if (err)
+        return err;
+    if (!kept || !owner_boot(boot)) {            /* written by the wall clock */
+        *now = cq_utc_ms();
+        return CQ_OK;
+    }
+    int64_t ahead;
+    err = sql_int(s, &ahead, "SELECT ahead_ms FROM boots WHERE boot = ?", "t", boot);
+    if (err && err != CQ_EOF)
+        return err;
+    *now = err ? INT64_MAX : monotonic_ms() + ahead;
     return CQ_OK;
 }

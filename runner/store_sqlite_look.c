@@ -5,7 +5,6 @@
 
 #include <sqlite3.h>
 
-#include "kernels/base/clock.h"
 #include "runner/store_sqlite.h"
 
 enum cq_err store_get_counts(struct store *s, struct store_counts *out)
@@ -105,13 +104,17 @@ static void read_run(sqlite3_stmt *row, struct store_run_row *r)
 
 enum cq_err store_each_run(struct store *s, int newest, enum cq_err (*fn)(void *ctx, const struct store_run_row *r), void *ctx)
 {
+    int64_t now;
+    enum cq_err err = store_queue_ms_seen(s, &now);
+    if (err)
+        return err;
 #define BUSY_S(stages) "(SELECT total(count * mean_ms) / 1e3 FROM run_stages WHERE run_id = runs.id AND stage IN " stages "), "
     sqlite3_stmt *row;
-    enum cq_err err = sql_query(s, &row,
+    err = sql_query(s, &row,
         "SELECT id, started_ms, coalesce(ended_ms, 0), workers, devices, end_reason, jobs, frames_decoded, frames_sampled, "
         "frames_inferred, batches, oom_halvings, worker_restarts, engine_restarts, media_s, prepare_s, engines, "
         BUSY_S("(1, 2)") BUSY_S("(4, 5)")
-        "ended_ms IS NULL AND alive_until_ms >= ? FROM runs ORDER BY id DESC LIMIT ?", "Ii", cq_utc_ms(), newest);
+        "ended_ms IS NULL AND alive_until_ms >= ? FROM runs ORDER BY id DESC LIMIT ?", "Ii", now, newest);
 #undef BUSY_S
     for (; !err; err = sql_next(s, row)) {
         struct store_run_row r;

@@ -106,8 +106,7 @@ enum cq_err store_heartbeat(struct store *s, const char *owner, int64_t lease_ms
         err = sql_exec(s, "UPDATE jobs SET lease_until_ms = ? WHERE state = 'running' AND owner = ?", "It", now + lease_ms, owner);
     if (err || !s->run_id)
         return err;
-    return sql_exec(s, "UPDATE runs SET alive_until_ms = ? WHERE id = ? AND ended_ms IS NULL", "II", cq_utc_ms() + lease_ms,
-                    s->run_id);
+    return sql_exec(s, "UPDATE runs SET alive_until_ms = ? WHERE id = ? AND ended_ms IS NULL", "II", now + lease_ms, s->run_id);
 }
 
 /* Looked at one by one, each by its name above the one before: nothing is changed under an open query. */

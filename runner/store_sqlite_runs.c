@@ -16,10 +16,13 @@ static const char *or_empty(const char *text) { return text ? text : ""; }
 
 enum cq_err store_start_run(struct store *s, const struct store_run *r, int64_t *run_id)
 {
-    int64_t now = cq_utc_ms();
-    enum cq_err err = sql_exec(s, "INSERT INTO runs (started_ms, alive_until_ms, host, pid, workers, batch, devices, options) "
-                                  "VALUES (?, ?, ?, ?, ?, ?, ?, ?)", "IItiiitt", now, now + FIRST_SIGN_MS, or_empty(r->host),
-                               r->pid, r->workers, r->batch, or_empty(r->devices), or_empty(r->options));
+    int64_t queue_now;
+    enum cq_err err = store_queue_ms(s, &queue_now);
+    if (err)
+        return err;
+    err = sql_exec(s, "INSERT INTO runs (started_ms, alive_until_ms, host, pid, workers, batch, devices, options) "
+                      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)", "IItiiitt", cq_utc_ms(), queue_now + FIRST_SIGN_MS, or_empty(r->host),
+                   r->pid, r->workers, r->batch, or_empty(r->devices), or_empty(r->options));
     if (err)
         return err;
     *run_id = s->run_id = sql_last_id(s);

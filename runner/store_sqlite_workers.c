@@ -40,14 +40,18 @@ enum cq_err store_each_worker(struct store *s, enum cq_err (*fn)(void *ctx, cons
 {
     sqlite3_stmt *row;
     bool known;
+    int64_t now;
     enum cq_err err = sql_has_table(s, "workers", &known);
     if (err || !known)
+        return err;
+    err = store_queue_ms_seen(s, &now);
+    if (err)
         return err;
     err = sql_query(s, &row,
         "SELECT w.run_id, w.role, w.slot, w.pid, w.state, w.restarts, w.clips, w.frames, w.frames_per_s, w.cpu_s, w.rss, "
         "w.last_frame_ms, w.job_id, c.path FROM runs r JOIN workers w ON w.run_id = r.id LEFT JOIN jobs j ON j.id = w.job_id "
         "LEFT JOIN clips c ON c.id = j.clip_id WHERE r.ended_ms IS NULL AND r.alive_until_ms >= ? "
-        "ORDER BY w.run_id, w.role DESC, w.slot", "I", cq_utc_ms());
+        "ORDER BY w.run_id, w.role DESC, w.slot", "I", now);
     for (; !err; err = sql_next(s, row)) {
         struct store_worker_row r;
         read_worker(row, &r);

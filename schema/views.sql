@@ -177,7 +177,8 @@ JOIN attempts a ON a.id = coalesce(j.accepted_id, j.attempt_id)
 WHERE j.state NOT IN ('pending', 'running') AND a.wall_ns IS NOT NULL AND j.parent_id IS NULL;
 
 CREATE VIEW v_runs AS
--- Each `clipq work`.
+-- Each `clipq work`. SQL has the wall clock only: after that was set, a run may seem killed, or running, until it is right
+-- again. `clipq status` and `clipq report` go by the queue's own clock (boots).
 SELECT id AS run_id,
        strftime('%Y-%m-%dT%H:%M:%fZ', started_ms / 1000.0, 'unixepoch') AS started,
        strftime('%Y-%m-%dT%H:%M:%fZ', ended_ms / 1000.0, 'unixepoch') AS ended,
@@ -230,7 +231,7 @@ SELECT device, driver, description AS operator, variant, heuristic,
 FROM tunings;
 
 CREATE VIEW v_workers AS
--- The children of each run, as of `updated`: decode workers and engines.
+-- The children of each run, as of `updated`: decode workers and engines. Killed: as in v_runs.
 SELECT w.run_id, r.host, w.role, w.slot, w.pid,
        CASE WHEN r.ended_ms IS NOT NULL THEN 'ended'
             WHEN r.alive_until_ms < strftime('%s', 'now') * 1000 THEN 'killed'   -- with its run

@@ -181,6 +181,77 @@ static void without_a_boot_the_wall_clock_serves(void **state)
     assert_true(is_stolen(f));
 }
 
+static enum cq_err keep_active(void *ctx, const struct store_run_row *r)
+{
+    *(bool *) ctx = r->active;
+    return CQ_OK;
+}
+
+static enum cq_err count_worker(void *ctx, const struct store_worker_row *r)
+{
+    (void) r;
+    ++*(int *) ctx;
+    return CQ_OK;
+}
+
+/* As somebody who only reads sees it; the workers are seen while their run is. */
+static bool is_active(struct fixture *f)
+{
+    struct store *s;
+    bool active = false;
+    int workers = 0;
+    assert_int_equal(store_open(&f->log, f->db, STORE_READ, &s), CQ_OK);
+    assert_int_equal(store_each_run(s, 1, keep_active, &active), CQ_OK);
+    assert_int_equal(store_each_worker(s, count_worker, &workers), CQ_OK);
+    store_close(&s);
+    assert_int_equal(workers, active);
+    return active;
+}
+
+static void start_run(struct fixture *f)
+{
+    int64_t id;
+    assert_int_equal(store_begin(f->store), CQ_OK);
+    assert_int_equal(store_start_run(f->store, &(struct store_run) {.workers = 1}, &id), CQ_OK);
+    assert_int_equal(store_put_worker(f->store, id, &(struct store_worker) {.role = "decode", .state = "idle"}), CQ_OK);
+    assert_int_equal(store_commit(f->store), CQ_OK);
+}
+
+static void a_run_is_killed_by_no_jump_and_kept_by_none(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < JUMPS; i++) {
+        start_run(f);
+        machine.wall_ms += jumps[i];
+        assert_true(is_active(f));
+        pass(LEASE_MS - 1000);
+        assert_true(is_active(f));
+        beat(f);
+        pass(LEASE_MS - 1000);
+        assert_true(is_active(f));
+        pass(1001);
+        assert_false(is_active(f));
+    }
+}
+
+/* Whether or not anybody has worked on the queue since. */
+static void a_run_does_not_outlive_its_boot(void **state)
+{
+    struct fixture *f = *state;
+    struct store_job j;
+    for (int i = 0; i < JUMPS; i++) {
+        start_run(f);
+        machine.boot++;
+        machine.since_boot_ms = 3000;
+        machine.wall_ms += jumps[i];
+        assert_false(is_active(f));
+        fixture_close(f);
+        assert_int_equal(store_open(&f->log, f->db, STORE_WRITE, &f->store), CQ_OK);
+        fixture_claim(f->store, "holder", &j);
+        assert_false(is_active(f));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +259,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(jumps_prolong_no_pause, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lease_does_not_outlive_its_boot, setup, teardown),
         cmocka_unit_test_setup_teardown(a_pause_does_not_outlive_its_boot, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_run_is_killed_by_no_jump_and_kept_by_none, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_run_does_not_outlive_its_boot, setup, teardown),
         cmocka_unit_test_setup_teardown(a_clock_that_was_rolled_back_is_asked_again, setup, teardown),
         cmocka_unit_test_setup_teardown(without_a_boot_the_wall_clock_serves, setup, teardown),
     };
