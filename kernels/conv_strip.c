@@ -39,11 +39,13 @@ static bool shape_of(const struct device *dev, const struct op_inst *inst, struc
         return false;
     /* A quarter of the cache is for what streams by, if that can be. */
     int64_t fitting = (int64_t) (info->local_bytes / sizeof(float)) / 4 * 3 / group * px;
-    int64_t area = (int64_t) g->oh * g->ow, most = fitting < px ? px : fitting < STRIP_MOST ? fitting : STRIP_MOST;
-    int64_t strips = up(area, most), pairs = up(g->m, 2 * width);
-    t->strip = (int32_t) (up(up(area, strips), px) * px);
+    int64_t pixels = (int64_t) g->n * g->oh * g->ow, pairs = up(g->m, 2 * width);
+    int64_t most = fitting < px ? px : fitting < STRIP_MOST ? fitting : STRIP_MOST, strips = up(pixels, most);
+    if (pixels < 1 || pixels > INT32_MAX - STRIP_MOST)
+        return false;
+    t->strip = (int32_t) (up(up(pixels, strips), px) * px);
     t->group = (int32_t) group;
-    int64_t cuts = units > 1 ? up(ITEMS_PER_UNIT * units, strips * (g->n > 0 ? g->n : 1)) : 1;
+    int64_t cuts = units > 1 ? up(ITEMS_PER_UNIT * units, strips) : 1;
     t->pairs = (int32_t) up(pairs, cuts < pairs ? cuts : pairs);
     return true;
 }
@@ -90,10 +92,9 @@ static enum cq_err enqueue(struct device *dev, const struct op_inst *inst, const
         ARG_LOCAL(local_bytes(&t, conv_tile_px(width))), ARG_STRUCT(t),
     };
     return program_run(dev, &(struct launch) {
-        .program = &conv_program, .kernel = "conv_strip", .dims = 3,
-        .global = {(size_t) up((int64_t) t.g.oh * t.g.ow, t.strip), (size_t) up(up(t.g.m, 2 * width), t.pairs),
-                   (size_t) t.g.n},
-        .local = {1, 1, 1}, .args = args, .n_args = sizeof args / sizeof *args,
+        .program = &conv_program, .kernel = "conv_strip", .dims = 2,
+        .global = {(size_t) up((int64_t) t.g.n * t.g.oh * t.g.ow, t.strip), (size_t) up(up(t.g.m, 2 * width), t.pairs)},
+        .local = {1, 1}, .args = args, .n_args = sizeof args / sizeof *args,
     });
 }
 

@@ -2,7 +2,7 @@
  *
  * What a strip of output pixels reads is copied to local memory, u [groups][C/V][taps][TILE_PX][V], in the order in
  * which the weights of conv_tile stream past, with zeros around the image; then each pair of output blocks is a product
- * of matrices by register tiles.
+ * of matrices by register tiles. Pixels count over all images.
  */
 
 /* As struct strip in kernels/conv_strip.c. */
@@ -40,9 +40,10 @@ INLINE void strip_gather(local float *u, global const float *x, int first, globa
                          const conv_geom *g)
 {
     const int taps = g->kh * g->kw, blocks = blocks_of(g->c), tap_floats = TILE_PX * V;
+    const int area = g->oh * g->ow, image = first / area;
     const long plane = (long) g->h * g->w * V;
     tile_pixels t;
-    tile_place(&t, x, V, first, g);
+    tile_place(&t, x + image * blocks * plane, V, blocks * plane, first - image * area, (g->n - image) * area - 1, g);
     if (t.inside) {
         for (int b = 0; b < blocks; b++)
             for (int ky = 0; ky < g->kh; ky++)
@@ -66,7 +67,7 @@ INLINE void strip_gather(local float *u, global const float *x, int first, globa
     }
 }
 
-/* `px` pixels from the one numbered `from` on, for one pair of output blocks. */
+/* `px` pixels from the one numbered `from` on, for one pair of output blocks: parts of one image or of several. */
 INLINE void strip_tile(const tile_out *o, local const float *u, int from, const conv_strips *t,
                        global const float *next, int step, const int px, const int nv)
 {
@@ -75,7 +76,15 @@ INLINE void strip_tile(const tile_out *o, local const float *u, int from, const 
     VF a[2 * TILE_PX];
     TILE_EACH(a[i] = LOADV(nv > 1 ? i / TILE_PX : 0, o->bias);)
     strip_sums(a, u, t->group, o->weights, next, step, g->c / V * taps, taps, g->c % V, px, nv);
-    tile_finish(o, a, from, from, px, nv, g);
+    const int area = g->oh * g->ow;
+    int image = from / area, first = from - image * area;
+    for (; image < g->n && first + px > 0; image++, first -= area) {
+        tile_out part = *o;
+        long at = (long) image * blocks_of(g->m) * area * V;
+        part.y += at;
+        part.r = part.r ? part.r + at : 0;
+        tile_finish(&part, a, first, max(first, 0), px, nv, g);
+    }
 }
 
 /* One pair of output blocks of `count` pixels. */
@@ -101,20 +110,20 @@ INLINE void strip_pair(const tile_out *o, local const float *u, int first, int c
     }
 }
 
-/* global: (strips, work-items over pairs of output blocks, images); local (1,1,1). */
+/* global: (strips, work-items over pairs of output blocks); local (1,1). */
 kernel void conv_strip(global const float *xb, ulong xo, global const float *rb, ulong ro, global float *yb, ulong yo,
                        global const float *wb, ulong wo, local float *u, conv_strips t)
 {
     const conv_geom *g = &t.g;
     const int area = g->oh * g->ow, blocks = blocks_of(g->m), pairs = (blocks + 1) / 2;
-    const int first = get_global_id(0) * t.strip, count = min(t.strip, area - first);
+    const int first = get_global_id(0) * t.strip, count = min(t.strip, g->n * area - first);
     const int from = get_global_id(1) * t.pairs, end = min(from + t.pairs, pairs);
     global const float *zeros = AT(const float, wb, wo);
-    global const float *x = AT(const float, xb, xo) + get_global_id(2) * blocks_of(g->c) * ((long) g->h * g->w * V);
+    global const float *x = AT(const float, xb, xo);
     for (int i = 0; i < count; i += TILE_PX)
         strip_gather(u + i / TILE_PX * t.group, x, first + i, zeros, g);
     for (int pair = from; pair < end; pair++) {
-        long at = ((long) get_global_id(2) * blocks + 2 * pair) * area * V;
+        long at = 2L * pair * area * V;
         tile_out o = {
             .zeros = zeros,
             .bias = zeros + (1 + pair) * 2 * V,

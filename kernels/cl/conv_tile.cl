@@ -89,10 +89,11 @@ typedef struct {
     int inside;                       /* no tap of any pixel is outside */
 } tile_pixels;
 
-/* Pixels past the end of the image repeat the last one; they are not stored. */
-INLINE void tile_place(tile_pixels *t, global const float *x, int pixel_floats, int first, const conv_geom *g)
+/* Pixel `first` lies in the image at x; those behind its last are the first of the next image, `image_floats` on. Pixels
+ * past number `last` repeat it; they are not stored. */
+INLINE void tile_place(tile_pixels *t, global const float *x, int pixel_floats, long image_floats, int first, int last,
+                       const conv_geom *g)
 {
-    int last = g->oh * g->ow - 1;
     int oy = first / g->ow, ox = first - oy * g->ow;
     t->inside = 1;
     TILE_EACH(if (i < TILE_PX) {
@@ -104,6 +105,8 @@ INLINE void tile_place(tile_pixels *t, global const float *x, int pixel_floats, 
         int step = first + i < last, wrap = ox + step == g->ow;
         ox = wrap ? 0 : ox + step;
         oy += wrap;
+        x += oy == g->oh ? image_floats : 0;
+        oy = oy == g->oh ? 0 : oy;
     })
 }
 
@@ -135,7 +138,7 @@ INLINE void conv_tile_at(const tile_out *o, global const float *x, int first, co
     const int px = TILE_PX, taps = g->kh * g->kw;
     const long plane = (long) g->h * g->w * V;
     tile_pixels t;
-    tile_place(&t, x, V, first, g);
+    tile_place(&t, x, V, 0, first, g->oh * g->ow - 1, g);
     VF a[2 * TILE_PX];
     TILE_EACH(a[i] = LOADV(i / TILE_PX, o->bias);)
     if (t.inside) {
