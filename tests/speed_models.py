@@ -5,8 +5,8 @@
 
 Shapes are those of the papers and their published code, batch norm folded as exporters do; weights are random, each
 layer's scaled so that activations keep their size to the last. The batch is free. NAME is one of yolov8n, resnet50 and
-mobilenet_v2. --check holds clipq's answers (build/clipq or $CLIPQ) against ONNX Runtime's at batches 1 and 3.
-Exits 77 (skipped) where NumPy or onnx is missing.
+mobilenet_v2. --check holds the engine's answers to noise against ONNX Runtime's, at batches 1 and 4, and exits 1 where
+one differs by more than 1e-3 of the largest. Exits 77 (skipped) where NumPy or onnx is missing.
 
 YOLOv8: Jocher, Chaurasia, Qiu, Ultralytics YOLOv8, 2023. ResNet-50: He et al., Deep Residual Learning, 2015, with
 strides in the 3x3 layers. MobileNetV2: Sandler et al., Inverted Residuals and Linear Bottlenecks, 2018.
