@@ -363,9 +363,12 @@ static void forget_models(struct engine *e, const struct child_exit *why)
         return;
     int lane = (int) (suspect - e->lanes);
     char text[MSG_TEXT];
+    bool short_of_memory = child_exit_short_of_memory(why);
     snprintf(text, sizeof text, "%s: the engine died while loading it: %s", work_lane(e->w, lane)->name,
-             why->last_words);
-    fail_lane(e, lane, child_exit_short_of_memory(why) ? CQ_OOM : CQ_DEVICE, text);
+             !short_of_memory ? why->last_words
+             : why->signal ? "it was killed, as the system does when memory runs out; give it more, or take a smaller --memory-limit"
+             : "memory ran out; give it more, or take a smaller --memory-limit");
+    fail_lane(e, lane, short_of_memory ? CQ_OOM : CQ_DEVICE, text);
 }
 
 /* While it prepares, its kernels are loaded; later, damaged code shows in these ways. Not to be confused with a lack of

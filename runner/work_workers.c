@@ -217,8 +217,9 @@ static void blame_job(struct worker *wk, const struct child_exit *e)
         snprintf(text, sizeof text, "no frame for %.0f s after %" PRId64 " frames; the decoder was killed",
                  wk->w->p.stall_timeout_s, j->next_seq);
     else if (e->signal)
-        snprintf(text, sizeof text, "the decoder died of signal %d (%s) after %" PRId64 " frames%s%s", e->signal,
-                 strsignal(e->signal), j->next_seq, words[0] ? ": " : "", words);
+        snprintf(text, sizeof text, "the decoder died of signal %d (%s%s) after %" PRId64 " frames%s%s", e->signal,
+                 strsignal(e->signal), child_exit_short_of_memory(e) ? ", as the system does when memory runs out" : "",
+                 j->next_seq, words[0] ? ": " : "", words);
     else
         snprintf(text, sizeof text, "the decoder ended with code %" PRId64 " after %" PRId64 " frames%s%s", e->status,
                  j->next_seq, words[0] ? ": " : "", words);
