@@ -81,6 +81,7 @@ enum cq_err child_begin(struct cq_log *log);
 enum cq_err child_begin_media(struct cq_log *log, int *files, enum sandbox_mode *mode);
 /* Raises the walls of `mode`. CQ_UNSUPPORTED when one is missing that must not be. */
 enum cq_err child_shut_in(struct cq_log *log, enum sandbox_mode mode);
+enum cq_err child_shut_in_engine(struct cq_log *log, enum sandbox_mode mode);
 
 /* Roles. Each returns the process's exit code. */
 int child_decode_main(void);

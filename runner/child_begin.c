@@ -61,11 +61,28 @@ enum cq_err child_begin_media(struct cq_log *log, int *files, enum sandbox_mode 
     return err;
 }
 
-enum cq_err child_shut_in(struct cq_log *log, enum sandbox_mode mode)
+static enum cq_err judge_walls(struct cq_log *log, enum sandbox_mode mode, bool all_stand, const char *missing)
 {
-    char missing[256];
-    if (mode == SANDBOX_OFF || sandbox_enter(missing, sizeof missing) == SANDBOX_ALL || mode == SANDBOX_AUTO)
+    if (all_stand || mode == SANDBOX_AUTO)
         return CQ_OK;
     cq_log_error(log, "sandbox: not here: %s", missing);
     return CQ_UNSUPPORTED;
+}
+
+enum cq_err child_shut_in(struct cq_log *log, enum sandbox_mode mode)
+{
+    char missing[256];
+    if (mode == SANDBOX_OFF)
+        return CQ_OK;
+    unsigned stand = sandbox_enter(missing, sizeof missing);
+    return judge_walls(log, mode, stand == SANDBOX_ALL, missing);
+}
+
+enum cq_err child_shut_in_engine(struct cq_log *log, enum sandbox_mode mode)
+{
+    char missing[256];
+    if (mode == SANDBOX_OFF)
+        return CQ_OK;
+    unsigned stand = sandbox_enter_engine(missing, sizeof missing);
+    return judge_walls(log, mode, stand == SANDBOX_OF_ENGINE, missing);
 }

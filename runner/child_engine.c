@@ -59,9 +59,12 @@ static enum cq_err tell(struct engine_child *e, enum msg_type type)
 static enum cq_err open_device(struct engine_child *e, const struct msg_setup *m)
 {
     struct device_info info;
+    enum cq_err err = child_shut_in_engine(e->log, m->sandbox);
+    if (err)
+        return err;
     device_setup_environment(m->threads);
     pocl_cache_check(e->log, m->afresh);
-    enum cq_err err = device_find(e->log, m->device, &info);
+    err = device_find(e->log, m->device, &info);
     if (!err)
         err = device_open(e->log, &info, &e->dev);
     if (err)

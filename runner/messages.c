@@ -318,6 +318,7 @@ void msg_put_setup(struct cq_buf *b, const struct msg_setup *m)
     cq_put_u8(b, m->afresh);
     cq_put_str(b, m->folder);
     cq_put_str(b, m->folder_label);
+    cq_put_i32(b, (int) m->sandbox);
 }
 
 enum cq_err msg_get_setup(struct cq_rd *r, struct msg_setup *m)
@@ -328,6 +329,7 @@ enum cq_err msg_get_setup(struct cq_rd *r, struct msg_setup *m)
     m->afresh = get_bool(r);
     m->folder = cq_get_str(r);
     m->folder_label = cq_get_str(r);
+    m->sandbox = (enum sandbox_mode) get_range(r, SANDBOX_AUTO, SANDBOX_OFF);
     return r->err;
 }
 

@@ -21,6 +21,7 @@
 #include "kernels/base/err.h"
 #include "runner/batcher.h"
 #include "runner/pipeline.h"
+#include "runner/sandbox.h"
 #include "stages/answer/geometry.h"
 #include "stages/media/clip.h"
 #include "stages/media/sample.h"
@@ -108,6 +109,7 @@ struct msg_setup {
     bool afresh;                /* compiled kernels are not to be trusted */
     const char *folder;         /* for artifacts; "" : nowhere */
     const char *folder_label;   /* as rows name it */
+    enum sandbox_mode sandbox;
 };
 
 struct msg_hello {

@@ -1,4 +1,4 @@
-/* The four walls, in the order in which each still lets the next be built.
+/* The walls, in the order in which each still lets the next be built.
  *
  * Faults for tests (runner/fault.h): no-landlock@1 and so on, a kernel that lacks that wall.
  */
@@ -113,15 +113,22 @@ static int close_files(void)
 
 /* ---- all of them ---- */
 
-static const struct {
+struct wall {
     enum sandbox_wall wall;
     const char *name;
     int (*build)(void);         /* 0 or errno */
-} walls[] = {
+};
+
+static const struct wall decoder_walls[] = {
     {SANDBOX_PRIVILEGES, "no_new_privs", deny_privileges},
     {SANDBOX_LIMITS, "limits", set_limits},
     {SANDBOX_LANDLOCK, "landlock", close_files},
     {SANDBOX_SECCOMP, "seccomp", sandbox_allow_calls},
+};
+
+static const struct wall engine_walls[] = {
+    {SANDBOX_PRIVILEGES, "no_new_privs", deny_privileges},
+    {SANDBOX_SECCOMP, "seccomp", sandbox_deny_calls},
 };
 
 static bool lacks(const char *name)
@@ -131,12 +138,12 @@ static bool lacks(const char *name)
     return fault_at(fault, 1);
 }
 
-unsigned sandbox_enter(char *missing, size_t size)
+static unsigned build(const struct wall *walls, size_t n, char *missing, size_t size)
 {
     unsigned stand = 0;
     size_t at = 0;
     missing[0] = '\0';
-    for (size_t i = 0; i < sizeof walls / sizeof *walls; i++) {
+    for (size_t i = 0; i < n; i++) {
         int err = lacks(walls[i].name) ? ENOSYS : walls[i].build();
         if (!err)
             stand |= walls[i].wall;
@@ -144,4 +151,14 @@ unsigned sandbox_enter(char *missing, size_t size)
             at += (size_t) snprintf(missing + at, size - at, "%s%s (%s)", at ? ", " : "", walls[i].name, strerror(err));
     }
     return stand;
+}
+
+unsigned sandbox_enter(char *missing, size_t size)
+{
+    return build(decoder_walls, sizeof decoder_walls / sizeof *decoder_walls, missing, size);
+}
+
+unsigned sandbox_enter_engine(char *missing, size_t size)
+{
+    return build(engine_walls, sizeof engine_walls / sizeof *engine_walls, missing, size);
 }

@@ -27,12 +27,17 @@ enum sandbox_mode { SANDBOX_AUTO /* what stands is enough */, SANDBOX_REQUIRE, S
 
 enum sandbox_wall {
     SANDBOX_PRIVILEGES = 1, SANDBOX_LIMITS = 2, SANDBOX_LANDLOCK = 4, SANDBOX_SECCOMP = 8,
-    SANDBOX_ALL = 15
+    SANDBOX_ALL = 15, SANDBOX_OF_ENGINE = SANDBOX_PRIVILEGES | SANDBOX_SECCOMP
 };
 
 /* For good. Returns the walls that stand; `missing` names the others, with the kernel's reason: "landlock (Function not
  * implemented)", "" when there are none. */
 unsigned sandbox_enter(char *missing, size_t size);
+
+/* The walls around an engine, for good, before it opens its device. They keep it from the network, from other processes
+ * and from what hardly any program asks of the kernel. Files and programs it has, for drivers need both, and so has what it
+ * starts. Otherwise as sandbox_enter(). */
+unsigned sandbox_enter_engine(char *missing, size_t size);
 
 /* The version of Landlock that this kernel offers; 0: none. */
 int sandbox_landlock_version(void);

@@ -68,6 +68,17 @@ static int add_sometimes(scmp_filter_ctx filter)
     return err ? err : seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 }
 
+/* For threads, too, that a sanitizer has started already; and no slower processor for being filtered: nothing in this
+ * process is kept from the code that runs in it. Kernels and libraries too old for these do without. */
+int sandbox_load(void *filter)
+{
+    seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
+    seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
+    return seccomp_load(filter);
+}
+
 int sandbox_allow_calls(void)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
@@ -76,15 +87,8 @@ int sandbox_allow_calls(void)
     int err = add_always(filter);
     if (!err)
         err = add_sometimes(filter);
-    if (!err) {
-        /* Threads that a sanitizer has started already; and no slower processor for being filtered: nothing in this
-         * process is kept from the code that runs in it. Kernels and libraries too old for these do without. */
-        seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-        seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
-        seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-        seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
-        err = seccomp_load(filter);
-    }
+    if (!err)
+        err = sandbox_load(filter);
     seccomp_release(filter);
     return -err;
 }

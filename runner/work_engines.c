@@ -405,7 +405,7 @@ static void send_setup(struct engine *e)
 {
     struct msg_setup m = {
         .device = e->spec, .memory_limit = e->w->p.memory_limit, .afresh = e->afresh, .folder = e->w->engines->folder,
-        .folder_label = e->w->engines->folder_label,
+        .folder_label = e->w->engines->folder_label, .sandbox = e->w->p.sandbox,
     };
     struct cq_buf body = {0};
     msg_put_setup(&body, &m);

@@ -61,7 +61,7 @@ static void make_end(struct cq_buf *b)
 
 static void make_setup(struct cq_buf *b)
 {
-    msg_put_setup(b, &(struct msg_setup) {.device = "cpu", .threads = 2, .memory_limit = 3, .folder = "d", .folder_label = "l"});
+    msg_put_setup(b, &(struct msg_setup) {.device = "cpu", .threads = 2, .memory_limit = 3, .folder = "d", .folder_label = "l", .sandbox = SANDBOX_REQUIRE});
 }
 
 static void make_hello(struct cq_buf *b)

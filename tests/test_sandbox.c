@@ -1,6 +1,7 @@
 /* Every wall is tried from inside, one by one and with the others; and children that parse media are inside. The test is
  * its own child. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -12,8 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -241,6 +245,57 @@ static void a_trial_tells_how_it_ended(void **state)
     assert_int_equal(result, 17);
 }
 
+/* ---- an engine's walls ---- */
+
+enum { TRIES = 9 };
+
+static int of_call(long result)
+{
+    if (result >= 0)
+        close((int) result);
+    return result < 0 ? errno : 0;
+}
+
+static int run_true(void)
+{
+    pid_t pid = fork();
+    if (!pid) {
+        execl("/bin/true", "true", NULL);
+        _exit(1);
+    }
+    int status = 1;
+    waitpid(pid, &status, 0);
+    return status;
+}
+
+static void enter_engine_and_try(void *ctx, void *result)
+{
+    char missing[256];
+    int *r = result;
+    (void) ctx;
+    r[0] = sandbox_enter_engine(missing, sizeof missing) != SANDBOX_OF_ENGINE;
+    r[1] = of_call(socket(AF_INET, SOCK_STREAM, 0));
+    r[2] = of_call(socket(AF_INET6, SOCK_DGRAM, 0));
+    r[3] = of_call(socket(AF_VSOCK, SOCK_STREAM, 0));
+    r[4] = of_call(syscall(SYS_io_uring_setup, 1, NULL));
+    r[5] = of_call(ptrace(PTRACE_SEIZE, getppid(), NULL, NULL));
+    r[6] = of_call(socket(AF_UNIX, SOCK_STREAM, 0));
+    r[7] = of_call(open("/etc/passwd", O_RDONLY));
+    r[8] = run_true();
+}
+
+static void an_engine_has_files_and_programs_and_no_network(void **state)
+{
+    (void) state;
+    const int expected[TRIES] = {0, EPERM, EPERM, EPERM, EPERM, EPERM, 0, 0, 0};
+    int got[TRIES];
+    struct trial_end end;
+    memset(got, 0xff, sizeof got);
+    assert_int_equal(trial_run(enter_engine_and_try, NULL, got, sizeof got, 20, &end), CQ_OK);
+    for (int i = 0; i < TRIES; i++)
+        assert_int_equal(got[i], expected[i]);
+}
+
 /* ---- children ---- */
 
 struct seen {
@@ -429,6 +484,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(threads_work_inside),
         cmocka_unit_test(missing_walls_are_told_once_or_refused),
         cmocka_unit_test(a_trial_tells_how_it_ended),
+        cmocka_unit_test(an_engine_has_files_and_programs_and_no_network),
         cmocka_unit_test(files_come_through_the_opener),
         cmocka_unit_test(who_requires_walls_gets_them_or_nobody),
         cmocka_unit_test(one_that_only_computes_is_ended),
