@@ -36,7 +36,7 @@ want=$(answers)
 # A budget that is a lie, and a device that takes it at its word.
 export CLIPQ_STREAMS=1
 failed_so=0
-for mib in 300 240 150; do
+for mib in 300 200 120 80 50; do
     queue
     echo $(( mib << 20 )) > "$group/$limit"
     [ ! -e "$group/memory.swap.max" ] || echo 0 > "$group/memory.swap.max"
