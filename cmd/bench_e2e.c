@@ -69,10 +69,16 @@ static double share(const struct e2e_args *a, const struct bench_e2e_round *r)
     return whole_rate(a, r) / (r->decode_rate < r->infer_rate ? r->decode_rate : r->infer_rate);
 }
 
-/* Of what both halves could do one after the other on the same processors. */
+/* What both halves could do one after the other on the same processors: a bound where the device is a CPU. */
+static double cpu_limit_rate(const struct e2e_args *a, const struct bench_e2e_round *r)
+{
+    (void) a;
+    return 1 / (1 / r->decode_rate + 1 / r->infer_rate);
+}
+
 static double cpu_limit_share(const struct e2e_args *a, const struct bench_e2e_round *r)
 {
-    return whole_rate(a, r) * (1 / r->decode_rate + 1 / r->infer_rate);
+    return whole_rate(a, r) / cpu_limit_rate(a, r);
 }
 
 static double decode_busy(const struct e2e_args *a, const struct bench_e2e_round *r)
@@ -117,9 +123,10 @@ static const struct figure {
 } figures[] = {
     {"decode_frames_per_s", "decoding alone", decode_rate, RATE},
     {"infer_frames_per_s", "inference alone", infer_rate, RATE},
+    {"cpu_limit_frames_per_s", "both on the same CPUs, at best", cpu_limit_rate, RATE, true},
     {"frames_per_s", "the whole, the engine being ready", whole_rate, RATE},
     {"share", "of the slower half", share, SHARE},
-    {"cpu_limit_share", "of both halves on the same CPUs", cpu_limit_share, SHARE, true},
+    {"cpu_limit_share", "of both on the same CPUs", cpu_limit_share, SHARE, true},
     {"frames_per_s_from_start", "the whole, with the engine's start", rate_from_start, RATE},
     {"elapsed_s", "all of it", whole_s, SECONDS},
     {"prepare_s", "preparing the engine", prepare_s, SECONDS},
@@ -278,7 +285,8 @@ const struct command cmd_bench_e2e = {
         "infer`; then submits the clips to a queue in a database of its own under $TMPDIR and works it off, as\n"
         "`clipq work` does. Printed are medians of the rounds' figures, and the middle half of the rounds in percent\n"
         "of the median as the spread. The slower half alone is what the whole could reach if decoding and inference\n"
-        "did not share anything. Kernels are the usual ones, whatever was tuned.\n\n"
+        "did not share anything. Where the device is a CPU they share it, and the bound is what one after the other\n"
+        "could do. Kernels are the usual ones, whatever was tuned.\n\n"
         "Exit codes: 0, 1 could not be measured, 2 usage, 3 some clips failed, 11 no usable device.",
     .run = run,
 };
