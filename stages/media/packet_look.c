@@ -3,7 +3,8 @@
  * none. HEVC: ITU-T H.265, 7.3.1.2, 7.4.2.2, Annex B, ISO/IEC 14496-15, 8.3.3. IDR pictures likewise: what is shown
  * before one but comes after it refers to it alone and is shown after all that came earlier. A sub-layer non-reference
  * picture may serve those of higher sub-layers, so it counts only in streams that have one. MPEG-2: ISO/IEC 13818-2,
- * 6.2.2 and 6.2.3; no picture refers to a B picture. VP9: bitstream specification, 6.2; a key frame resets references and probabilities alike.
+ * 6.2.2 and 6.2.3; no picture refers to a B picture, nor does any in MPEG-4 (ISO/IEC 14496-2, 6.2.3 and 6.2.5). Frames of
+ * ProRes, DNxHD and DV stand alone.
  */
 #include "stages/media/packet_look.h"
 
@@ -11,6 +12,8 @@
 
 #include <libavcodec/avcodec.h>
 #include <xxhash.h>
+
+#include "stages/media/packet_look_head.h"
 
 enum { NAL_SLICE = 1, NAL_IDR = 5, NAL_SEI = 6, NAL_SPS = 7, NAL_PPS = 8, NAL_DELIMITER = 9, NAL_FILLER = 12 };
 
@@ -22,6 +25,9 @@ enum {
 
 /* MPEG-2's start codes. */
 enum { MPEG2_PICTURE = 0x00, MPEG2_LAST_SLICE = 0xaf, MPEG2_USER = 0xb2, MPEG2_EXTENSION = 0xb5, MPEG2_B = 3 };
+
+/* MPEG-4's. */
+enum { MPEG4_USER = 0xb2, MPEG4_VOP = 0xb6, MPEG4_B = 2 };
 
 struct nals {
     const uint8_t *p, *end;
@@ -199,17 +205,37 @@ static struct packet_look look_at_mpeg2(const AVPacket *packet)
     return pictures == 1 ? (struct packet_look) {.disposable = b} : opaque;
 }
 
-/* The first byte: frame_marker 2 bits, profile 2, show_existing_frame, frame_type (0: key), show_frame,
- * error_resilient_mode. The last: Annex B, 110 in the upper bits where frames that are not shown are packed with one
- * that is. A packet that shows nothing has no number among the frames. */
-static struct packet_look look_at_vp9(const AVPacket *packet)
+/* Alone in its packet. Without B pictures at the start (video_delay) the decoder may not know yet that there are any. */
+static struct packet_look look_at_mpeg4(const AVCodecParameters *par, const AVPacket *packet)
 {
-    uint8_t head = packet->size ? packet->data[0] : 0;
-    uint8_t tail = packet->size ? packet->data[packet->size - 1] : 0;
-    bool shows = head & 0x0a || (tail & 0xe0) == 0xc0;
-    bool usual = (head & 0xc0) == 0x80 && (head & 0x30) != 0x30 && shows;
-    return (struct packet_look) {.opaque = !usual, .fresh = usual && (head & 0x0e) == 0x02};
+    const struct packet_look opaque = {.opaque = true};
+    const uint8_t *end = packet->data + packet->size, *p = start_code(packet->data, end);
+    int pictures = 0;
+    bool b = false;
+    for (; end - p > 4; p = start_code(p + 3, end)) {
+        if (p[3] != MPEG4_VOP && p[3] != MPEG4_USER)
+            return opaque;
+        pictures += p[3] == MPEG4_VOP;
+        b = p[3] == MPEG4_VOP ? p[4] >> 6 == MPEG4_B : b;
+    }
+    return pictures == 1 ? (struct packet_look) {.disposable = b && par->video_delay > 0} : opaque;
 }
+
+static struct packet_look stands_alone(const AVPacket *packet)
+{
+    (void) packet;
+    return (struct packet_look) {.fresh = true, .disposable = true};
+}
+
+/* Codecs of which the packet tells all. */
+static const struct {
+    enum AVCodecID id;
+    struct packet_look (*look)(const AVPacket *packet);
+} looks[] = {
+    {AV_CODEC_ID_MPEG2VIDEO, look_at_mpeg2}, {AV_CODEC_ID_VP8, look_at_vp8}, {AV_CODEC_ID_VP9, look_at_vp9},
+    {AV_CODEC_ID_AV1, look_at_av1}, {AV_CODEC_ID_MJPEG, look_at_mjpeg}, {AV_CODEC_ID_PRORES, stands_alone},
+    {AV_CODEC_ID_DNXHD, stands_alone}, {AV_CODEC_ID_DVVIDEO, stands_alone},
+};
 
 /* MPEG-TS marks every packet with its stream's id; anything else may tell the decoder something. */
 static bool has_side_data(const AVPacket *packet)
@@ -227,9 +253,10 @@ struct packet_look packet_look(const AVCodecParameters *par, const AVPacket *pac
         return look_at_h264(par, packet);
     if (plain && par->codec_id == AV_CODEC_ID_HEVC)
         return look_at_hevc(par, packet);
-    if (plain && par->codec_id == AV_CODEC_ID_MPEG2VIDEO)
-        return look_at_mpeg2(packet);
-    if (plain && par->codec_id == AV_CODEC_ID_VP9)
-        return look_at_vp9(packet);
+    if (plain && par->codec_id == AV_CODEC_ID_MPEG4)
+        return look_at_mpeg4(par, packet);
+    for (size_t i = 0; plain && i < sizeof looks / sizeof *looks; i++)
+        if (looks[i].id == par->codec_id)
+            return looks[i].look(packet);
     return (struct packet_look) {.opaque = true};
 }
