@@ -26,6 +26,9 @@ static void print_counts(const struct report *r)
         printf("  THIS DOES NOT ADD UP: please report it with the database\n");
     printf("  %s of video, %s left; %s frames recorded\n", text_seconds(c->media_s_total, total),
            text_seconds(c->media_s_left, left), text_count(c->frames, frames));
+    if (r->segments.clips)
+        printf("  %" PRId64 " long clip%s in %" PRId64 " segments, of which %" PRId64 " had to be tried again\n", r->segments.clips,
+               r->segments.clips == 1 ? "" : "s", r->segments.segments, r->segments.again);
 }
 
 static void print_classes(const struct report *r)

@@ -100,6 +100,8 @@ enum cq_err report_gather(struct store *s, struct report *out)
     memset(out, 0, sizeof *out);
     enum cq_err err = store_get_counts(s, &out->counts);
     if (!err)
+        err = store_sum_segments(s, &out->segments);
+    if (!err)
         err = store_each_failure_class(s, add_class, out);
     if (!err)
         err = store_get_stages(s, out->stages);

@@ -11,6 +11,7 @@
 
 #include "kernels/base/err.h"
 #include "runner/store.h"
+#include "runner/store_jobs.h"
 
 enum { REPORT_RUNS = 100, REPORT_MODELS = 64, REPORT_ENGINES = 16 };
 
@@ -29,6 +30,7 @@ struct load {
 
 struct report {
     struct store_counts counts;
+    struct store_segment_sums segments;
     bool adds_up;              /* submitted is the sum of the states */
     struct store_failure_class *classes;   /* owned */
     int n_classes;

@@ -18,6 +18,9 @@ static void emit_totals(const struct report *r)
     field_int(j, "pending", c->pending);
     field_int(j, "running", c->running);
     field_bool(j, "reconciles", r->adds_up);
+    field_int(j, "clips_in_segments", r->segments.clips);
+    field_int(j, "segments", r->segments.segments);
+    field_int(j, "segments_tried_again", r->segments.again);
     field_int(j, "frames", c->frames);
     field_figure(j, "media_s_total", c->media_s_total);
     field_figure(j, "media_s_left", c->media_s_left);

@@ -133,6 +133,30 @@ static enum cq_err print_stage(void *ctx, const struct store_stage_row *r)
     return CQ_OK;
 }
 
+static enum cq_err print_segment(void *ctx, const struct store_segment_row *r)
+{
+    struct show *s = ctx;
+    if (s->common.json) {
+        json_t *j = json_object();
+        field_int(j, "job_id", s->job_id);
+        field_int(j, "segment", r->number);
+        field_text(j, "state", r->state);
+        field_int(j, "attempts", r->attempts);
+        field_figure(j, "from_s", r->from_s);
+        field_figure(j, "to_s", r->to_s);
+        field_int(j, "sampled", r->sampled);
+        field_text(j, "message", r->message);
+        json_emit("segment", j);
+        return CQ_OK;
+    }
+    char from[FIGURE_SIZE], to[FIGURE_SIZE], message[STORE_TEXT];
+    if (!s->n++)
+        printf("\n%-8s %-9s %8s %12s %12s %8s  %s\n", "segment", "state", "attempts", "from", "to", "frames", "message");
+    printf("%-8d %-9s %8d %12s %12s %8lld  %s\n", r->number, r->state, r->attempts, text_seconds(r->from_s, from),
+           text_seconds(r->to_s, to), (long long) r->sampled, text_safe(r->message, message, sizeof message));
+    return CQ_OK;
+}
+
 static void emit_job(const struct store_job_row *r, const struct probe *p, const char *pipeline)
 {
     json_t *j = job_row_json(r);
@@ -217,6 +241,9 @@ static enum cq_err show_one(struct show *s)
         return CQ_NOT_FOUND;
     if (!err && !s->whole)
         err = store_each_job(s->store, &f, 0, 1, print_known, s);
+    if (!err && !s->whole)
+        err = store_each_segment(s->store, s->job_id, print_segment, s);
+    s->n = 0;
     if (!err)
         err = store_each_attempt(s->store, s->job_id, print_attempt, s);
     if (!err && s->whole && !s->n && !s->common.json)

@@ -88,14 +88,18 @@ static enum cq_err print_running(void *ctx, const struct store_running_row *r)
         field_int(j, "attempt", r->attempt);
         field_text(j, "path", r->path);
         field_time(j, "since", r->since_ms);
+        field_int(j, "segments", r->segments);
+        field_int(j, "segments_done", r->segments_done);
         json_emit("running_job", j);
         return CQ_OK;
     }
-    char path[STORE_PATH], since[FIGURE_SIZE];
+    char path[STORE_PATH], since[FIGURE_SIZE], parts[64] = "";
+    if (r->segments)
+        snprintf(parts, sizeof parts, " (%d of %d segments done)", r->segments_done, r->segments);
     if (!s->running++)
         printf("%-8s %7s %12s  %s\n", "job", "attempt", "for", "path");
-    printf("%-8lld %7d %12s  %s\n", (long long) r->job_id, r->attempt,
-           text_seconds((double) (cq_utc_ms() - r->since_ms) / 1000, since), text_safe(r->path, path, sizeof path));
+    printf("%-8lld %7d %12s  %s%s\n", (long long) r->job_id, r->attempt,
+           text_seconds((double) (cq_utc_ms() - r->since_ms) / 1000, since), text_safe(r->path, path, sizeof path), parts);
     return CQ_OK;
 }
 

@@ -262,6 +262,7 @@ struct store_running_row {
     int attempt;
     char path[STORE_PATH];
     int64_t since_ms;
+    int segments, segments_done;     /* 0: it is done whole */
 };
 enum cq_err store_each_running(struct store *s, enum cq_err (*fn)(void *ctx, const struct store_running_row *r), void *ctx);
 

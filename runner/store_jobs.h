@@ -62,6 +62,20 @@ struct store_attempt_row {
 enum cq_err store_each_attempt(struct store *s, int64_t job_id,
                                enum cq_err (*fn)(void *ctx, const struct store_attempt_row *a), void *ctx);
 
+struct store_segment_row {
+    int number, attempts;         /* number: from 1 */
+    char state[16], message[STORE_TEXT];
+    double from_s, to_s;          /* of the clip */
+    int64_t sampled;              /* frames that must come out */
+};
+/* Those that the clip is in now, in its order; none where it is whole. */
+enum cq_err store_each_segment(struct store *s, int64_t job_id,
+                               enum cq_err (*fn)(void *ctx, const struct store_segment_row *r), void *ctx);
+
+/* All clips that are in segments now: how many, of how many segments, and those of them that were tried more than once. */
+struct store_segment_sums { int64_t clips, segments, again; };
+enum cq_err store_sum_segments(struct store *s, struct store_segment_sums *out);
+
 struct store_stage_row {
     enum metric_stage stage;
     int64_t count;

@@ -200,6 +200,48 @@ enum cq_err store_each_attempt(struct store *s, int64_t job_id,
     return err || !has_segments ? err : attempts_of_segments(s, job_id, &h);
 }
 
+enum cq_err store_each_segment(struct store *s, int64_t job_id,
+                               enum cq_err (*fn)(void *ctx, const struct store_segment_row *r), void *ctx)
+{
+    sqlite3_stmt *row;
+    bool has_segments;
+    enum cq_err err = sql_has_table(s, "segments", &has_segments);
+    if (err || !has_segments)
+        return err;
+    err = sql_query(s, &row, "SELECT g.number, p.attempts, p.state, p.message, g.from_s, g.to_s, g.sampled FROM jobs j JOIN jobs p "
+                             "ON p.job_id = j.id AND p.parent_id IS NOT NULL JOIN segments g ON g.job_id = p.id "
+                             "WHERE j.id = ? AND j.segments > 0 AND p.state <> 'cancelled' ORDER BY g.number", "I", job_id);
+    for (; !err; err = sql_next(s, row)) {
+        struct store_segment_row r = {
+            .number = sqlite3_column_int(row, 0), .attempts = sqlite3_column_int(row, 1), .from_s = sqlite3_column_double(row, 4),
+            .to_s = sqlite3_column_double(row, 5), .sampled = sqlite3_column_int64(row, 6),
+        };
+        sql_text(row, 2, r.state, sizeof r.state);
+        sql_text(row, 3, r.message, sizeof r.message);
+        err = fn(ctx, &r);
+        if (err)
+            break;
+    }
+    sql_done(row);
+    return err == CQ_EOF ? CQ_OK : err;
+}
+
+enum cq_err store_sum_segments(struct store *s, struct store_segment_sums *out)
+{
+    sqlite3_stmt *row;
+    bool has_segments;
+    *out = (struct store_segment_sums) {0};
+    enum cq_err err = sql_has_table(s, "segments", &has_segments);
+    if (err || !has_segments)
+        return err;
+    err = sql_query(s, &row, "SELECT count(DISTINCT p.job_id), count(*), total(p.attempts > 1) FROM segments g JOIN jobs p "
+                             "ON p.id = g.job_id WHERE p.state <> 'cancelled'", "");
+    if (!err)
+        *out = (struct store_segment_sums) {sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1), sqlite3_column_int64(row, 2)};
+    sql_done(row);
+    return err;
+}
+
 enum cq_err store_each_job_stage(struct store *s, int64_t job_id,
                                  enum cq_err (*fn)(void *ctx, const struct store_stage_row *r), void *ctx)
 {

@@ -162,15 +162,25 @@ enum cq_err store_each_model(struct store *s, enum cq_err (*fn)(void *ctx, const
 enum cq_err store_each_running(struct store *s, enum cq_err (*fn)(void *ctx, const struct store_running_row *r), void *ctx)
 {
     sqlite3_stmt *row;
+    bool has_segments;
+    enum cq_err err = sql_has_table(s, "segments", &has_segments);
+    if (err)
+        return err;
     /* The plus signs leave only the index over running jobs to be used. */
-    enum cq_err err = sql_query(s, &row, "SELECT j.id, j.attempt, c.path, j.started_ms FROM jobs j JOIN clips c ON c.id = j.clip_id "
-                                         "WHERE j.state = 'running' AND +j.parent_id IS NULL ORDER BY +j.id", "");
+    err = sql_query(s, &row, has_segments
+        ? "SELECT j.id, j.attempt, c.path, j.started_ms, j.segments, (SELECT count(*) FROM jobs p WHERE p.job_id = j.id AND "
+          "p.parent_id IS NOT NULL AND p.state = 'done' AND j.segments > 0) FROM jobs j JOIN clips c ON c.id = j.clip_id "
+          "WHERE j.state = 'running' AND +j.parent_id IS NULL ORDER BY +j.id"
+        : "SELECT j.id, j.attempt, c.path, j.started_ms, 0, 0 FROM jobs j JOIN clips c ON c.id = j.clip_id "
+          "WHERE j.state = 'running' ORDER BY +j.id", "");
     for (; !err; err = sql_next(s, row)) {
         struct store_running_row r;
         r.job_id = sqlite3_column_int64(row, 0);
         r.attempt = sqlite3_column_int(row, 1);
         sql_text(row, 2, r.path, sizeof r.path);
         r.since_ms = sqlite3_column_int64(row, 3);
+        r.segments = sqlite3_column_int(row, 4);
+        r.segments_done = sqlite3_column_int(row, 5);
         err = fn(ctx, &r);
         if (err)
             break;

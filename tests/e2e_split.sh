@@ -27,9 +27,12 @@ same() {
     check "$1: the database is sound" ok "$(sql "$2" "PRAGMA integrity_check")"
 }
 segments() { sql "$1" "SELECT count(*) FROM v_segments WHERE state = '$2'" 2> /dev/null || echo 0; }
-start() {   # start DB: in a process group of its own
+# said COLUMNS TYPE: of the lines of that type in out.json
+said() { sqlite3 -separator ' ' :memory: "SELECT $1 FROM json_each('[' || replace(trim(readfile('out.json'), char(10)), char(10), ',') || ']')
+    WHERE json_extract(value, '\$.message_type') = '$2'"; }
+start() {   # start DB: in a process group of its own, slow enough to be struck
     "$clipq" submit -q --db "$1" long.mp4
-    setsid "$clipq" work --db "$1" --workers 2 --split 2 --progress none > out.txt 2> err.txt &
+    CLIPQ_FAULT=drag@0:0=8 setsid "$clipq" work --db "$1" --workers 2 --split 2 --progress none > out.txt 2> err.txt &
     pid=$!
 }
 await_segments() { while [ "$(segments "$1" done)" -lt "$2" ] && kill -0 "$pid" 2> /dev/null; do sleep 0.02; done; }
@@ -58,12 +61,23 @@ done
 
 start worker.db
 await_segments worker.db 2
-kill -KILL "$(pgrep -g "$pid" clipq-decode | head -1)"
+kill -KILL "$(pgrep -g "$pid" clipq-decode | head -1)" || true
 code=0
 wait "$pid" || code=$?
 check "a killed worker: the run goes on" 0 "$code"
 check "a killed worker: at most one segment was tried again" 1 "$(sql worker.db "SELECT sum(attempts) - count(*) <= 1 FROM v_segments")"
 same "a killed worker" worker.db
+"$clipq" show --db worker.db --json 1 > out.json
+check "show: every segment, in order" "$(sql worker.db "SELECT segments, 1, 1, 1 FROM v_jobs")" "$(said "count(*),
+    min(json_extract(value, '\$.segment')), max(json_extract(value, '\$.segment')) = count(*),
+    min(json_extract(value, '\$.state') = 'done')" segment)"
+check_code 0 "$clipq" show --db worker.db 1
+check_says "segment  state"
+"$clipq" report --db worker.db --json > out.json
+check "report: clips, segments, those tried again" "$(sql worker.db "SELECT 1, count(*), sum(attempts > 1) FROM v_segments")" \
+    "$(said "json_extract(value, '\$.clips_in_segments'), json_extract(value, '\$.segments'), json_extract(value, '\$.segments_tried_again')" report)"
+check_code 0 "$clipq" report --db worker.db
+check_says "1 long clip in "
 
 start group.db
 await_segments group.db 3
@@ -71,6 +85,11 @@ kill -KILL -- "-$pid" 2> /dev/null || true
 wait "$pid" 2> /dev/null || true
 done=$(segments group.db done)
 echo "killed with $done segments done, $(segments group.db running) running"
+"$clipq" status --db group.db --json > out.json
+check "status: so many of so many" "$(sql group.db "SELECT count(*), max(segments), max($done) FROM v_jobs WHERE state = 'running'")" \
+    "$(said "count(*), max(json_extract(value, '\$.segments')), max(json_extract(value, '\$.segments_done'))" running_job)"
+check "status says it in words" "$(sql group.db "SELECT count(*) FROM v_jobs WHERE state = 'running'")" \
+    "$("$clipq" status --db group.db | grep -c "long.mp4 ($done of [0-9]* segments done)")"
 check "the kill came in the middle" "pending 0" "$(sql group.db "SELECT CASE state WHEN 'running' THEN 'pending' ELSE state END, frames FROM v_jobs")"
 check_code 0 "$clipq" work --db group.db --workers 2 --progress none
 check "what was done stays done" "$done" "$(sql group.db "SELECT min($done, count(*)) FROM v_segments g WHERE attempts = 1 AND
