@@ -4,7 +4,7 @@
  * before one but comes after it refers to it alone and is shown after all that came earlier. A sub-layer non-reference
  * picture may serve those of higher sub-layers, so it counts only in streams that have one. MPEG-2: ISO/IEC 13818-2,
  * 6.2.2 and 6.2.3; no picture refers to a B picture, nor does any in MPEG-4 (ISO/IEC 14496-2, 6.2.3 and 6.2.5). Frames of
- * ProRes, DNxHD and DV stand alone.
+ * ProRes and DNxHD stand alone.
  */
 #include "stages/media/packet_look.h"
 
@@ -234,7 +234,7 @@ static const struct {
 } looks[] = {
     {AV_CODEC_ID_MPEG2VIDEO, look_at_mpeg2}, {AV_CODEC_ID_VP8, look_at_vp8}, {AV_CODEC_ID_VP9, look_at_vp9},
     {AV_CODEC_ID_AV1, look_at_av1}, {AV_CODEC_ID_MJPEG, look_at_mjpeg}, {AV_CODEC_ID_PRORES, stands_alone},
-    {AV_CODEC_ID_DNXHD, stands_alone}, {AV_CODEC_ID_DVVIDEO, stands_alone},
+    {AV_CODEC_ID_DNXHD, stands_alone},
 };
 
 /* MPEG-TS marks every packet with its stream's id; anything else may tell the decoder something. */

@@ -1,6 +1,6 @@
 /* What a packet is to the packets after it, read from its bytes and not from what the container says.
  *
- * Known are H.264, HEVC, VP8, VP9, AV1, MPEG-2, MPEG-4, MJPEG, ProRes, DNxHD and DV; in any other codec, and where
+ * Known are H.264, HEVC, VP8, VP9, AV1, MPEG-2, MPEG-4, MJPEG, ProRes and DNxHD; in any other codec, and where
  * anything unusual is met, a packet is opaque and must be decoded.
  *
  * Thread-safety: reads what it is given.
