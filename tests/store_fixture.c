@@ -61,6 +61,28 @@ void fixture_teardown(struct fixture *f)
     assert_int_equal(rmdir(f->folder), 0);
 }
 
+int fixture_begin(void **state)
+{
+    struct fixture *f = malloc(sizeof *f);
+    assert_non_null(f);
+    fixture_setup(f);
+    *state = f;
+    return 0;
+}
+
+int fixture_end(void **state)
+{
+    fixture_teardown(*state);
+    free(*state);
+    return 0;
+}
+
+int fixture_end_checked(void **state)
+{
+    fixture_check_books(*state);
+    return fixture_end(state);
+}
+
 struct probe fixture_probe(int number)
 {
     struct probe p = {

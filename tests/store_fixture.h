@@ -20,6 +20,11 @@ void fixture_setup(struct fixture *f);
 void fixture_close(struct fixture *f);      /* the store only */
 void fixture_teardown(struct fixture *f);   /* everything, files too */
 
+/* The same around a test of cmocka: *state is the fixture. */
+int fixture_begin(void **state);
+int fixture_end(void **state);
+int fixture_end_checked(void **state);      /* and the books are in order: fixture_check_books() */
+
 struct probe fixture_probe(int number);     /* readable; other numbers are other contents */
 int64_t fixture_submit(struct store *s, int64_t pipeline, int number);   /* inside a transaction; /clips/N.mp4 */
 void fixture_submit_all(struct fixture *f, int n);                       /* numbers 0..n-1, in one transaction */

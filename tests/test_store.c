@@ -16,21 +16,6 @@
 #include "runner/store_control.h"
 #include "tests/store_fixture.h"
 
-static int setup(void **state)
-{
-    struct fixture *f = malloc(sizeof *f);
-    fixture_setup(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_teardown(*state);
-    free(*state);
-    return 0;
-}
-
 /* ---- opening ---- */
 
 static void sql(const char *path, const char *text)
@@ -521,23 +506,23 @@ static void pipelines_come_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(refuses_what_is_not_its_own, setup, teardown),
-        cmocka_unit_test_setup_teardown(refuses_a_newer_schema, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_older_schema_is_brought_up, setup, teardown),
-        cmocka_unit_test_setup_teardown(missing_file_or_folder, setup, teardown),
-        cmocka_unit_test_setup_teardown(too_long_a_path, setup, teardown),
-        cmocka_unit_test_setup_teardown(takes_an_empty_file, setup, teardown),
-        cmocka_unit_test_setup_teardown(denied_where_it_may_not_write, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_archived_database_is_read, setup, teardown),
-        cmocka_unit_test_setup_teardown(busy_while_another_writes, setup, teardown),
-        cmocka_unit_test_setup_teardown(readers_cannot_write, setup, teardown),
-        cmocka_unit_test_setup_teardown(several_may_create_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(submitting_twice_is_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(same_model_other_labels_is_another, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_vanished_path_gives_way, setup, teardown),
-        cmocka_unit_test_setup_teardown(unreadable_clips_go_by_path_and_heal, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_probe_comes_back_whole, setup, teardown),
-        cmocka_unit_test_setup_teardown(pipelines_come_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(refuses_what_is_not_its_own, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(refuses_a_newer_schema, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(an_older_schema_is_brought_up, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(missing_file_or_folder, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(too_long_a_path, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(takes_an_empty_file, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(denied_where_it_may_not_write, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(an_archived_database_is_read, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(busy_while_another_writes, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(readers_cannot_write, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(several_may_create_at_once, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(submitting_twice_is_once, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(same_model_other_labels_is_another, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(a_vanished_path_gives_way, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(unreadable_clips_go_by_path_and_heal, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(the_probe_comes_back_whole, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(pipelines_come_back, fixture_begin, fixture_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

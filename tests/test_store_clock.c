@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -42,18 +41,8 @@ static int setup(void **state)
     machine.wall_ms = 1000 * (int64_t) STARTS_MS;
     machine.since_boot_ms = 5 * HOUR_MS;
     machine.boot = 1;
-    struct fixture *f = malloc(sizeof *f);
-    fixture_setup(f);
-    fixture_submit_all(f, 1);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_check_books(*state);
-    fixture_teardown(*state);
-    free(*state);
+    fixture_begin(state);
+    fixture_submit_all(*state, 1);
     return 0;
 }
 
@@ -255,14 +244,14 @@ static void a_run_does_not_outlive_its_boot(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(jumps_steal_no_lease_and_keep_none, setup, teardown),
-        cmocka_unit_test_setup_teardown(jumps_prolong_no_pause, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_lease_does_not_outlive_its_boot, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_pause_does_not_outlive_its_boot, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_run_is_killed_by_no_jump_and_kept_by_none, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_run_does_not_outlive_its_boot, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_clock_that_was_rolled_back_is_asked_again, setup, teardown),
-        cmocka_unit_test_setup_teardown(without_a_boot_the_wall_clock_serves, setup, teardown),
+        cmocka_unit_test_setup_teardown(jumps_steal_no_lease_and_keep_none, setup, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(jumps_prolong_no_pause, setup, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(a_lease_does_not_outlive_its_boot, setup, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(a_pause_does_not_outlive_its_boot, setup, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(a_run_is_killed_by_no_jump_and_kept_by_none, setup, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(a_run_does_not_outlive_its_boot, setup, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(a_clock_that_was_rolled_back_is_asked_again, setup, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(without_a_boot_the_wall_clock_serves, setup, fixture_end_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

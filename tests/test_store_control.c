@@ -3,28 +3,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "runner/store_control.h"
 #include "tests/store_fixture.h"
-
-static int setup(void **state)
-{
-    struct fixture *f = malloc(sizeof *f);
-    fixture_setup(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_check_books(*state);
-    fixture_teardown(*state);
-    free(*state);
-    return 0;
-}
 
 static void state_of(struct fixture *f, int64_t job, const char *want)
 {
@@ -276,13 +259,13 @@ static void a_pause_is_the_first_one_until_it_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(retried_jobs_begin_anew_and_keep_their_history, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_could_not_be_probed_is_left_alone, setup, teardown),
-        cmocka_unit_test_setup_teardown(partial_results_stay_until_there_are_others, setup, teardown),
-        cmocka_unit_test_setup_teardown(cancelled_jobs_belong_to_nobody, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_clip_goes_with_its_segments, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_pause_is_the_first_one_until_it_ends, setup, teardown),
-        cmocka_unit_test_setup_teardown(only_changes_of_others_are_seen, setup, teardown),
+        cmocka_unit_test_setup_teardown(retried_jobs_begin_anew_and_keep_their_history, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(what_could_not_be_probed_is_left_alone, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(partial_results_stay_until_there_are_others, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(cancelled_jobs_belong_to_nobody, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(a_clip_goes_with_its_segments, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(a_pause_is_the_first_one_until_it_ends, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(only_changes_of_others_are_seen, fixture_begin, fixture_end_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,21 +16,6 @@
 
 enum { JOBS = 5, FRAMES = 3 };
 
-static int setup(void **state)
-{
-    struct fixture *f = malloc(sizeof *f);
-    fixture_setup(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_teardown(*state);
-    free(*state);
-    return 0;
-}
-
 /* Everything a run does to the store, any step of which may fail: one transaction per move, as the writer
  * does it. Gives the first error. */
 struct move { enum cq_err (*run)(struct store *s, struct fixture *f, struct store_job *j); };
@@ -260,9 +245,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_step_may_fail),
-        cmocka_unit_test_setup_teardown(creation_may_fail_at_any_step, setup, teardown),
-        cmocka_unit_test_setup_teardown(killed_in_the_middle, setup, teardown),
-        cmocka_unit_test_setup_teardown(killed_while_creating, setup, teardown),
+        cmocka_unit_test_setup_teardown(creation_may_fail_at_any_step, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(killed_in_the_middle, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(killed_while_creating, fixture_begin, fixture_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

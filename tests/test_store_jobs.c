@@ -11,22 +11,6 @@
 #include "runner/store_jobs.h"
 #include "tests/store_fixture.h"
 
-static int setup(void **state)
-{
-    struct fixture *f = malloc(sizeof *f);
-    fixture_setup(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_check_books(*state);
-    fixture_teardown(*state);
-    free(*state);
-    return 0;
-}
-
 /* Numbers of the jobs that came, as " 1 2 3". */
 static enum cq_err add_number(void *ctx, const struct store_job_row *r)
 {
@@ -183,9 +167,9 @@ static void stages_are_those_of_the_accepted_attempt(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(filters_choose_and_pages_follow, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_history_keeps_everything, setup, teardown),
-        cmocka_unit_test_setup_teardown(stages_are_those_of_the_accepted_attempt, setup, teardown),
+        cmocka_unit_test_setup_teardown(filters_choose_and_pages_follow, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(the_history_keeps_everything, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(stages_are_those_of_the_accepted_attempt, fixture_begin, fixture_end_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

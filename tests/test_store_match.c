@@ -3,27 +3,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "runner/store_control.h"
 #include "tests/store_fixture.h"
-
-static int setup(void **state)
-{
-    struct fixture *f = malloc(sizeof *f);
-    fixture_setup(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_teardown(*state);
-    free(*state);
-    return 0;
-}
 
 /* Works the next clip off; its signature points along axis `axis`. */
 static void work_off_as(struct fixture *f, int axis, enum failure failure)
@@ -161,11 +145,11 @@ static void a_long_stream_goes_on_where_it_stopped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(alike_are_found_and_others_not, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_unaccepted_signature_is_not_compared, setup, teardown),
-        cmocka_unit_test_setup_teardown(pairs_outlive_a_retry, setup, teardown),
-        cmocka_unit_test_setup_teardown(every_pair_once_in_many_blocks, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_long_stream_goes_on_where_it_stopped, setup, teardown),
+        cmocka_unit_test_setup_teardown(alike_are_found_and_others_not, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(an_unaccepted_signature_is_not_compared, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(pairs_outlive_a_retry, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(every_pair_once_in_many_blocks, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(a_long_stream_goes_on_where_it_stopped, fixture_begin, fixture_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -16,21 +15,6 @@
 #include "runner/store_control.h"
 #include "runner/store_sqlite.h"
 #include "tests/store_fixture.h"
-
-static int setup(void **state)
-{
-    struct fixture *f = malloc(sizeof *f);
-    fixture_setup(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_teardown(*state);
-    free(*state);
-    return 0;
-}
 
 static enum cq_err skip_class(void *ctx, const struct store_failure_class *c) { (void) ctx; (void) c; return CQ_OK; }
 static enum cq_err skip_run(void *ctx, const struct store_run_row *r) { (void) ctx; (void) r; return CQ_OK; }
@@ -188,7 +172,7 @@ static void nothing_looks_through_the_jobs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(nothing_looks_through_the_jobs, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_looks_through_the_jobs, fixture_begin, fixture_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

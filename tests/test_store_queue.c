@@ -13,22 +13,6 @@
 #include "kernels/base/clock.h"
 #include "tests/store_fixture.h"
 
-static int setup(void **state)
-{
-    struct fixture *f = malloc(sizeof *f);
-    fixture_setup(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_check_books(*state);
-    fixture_teardown(*state);
-    free(*state);
-    return 0;
-}
-
 static void state_of(struct fixture *f, int64_t job, const char *want)
 {
     char ask[128], got[64];
@@ -419,20 +403,20 @@ static void speed_of_the_queue(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(priority_then_age, setup, teardown),
-        cmocka_unit_test_setup_teardown(long_clips_first_within_a_priority, setup, teardown),
-        cmocka_unit_test_setup_teardown(no_job_is_claimed_twice, setup, teardown),
-        cmocka_unit_test_setup_teardown(late_and_second_completions_change_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(heartbeats_keep_the_lease, setup, teardown),
-        cmocka_unit_test_setup_teardown(handing_back_costs_no_attempt, setup, teardown),
-        cmocka_unit_test_setup_teardown(failures_follow_their_class, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_second_crash_is_enough, setup, teardown),
-        cmocka_unit_test_setup_teardown(failures_end_at_the_cap, setup, teardown),
-        cmocka_unit_test_setup_teardown(each_class_counts_for_itself, setup, teardown),
-        cmocka_unit_test_setup_teardown(pauses_grow_and_are_scattered, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_clip_that_loses_every_run_is_set_aside, setup, teardown),
-        cmocka_unit_test_setup_teardown(lost_rows_are_swept_in_pieces, setup, teardown),
-        cmocka_unit_test_setup_teardown(speed_of_the_queue, setup, teardown),
+        cmocka_unit_test_setup_teardown(priority_then_age, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(long_clips_first_within_a_priority, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(no_job_is_claimed_twice, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(late_and_second_completions_change_nothing, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(heartbeats_keep_the_lease, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(handing_back_costs_no_attempt, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(failures_follow_their_class, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(the_second_crash_is_enough, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(failures_end_at_the_cap, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(each_class_counts_for_itself, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(pauses_grow_and_are_scattered, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(a_clip_that_loses_every_run_is_set_aside, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(lost_rows_are_swept_in_pieces, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(speed_of_the_queue, fixture_begin, fixture_end_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

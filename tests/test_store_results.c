@@ -12,22 +12,6 @@
 #include "kernels/base/clock.h"
 #include "tests/store_fixture.h"
 
-static int setup(void **state)
-{
-    struct fixture *f = malloc(sizeof *f);
-    fixture_setup(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_check_books(*state);
-    fixture_teardown(*state);
-    free(*state);
-    return 0;
-}
-
 static void expect(struct fixture *f, const char *sql, const char *want)
 {
     char got[512];
@@ -424,19 +408,19 @@ static void what_status_and_report_ask(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(staged_rows_are_not_seen, setup, teardown),
-        cmocka_unit_test_setup_teardown(views_tell_what_was_found, setup, teardown),
-        cmocka_unit_test_setup_teardown(frames_say_where_they_come_from, setup, teardown),
-        cmocka_unit_test_setup_teardown(partial_keeps_and_failed_drops, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_class_with_frames_kept_is_partial, setup, teardown),
-        cmocka_unit_test_setup_teardown(metrics_per_job_and_stage, setup, teardown),
-        cmocka_unit_test_setup_teardown(embeddings_come_in_order_and_shots_go_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(shots_beyond_the_frames_are_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_run_from_start_to_end, setup, teardown),
-        cmocka_unit_test_setup_teardown(limits_are_remembered, setup, teardown),
-        cmocka_unit_test_setup_teardown(tunings_are_remembered, setup, teardown),
-        cmocka_unit_test_setup_teardown(old_limits_grow, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_status_and_report_ask, setup, teardown),
+        cmocka_unit_test_setup_teardown(staged_rows_are_not_seen, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(views_tell_what_was_found, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(frames_say_where_they_come_from, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(partial_keeps_and_failed_drops, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(a_class_with_frames_kept_is_partial, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(metrics_per_job_and_stage, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(embeddings_come_in_order_and_shots_go_back, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(shots_beyond_the_frames_are_refused, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(a_run_from_start_to_end, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(limits_are_remembered, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(tunings_are_remembered, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(old_limits_grow, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(what_status_and_report_ask, fixture_begin, fixture_end_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,21 +19,6 @@
 
 enum { WRITERS = 4, EACH = 500, MOST = 200000 };
 
-static int setup(void **state)
-{
-    struct fixture *f = malloc(sizeof *f);
-    fixture_setup(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_teardown(*state);
-    free(*state);
-    return 0;
-}
-
 struct tally {
     atomic_int ready, all, own[WRITERS], wrong;
 };
@@ -130,9 +115,9 @@ static void the_log_begins_anew(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(all_get_their_turn, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_first_that_does_not_move_is_in_nobodys_way, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_log_begins_anew, setup, teardown),
+        cmocka_unit_test_setup_teardown(all_get_their_turn, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(a_first_that_does_not_move_is_in_nobodys_way, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(the_log_begins_anew, fixture_begin, fixture_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
