@@ -18,14 +18,15 @@ extern const unsigned char cl_conv_pointwise[];
 extern const unsigned char cl_conv_depthwise[];
 extern const unsigned char cl_conv_rows[];
 extern const unsigned char cl_conv_generic[];
-extern const unsigned char cl_simt[];     /* matrix tiles in local memory */
-extern const unsigned char cl_conv_simt[];
-extern const unsigned char cl_gemm_mma[];
-extern const unsigned char cl_product[];
-extern const unsigned char cl_mma[];
-extern const unsigned char cl_conv_mma[];
+extern const unsigned char cl_simt[];      /* matrix tiles in local memory, of floats, */
+extern const unsigned char cl_mma[];       /* by matrix instructions, */
+extern const unsigned char cl_tiles[];     /* and what both have in common */
 extern const unsigned char cl_conv_taps[];
+extern const unsigned char cl_conv_simt[];
+extern const unsigned char cl_conv_mma[];
+extern const unsigned char cl_product[];
 extern const unsigned char cl_gemm_simt[];
+extern const unsigned char cl_gemm_mma[];
 extern const unsigned char cl_image[];
 extern const unsigned char cl_reorder[];
 extern const unsigned char cl_move[];     /* moving elements of any width */

@@ -43,7 +43,7 @@ static enum cq_err pack(const struct device *dev, const struct op_inst *inst, vo
 static enum cq_err enqueue(struct device *dev, const struct op_inst *inst, const struct kernel_bufs *bufs)
 {
     struct conv_taps t;
-    struct launch launch = {.program = &mma_program, .kernel = "conv_mma"};
+    struct launch launch = {.program = &mma_program};
     conv_taps_of(inst, MMA_TILE_K, &t);
     bool low = simt_tiles(&launch, t.rows, (int64_t) t.geom.n * t.geom.oh * t.geom.ow, t.groups);
     launch.options = mma_options(dev, low);

@@ -86,7 +86,7 @@ static enum cq_err run_tiles(struct device *dev, const struct op_inst *inst, con
 {
     static const char *const options[2][2] = {{NULL, SIMT_LOW}, {"-DHALF_WEIGHTS", "-DHALF_WEIGHTS " SIMT_LOW}};
     struct conv_taps t;
-    struct launch launch = {.program = &simt_program, .kernel = "conv_tiles"};
+    struct launch launch = {.program = &simt_program};
     conv_taps_of(inst, SIMT_TILE_K, &t);
     bool low = simt_tiles(&launch, t.rows, (int64_t) t.geom.n * t.geom.oh * t.geom.ow, t.groups);
     launch.options = options[half][low];

@@ -62,6 +62,7 @@ enum cq_err conv_taps_run(struct device *dev, const struct conv_taps *t, struct 
         ARG_REF(bufs->in[0]), ARG_REF(bufs->in[3]), ARG_REF(bufs->out[0]), ARG_REF(bufs->packed), ARG_STRUCT(t->geom),
         ARG_INT(t->groups),
     };
+    launch->kernel = "conv_tiles";
     launch->args = args;
     launch->n_args = sizeof args / sizeof *args;
     return program_run(dev, launch);

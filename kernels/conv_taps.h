@@ -30,7 +30,7 @@ size_t conv_taps_weights(const struct conv_taps *t);
 /* Writes taps and bias to `dst`; returns where the weights go, `weight_bytes` of them, all zero. */
 void *conv_taps_pack_head(const struct conv_taps *t, const struct op_inst *inst, void *dst, size_t weight_bytes);
 
-/* Queues `kernel` of a launch that has its program and options, over tiles that simt_tiles has set. */
+/* Queues the convolution: a launch that has its program and options, over tiles that simt_tiles has set. */
 enum cq_err conv_taps_run(struct device *dev, const struct conv_taps *t, struct launch *launch,
                           const struct kernel_bufs *bufs);
 

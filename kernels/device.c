@@ -13,7 +13,6 @@
 
 #include "kernels/base/log.h"
 #include "kernels/device_id.h"
-#include "kernels/mma.h"
 #include "kernels/program.h"
 
 enum { HOST_SLACK = 2 << 20 };      /* for what an implementation allocates beside a buffer */
@@ -101,8 +100,6 @@ enum cq_err device_open(struct cq_log *log, const struct device_info *info, stru
         err = device_open_streams(dev);
     if (err)
         goto fail;
-    if (dev->info.simt)
-        dev->info.mma = mma_find(dev);
     read_faults(dev);
     *out = dev;
     return CQ_OK;

@@ -25,8 +25,9 @@ struct device_mem;
 
 enum device_kind { DEVICE_CPU, DEVICE_GPU, DEVICE_OTHER };
 
-/* Matrix instructions: none that work, NVIDIA's, or kernels that do without what they stand for. */
-enum mma { MMA_NONE, MMA_PTX, MMA_EMULATED };
+/* Matrix instructions: nobody has looked (mma_find), none that work, NVIDIA's, or kernels that do without what they stand
+ * for. */
+enum mma { MMA_UNKNOWN, MMA_NONE, MMA_PTX, MMA_EMULATED };
 
 struct device_info {
     char spec[16];             /* "P:D", or "P:D/K/N" for one of its parts, as --device takes it */
@@ -39,7 +40,7 @@ struct device_info {
     bool simt;                 /* neighbouring work-items run in step: one for each element, work-groups that share local
                                   memory. A GPU, or what CLIPQ_SIMT=1 in the environment makes one (0: what it does
                                   not), for tests of kernels for GPUs where there is none */
-    enum mma mma;              /* of a SIMT device, once it is open (kernels/mma.h) */
+    enum mma mma;              /* MMA_UNKNOWN in a list (kernels/mma.h) */
     int compute_units;
     int parts;                 /* that the device is cut into, this being one; 0: none */
     int float_width;           /* native vector width, floats: 4, 8 or 16; with simt, 4 */

@@ -1,5 +1,5 @@
-/* MatMul and Gemm for SIMT devices, whatever is constant and however batches broadcast; kernels in cl/gemm_simt.cl and,
- * by matrix instructions, cl/gemm_mma.cl. */
+/* MatMul and Gemm for SIMT devices, whatever is constant and however batches broadcast; kernel in cl/product.cl,
+ * by tiles that multiply floats or use matrix instructions. */
 #include <string.h>
 
 #include "kernels/classes.h"
@@ -141,7 +141,7 @@ static enum cq_err run(struct device *dev, const struct op_inst *inst, const str
         ARG_REF(bufs->in[0]), ARG_REF(bufs->in[1]), ARG_REF(c), ARG_REF(bufs->out[0]), ARG_STRUCT(p),
     };
     struct launch launch = {
-        .program = mma ? &mma_program : &simt_program, .kernel = mma ? "gemm_mma" : "gemm_tiles",
+        .program = mma ? &mma_program : &simt_program, .kernel = "gemm_tiles",
         .args = args, .n_args = sizeof args / sizeof *args,
     };
     bool low = simt_tiles(&launch, p.m, p.n, batches);

@@ -99,7 +99,7 @@ const struct kernel_class *const kernel_classes[] = {
 bool kernel_suits(const struct kernel_class *k, const struct device *dev)
 {
     const struct device_info *info = device_get_info(dev);
-    return (!k->simt || info->simt) && (!k->mma || info->mma != MMA_NONE);
+    return (!k->simt || info->simt) && (!k->mma || info->mma > MMA_NONE);
 }
 
 const struct kernel_class *kernel_find(const struct device *dev, const struct op_inst *inst)

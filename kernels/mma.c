@@ -16,7 +16,7 @@ enum { COMPUTE_CAPABILITY = 8 };       /* from which PTX has mma.m16n8k16 of hal
 
 const struct program_class mma_program = {
     .name = "mma",
-    .source = {cl_common, cl_act, cl_conv, cl_mma, cl_conv_taps, cl_conv_mma, cl_product, cl_gemm_mma},
+    .source = {cl_common, cl_act, cl_conv, cl_mma, cl_tiles, cl_conv_taps, cl_conv_mma, cl_product, cl_gemm_mma},
 };
 
 const char *mma_options(const struct device *dev, bool low)
@@ -106,10 +106,8 @@ static bool works(const struct device *dev, enum mma kind)
 {
     struct device_info info = dev->info;
     struct device *other;
-    info.simt = false;                 /* it is not to look for the instruction itself */
     if (device_open(NULL, &info, &other))
         return false;
-    other->info.simt = true;
     other->info.mma = kind;
     bool both = right(other, TRIAL_MAX_ROWS) && right(other, LOW_TRIAL_ROWS);
     device_close(&other);
@@ -123,16 +121,23 @@ static bool may_have_ptx(const struct device *dev)
            major >= COMPUTE_CAPABILITY;
 }
 
-enum mma mma_find(const struct device *dev)
+static enum mma wanted(const struct device *dev)
 {
-    const char *wanted = getenv("CLIPQ_MMA");
-    if (!wanted || !*wanted)
-        wanted = may_have_ptx(dev) ? "ptx" : "0";
-    enum mma kind = !strcmp(wanted, "ptx") ? MMA_PTX : !strcmp(wanted, "emulate") ? MMA_EMULATED : MMA_NONE;
-    if (kind != MMA_NONE && !works(dev, kind)) {
-        cq_log_debug(dev->log, "device %s: matrix instructions do not compile or give wrong answers: not used",
-                     dev->info.spec);
-        kind = MMA_NONE;
-    }
-    return kind;
+    const char *name = getenv("CLIPQ_MMA");
+    if (!dev->info.simt)
+        return MMA_NONE;
+    if (!name || !*name)
+        return may_have_ptx(dev) ? MMA_PTX : MMA_NONE;
+    return !strcmp(name, "ptx") ? MMA_PTX : !strcmp(name, "emulate") ? MMA_EMULATED : MMA_NONE;
+}
+
+void mma_find(struct device *dev)
+{
+    if (dev->info.mma != MMA_UNKNOWN)
+        return;
+    dev->info.mma = wanted(dev);
+    if (dev->info.mma == MMA_NONE || works(dev, dev->info.mma))
+        return;
+    cq_log_debug(dev->log, "device %s: matrix instructions do not compile or give wrong answers: not used", dev->info.spec);
+    dev->info.mma = MMA_NONE;
 }

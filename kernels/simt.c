@@ -9,7 +9,7 @@ enum { TILE_ITEMS = 128 };   /* as in the .cl */
 
 const struct program_class simt_program = {
     .name = "simt",
-    .source = {cl_common, cl_act, cl_conv, cl_simt, cl_conv_taps, cl_conv_simt, cl_product, cl_gemm_simt},
+    .source = {cl_common, cl_act, cl_conv, cl_simt, cl_tiles, cl_conv_taps, cl_conv_simt, cl_product, cl_gemm_simt},
 };
 
 /* Up to so many rows, tiles of 64 would be less than half full. */

@@ -19,6 +19,7 @@
 #include "kernels/base/log.h"
 #include "kernels/device.h"
 #include "kernels/kernel.h"
+#include "kernels/mma.h"
 
 enum { MAX_CLASSES = 256, SKIPPED = 77, SMALL_RUNS = 4, SMALL_FLOPS = 60000, SMALL_NUMBERS = 3000 };
 
@@ -278,6 +279,7 @@ int main(int argc, char **argv)
         err = device_open(&log, &info, &dev);
     if (err)
         return 1;
+    mma_find(dev);
     printf("%s: %s, %d units%s, vectors of %d floats, seed %llu\n", info.spec, info.name, info.compute_units,
            info.simt ? " (SIMT)" : "", info.float_width, (unsigned long long) o.seed);
     for (int f = 0; f < FAMILIES; f++)

@@ -10,6 +10,7 @@
 
 #include "kernels/base/log.h"
 #include "kernels/device.h"
+#include "kernels/mma.h"
 #include "kernels/program.h"
 
 enum { SKIPPED = 77, BYTES = 1000 };
@@ -295,6 +296,8 @@ static void test_matrix_instructions(void **state)
             unsetenv("CLIPQ_MMA");
         said = 0;
         assert_int_equal(device_open(&quiet, &info, &dev), CQ_OK);
+        assert_int_equal(device_get_info(dev)->mma, MMA_UNKNOWN);
+        mma_find(dev);
         assert_int_equal(device_get_info(dev)->mma, cases[i].found);
         assert_int_equal(said, 0);
         device_close(&dev);

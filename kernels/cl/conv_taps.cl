@@ -1,9 +1,10 @@
-/* Convolution in PLAIN layout as a matrix product, for devices whose work-items run in step: what its kernels share.
+/* Convolution in PLAIN layout as a matrix product, for devices whose work-items run in step, by tiles of either
+ * kind (tiles.cl).
  *
  * The second factor is never stored: column q is output pixel q of all images in one row, row k is tap k of its window
  * over all channels of the group, fetched when its slice is filled. Packed: which channel and which place in the window
  * tap k is, [K][2]; bias, up to a multiple of four; the weights as the kernel wants them. K and M are rounded up to whole
- * slices (TILE_K) and tiles. The tile's ROWS, COLUMNS and TILE_ITEMS come from the file before.
+ * slices (TILE_K) and tiles. How slices are filled is for the kind of tiles to say.
  */
 #define CONV_ROWS_STEP 64                       /* as in conv_taps.c */
 
@@ -54,10 +55,10 @@ INLINE void set_window(pixel_window *p, global const float *x, int pixel, int fi
     p->ix = at % g->ow * g->sw - g->pl;
 }
 
-/* Tap k of `taps`, zero past the last and outside the image. */
-INLINE float fetch_tap(const pixel_window *p, global const int2 *tap, int k, int taps, const conv_geom *g)
+/* Tap k, zero past the last and outside the image. */
+INLINE float fetch_tap(const pixel_window *p, global const int2 *tap, int k, const conv_sizes *s, const conv_geom *g)
 {
-    if (!p->x || k >= taps)
+    if (!p->x || k >= s->taps)
         return 0.0f;
     int2 t = tap[k];
     int iy = p->iy + (t.s1 >> 16) * g->dh, ix = p->ix + (t.s1 & 0xffff) * g->dw;
@@ -80,4 +81,40 @@ INLINE void conv_store(float sum, int row, int q, global const float *bias, glob
     int m = get_group_id(2) * s->rows + row;
     long at = ((long) (q / s->area) * g->m + m) * s->area + q % s->area;
     y[at] = conv_end_1(sum + bias[m], residual ? residual[at] : 0.0f, g);
+}
+
+/* The slice of taps k..k+TILE_K-1: the weights of output channels row..row+ROWS-1, `w` being the group's first, */
+INLINE void load_weights(local SLICE *first, global const WEIGHT *w, int row, int k, const conv_sizes *s);
+/* and of every pixel of the tile. */
+INLINE void load_pixels(local SLICE *second, const pixel_window *p, global const int2 *tap, int k, const conv_sizes *s,
+                        const conv_geom *g);
+
+/* Groups: (tiles of pixels, tiles of output channels, groups of channels). */
+TILE_KERNEL conv_tiles(global const float *xb, ulong xo, global const float *rb, ulong ro, global float *yb, ulong yo,
+                       global const float *wb, ulong wo, conv_geom g, int group)
+{
+    TILE_MEMORY
+    float sums[SUM_COUNT];
+    conv_sizes s;
+    pixel_window p;
+    set_sizes(&s, &g, group);
+    int row = get_group_id(1) * ROWS, pixel = get_group_id(0) * COLUMNS;
+    global const int2 *tap = AT(const int2, wb, wo);
+    global const WEIGHT *w = packed_weights(tap, &s, &g) + (long) get_group_id(2) * s.taps_up * s.rows_up;
+    set_window(&p, AT(const float, xb, xo), pixel + get_local_id(0) % COLUMNS, get_group_id(2) * s.channels, &g, &s);
+    tile_clear(sums);
+    for (int k = 0; k < s.taps_up; k += TILE_K) {
+        load_weights(first, w, row, k, &s);
+        load_pixels(second, &p, tap, k, &s, &g);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        TILE_MULTIPLY(sums);
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+
+    global const float *bias = packed_bias(tap, &s), *residual = rb ? AT(const float, rb, ro) : 0;
+    row += tile_row();
+    pixel += tile_column();
+    #pragma unroll
+    for (int n = 0; n < SUM_COUNT; n++)
+        conv_store(sums[n], row + SUM_ROW(n), pixel + SUM_COLUMN(n), bias, residual, AT(float, yb, yo), &s, &g);
 }

@@ -12,7 +12,7 @@
  * Where there is no such instruction (MMA_PTX not defined) the lanes of a work-group exchange their fragments through
  * local memory and each does its part of the sums: slow, and the same to all that stands around it.
  *
- * Both slices are stored [row or column][pairs of halves]; MMA_PITCH words apart, so that what a warp reads at once,
+ * Both slices are stored [row or column][pairs of halves]; FIRST_PITCH words apart, so that what a warp reads at once,
  * 8 rows of 4 words, lies in 32 banks. Whatever fills them writes zeros where a factor ends; all work-items of a group
  * reach every barrier and every instruction.
  */
@@ -23,9 +23,12 @@
 
 #define TILE_K 32
 #define TILE_ITEMS 128
-#define TILE_KERNEL kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void
 
-#define MMA_PITCH (TILE_K / 2 + 4)
+#define FIRST_PITCH (TILE_K / 2 + 4)
+#define SECOND_PITCH FIRST_PITCH
+
+typedef uint SLICE;                             /* two halves */
+
 #define WARP_COLUMNS 32
 #define WARP_ROWS (ROWS * COLUMNS / TILE_ITEMS * 32 / WARP_COLUMNS)
 #define MMA_DOWN (WARP_ROWS / 16)               /* instructions side by side that make a warp's part */
@@ -84,17 +87,10 @@ INLINE float4 mma(uint4 a, uint2 b, float4 c, local mma_exchange *x)
 #endif
 
 #define TILE_MEMORY                                                              \
-    local uint first[ROWS * MMA_PITCH] __attribute__((aligned(16)));             \
-    local uint second[COLUMNS * MMA_PITCH] __attribute__((aligned(16)));         \
-    local mma_exchange exchange;                                                 \
-    float4 sums[MMA_DOWN * MMA_ACROSS];
-
-INLINE void tile_clear(float4 *sums)
-{
-    #pragma unroll
-    for (int i = 0; i < MMA_DOWN * MMA_ACROSS; i++)
-        sums[i] = (float4) (0.0f);
-}
+    local uint first[ROWS * FIRST_PITCH] __attribute__((aligned(16)));           \
+    local uint second[COLUMNS * SECOND_PITCH] __attribute__((aligned(16)));      \
+    local mma_exchange exchange;
+#define TILE_MULTIPLY(sums) tile_multiply(first, second, sums, &exchange)
 
 /* First row and column of the work-item's sums, within the tile. */
 INLINE int tile_row(void)
@@ -122,30 +118,32 @@ INLINE float half_range(float v)
 }
 
 /* Two neighbours of a slice. */
-INLINE void put_pair(local uint *slice, int row, int pair, float a, float b)
+INLINE void put_pair(local SLICE *to, float a, float b)
 {
-    vstore_half2_rte((float2) (half_range(a), half_range(b)), 0, (local half *) (slice + row * MMA_PITCH + pair));
+    vstore_half2_rte((float2) (half_range(a), half_range(b)), 0, (local half *) to);
 }
 
-INLINE void tile_multiply(local const uint *first, local const uint *second, float4 *sums, local mma_exchange *exchange)
+INLINE void tile_multiply(local const uint *first, local const uint *second, float *sums, local mma_exchange *exchange)
 {
     int pair = get_local_id(0) % 4;
-    local const uint *a = first + tile_row() * MMA_PITCH + pair;
-    local const uint *b = second + (tile_column() - 2 * pair + get_local_id(0) % 32 / 4) * MMA_PITCH + pair;
+    local const uint *a = first + tile_row() * FIRST_PITCH + pair;
+    local const uint *b = second + (tile_column() - 2 * pair + get_local_id(0) % 32 / 4) * FIRST_PITCH + pair;
     for (int k = 0; k < TILE_K / 2; k += 8) {
         uint2 right[MMA_ACROSS];
         #pragma unroll
         for (int j = 0; j < MMA_ACROSS; j++) {
-            local const uint *p = b + j * 8 * MMA_PITCH + k;
+            local const uint *p = b + j * 8 * FIRST_PITCH + k;
             right[j] = (uint2) (p[0], p[4]);
         }
         #pragma unroll
         for (int i = 0; i < MMA_DOWN; i++) {
-            local const uint *p = a + i * 16 * MMA_PITCH + k;
-            uint4 left = (uint4) (p[0], p[8 * MMA_PITCH], p[4], p[8 * MMA_PITCH + 4]);
+            local const uint *p = a + i * 16 * FIRST_PITCH + k;
+            uint4 left = (uint4) (p[0], p[8 * FIRST_PITCH], p[4], p[8 * FIRST_PITCH + 4]);
             #pragma unroll
-            for (int j = 0; j < MMA_ACROSS; j++)
-                sums[i * MMA_ACROSS + j] = mma(left, right[j], sums[i * MMA_ACROSS + j], exchange);
+            for (int j = 0; j < MMA_ACROSS; j++) {
+                float *c = sums + (i * MMA_ACROSS + j) * 4;
+                vstore4(mma(left, right[j], vload4(0, c), exchange), 0, c);
+            }
         }
     }
 }

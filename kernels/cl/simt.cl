@@ -15,24 +15,22 @@
 #define TILE_COLUMNS 4                                          /* of a work-item */
 #define TILE_STRIDE (COLUMNS / TILE_COLUMNS)                    /* between its columns */
 #define TILE_HEIGHT (ROWS * COLUMNS / TILE_ITEMS / TILE_COLUMNS)  /* rows of a work-item, a multiple of 4 */
-#define TILE_SUMS (TILE_HEIGHT * TILE_COLUMNS)
 
 /* Rows of the first slice are this long, so that columns of it do not all lie in one memory bank. */
-#define TILE_PITCH (ROWS + 4)
+#define FIRST_PITCH (ROWS + 4)
+#define SECOND_PITCH COLUMNS
 
-#define TILE_MEMORY                                                         \
-    local float first[TILE_K * TILE_PITCH] __attribute__((aligned(16)));    \
-    local float second[TILE_K * COLUMNS];                                   \
-    float sums[TILE_SUMS];
+typedef float SLICE;
 
-#define TILE_KERNEL kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void
+#define TILE_MEMORY                                                           \
+    local float first[TILE_K * FIRST_PITCH] __attribute__((aligned(16)));     \
+    local float second[TILE_K * SECOND_PITCH];
+#define TILE_MULTIPLY(sums) tile_multiply(first, second, sums)
 
-INLINE void tile_clear(float *sums)
-{
-    #pragma unroll
-    for (int i = 0; i < TILE_SUMS; i++)
-        sums[i] = 0.0f;
-}
+/* Sum n of the work-item lies so far below and right of its first. */
+#define SUM_COUNT (TILE_HEIGHT * TILE_COLUMNS)
+#define SUM_ROW(n) ((n) / TILE_COLUMNS)
+#define SUM_COLUMN(n) ((n) % TILE_COLUMNS * TILE_STRIDE)
 
 /* First column and row of the work-item, within the tile. */
 INLINE int tile_column(void)
@@ -45,7 +43,7 @@ INLINE int tile_row(void)
     return get_local_id(0) / TILE_STRIDE * TILE_HEIGHT;
 }
 
-/* sums[i*TILE_COLUMNS + j]: row tile_row() + i, column tile_column() + j*TILE_STRIDE. */
+/* Sums in the order of SUM_ROW and SUM_COLUMN. */
 INLINE void tile_multiply(local const float *first, local const float *second, float *sums)
 {
     int column = tile_column(), row = tile_row();
@@ -53,10 +51,10 @@ INLINE void tile_multiply(local const float *first, local const float *second, f
         float b[TILE_COLUMNS];
         #pragma unroll
         for (int j = 0; j < TILE_COLUMNS; j++)
-            b[j] = second[k * COLUMNS + column + j * TILE_STRIDE];
+            b[j] = second[k * SECOND_PITCH + column + j * TILE_STRIDE];
         #pragma unroll
         for (int i = 0; i < TILE_HEIGHT; i += 4) {
-            float4 a = *(local const float4 *) (first + k * TILE_PITCH + row + i);
+            float4 a = *(local const float4 *) (first + k * FIRST_PITCH + row + i);
             #pragma unroll
             for (int j = 0; j < TILE_COLUMNS; j++) {
                 sums[i * TILE_COLUMNS + j] = fma(a.s0, b[j], sums[i * TILE_COLUMNS + j]);

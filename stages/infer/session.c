@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/base/log.h"
+#include "kernels/mma.h"
 #include "stages/infer/model_graph.h"
 #include "stages/infer/session_impl.h"
 
@@ -253,6 +254,8 @@ enum cq_err session_create(struct cq_log *log, struct device *dev, const struct 
         .rewrite = has_fixed_batch(model), .n_streams = params->whole_device ? 1 : device_streams(dev),
         .segment_bytes = device_get_info(dev)->max_alloc_bytes / PLACE_ALIGN * PLACE_ALIGN,
     };
+    if (s->precision == PRECISION_FP16)
+        mma_find(dev);
     s->now = s->flights;
     s->streams = calloc((size_t) s->n_streams, sizeof *s->streams);
     enum cq_err err = s->streams ? CQ_OK : CQ_NOMEM;
