@@ -17,6 +17,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <uv.h>
+
 #include "kernels/base/log.h"
 
 struct extent {
@@ -38,6 +40,12 @@ struct arena {
     int n;
     struct part parts[];
 };
+
+int arena_usual_parts(void)
+{
+    int cpus = (int) uv_available_parallelism();
+    return cpus < ARENA_PARTS ? cpus : ARENA_PARTS;
+}
 
 static int64_t round_up(int64_t bytes)
 {

@@ -26,6 +26,9 @@ struct cq_log;
 
 enum { ARENA_ALIGN = 4096, ARENA_PARTS = 256 /* at most */ };
 
+/* One for each processor that this process may use, as far as that many may be. */
+int arena_usual_parts(void);
+
 enum cq_err arena_create(struct cq_log *log, int64_t bytes, int parts, struct arena **out);
 void arena_destroy(struct arena **a);
 int64_t arena_bytes(const struct arena *a);

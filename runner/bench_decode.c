@@ -220,8 +220,7 @@ static int64_t largest_frame(const struct bench_decode *b)
 
 int bench_decode_workers(int asked)
 {
-    int cpus = (int) uv_available_parallelism();
-    return asked ? asked : cpus < ARENA_PARTS ? cpus : ARENA_PARTS;
+    return asked ? asked : arena_usual_parts();
 }
 
 enum cq_err bench_decode_create(const struct bench_decode_params *params, struct bench_decode **out)

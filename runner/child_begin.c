@@ -61,9 +61,12 @@ enum cq_err child_begin_media(struct cq_log *log, int *files, enum sandbox_mode 
     return err;
 }
 
-static enum cq_err judge_walls(struct cq_log *log, enum sandbox_mode mode, bool all_stand, const char *missing)
+/* `enter` builds walls and returns those that stand; `all` are they if none is missing. */
+static enum cq_err shut_in(struct cq_log *log, enum sandbox_mode mode, unsigned (*enter)(char *missing, size_t size),
+                           unsigned all)
 {
-    if (all_stand || mode == SANDBOX_AUTO)
+    char missing[256];
+    if (mode == SANDBOX_OFF || enter(missing, sizeof missing) == all || mode == SANDBOX_AUTO)
         return CQ_OK;
     cq_log_error(log, "sandbox: not here: %s", missing);
     return CQ_UNSUPPORTED;
@@ -71,18 +74,10 @@ static enum cq_err judge_walls(struct cq_log *log, enum sandbox_mode mode, bool 
 
 enum cq_err child_shut_in(struct cq_log *log, enum sandbox_mode mode)
 {
-    char missing[256];
-    if (mode == SANDBOX_OFF)
-        return CQ_OK;
-    unsigned stand = sandbox_enter(missing, sizeof missing);
-    return judge_walls(log, mode, stand == SANDBOX_ALL, missing);
+    return shut_in(log, mode, sandbox_enter, SANDBOX_ALL);
 }
 
 enum cq_err child_shut_in_engine(struct cq_log *log, enum sandbox_mode mode)
 {
-    char missing[256];
-    if (mode == SANDBOX_OFF)
-        return CQ_OK;
-    unsigned stand = sandbox_enter_engine(missing, sizeof missing);
-    return judge_walls(log, mode, stand == SANDBOX_OF_ENGINE, missing);
+    return shut_in(log, mode, sandbox_enter_engine, SANDBOX_OF_ENGINE);
 }

@@ -169,17 +169,11 @@ static void on_signal(uv_signal_t *handle, int signal)
 
 /* ---- start ---- */
 
-static int default_workers(void)
-{
-    int cpus = (int) uv_available_parallelism();
-    return cpus < ARENA_PARTS ? cpus : ARENA_PARTS;
-}
-
 static enum cq_err fill_defaults(struct work *w, const struct work_params *p)
 {
     w->p = *p;
     w->p.devices = p->devices && p->devices[0] ? p->devices : "auto";
-    w->p.workers = p->workers > 0 ? p->workers : default_workers();
+    w->p.workers = p->workers > 0 ? p->workers : arena_usual_parts();
     w->p.drain_timeout_s = p->drain_timeout_s > 0 ? p->drain_timeout_s : 60;
     w->p.max_attempts = p->max_attempts > 0 ? p->max_attempts : 3;
     w->p.lease_ms = p->lease_ms > 0 ? p->lease_ms : 60000;
