@@ -188,8 +188,9 @@ static struct packet_look look_at_hevc(const AVCodecParameters *par, const AVPac
 }
 
 /* A packet is a frame. Sequence headers, groups and the fields of a frame in two pictures make it opaque. */
-static struct packet_look look_at_mpeg2(const AVPacket *packet)
+static struct packet_look look_at_mpeg2(const AVCodecParameters *par, const AVPacket *packet)
 {
+    (void) par;
     const struct packet_look opaque = {.opaque = true};
     const uint8_t *end = packet->data + packet->size, *p = start_code(packet->data, end);
     int pictures = 0;
@@ -221,19 +222,20 @@ static struct packet_look look_at_mpeg4(const AVCodecParameters *par, const AVPa
     return pictures == 1 ? (struct packet_look) {.disposable = b && par->video_delay > 0} : opaque;
 }
 
-static struct packet_look stands_alone(const AVPacket *packet)
+static struct packet_look stands_alone(const AVCodecParameters *par, const AVPacket *packet)
 {
+    (void) par;
     (void) packet;
     return (struct packet_look) {.fresh = true, .disposable = true};
 }
 
-/* Codecs of which the packet tells all. */
 static const struct {
     enum AVCodecID id;
-    struct packet_look (*look)(const AVPacket *packet);
+    struct packet_look (*look)(const AVCodecParameters *par, const AVPacket *packet);
 } looks[] = {
-    {AV_CODEC_ID_MPEG2VIDEO, look_at_mpeg2}, {AV_CODEC_ID_VP8, look_at_vp8}, {AV_CODEC_ID_VP9, look_at_vp9},
-    {AV_CODEC_ID_AV1, look_at_av1}, {AV_CODEC_ID_MJPEG, look_at_mjpeg}, {AV_CODEC_ID_PRORES, stands_alone},
+    {AV_CODEC_ID_H264, look_at_h264},        {AV_CODEC_ID_HEVC, look_at_hevc},   {AV_CODEC_ID_MPEG2VIDEO, look_at_mpeg2},
+    {AV_CODEC_ID_MPEG4, look_at_mpeg4},      {AV_CODEC_ID_VP8, look_at_vp8},     {AV_CODEC_ID_VP9, look_at_vp9},
+    {AV_CODEC_ID_AV1, look_at_av1},          {AV_CODEC_ID_MJPEG, look_at_mjpeg}, {AV_CODEC_ID_PRORES, stands_alone},
     {AV_CODEC_ID_DNXHD, stands_alone},
 };
 
@@ -249,14 +251,8 @@ static bool has_side_data(const AVPacket *packet)
 struct packet_look packet_look(const AVCodecParameters *par, const AVPacket *packet)
 {
     bool plain = packet->data && !has_side_data(packet) && !(packet->flags & AV_PKT_FLAG_CORRUPT);
-    if (plain && par->codec_id == AV_CODEC_ID_H264)
-        return look_at_h264(par, packet);
-    if (plain && par->codec_id == AV_CODEC_ID_HEVC)
-        return look_at_hevc(par, packet);
-    if (plain && par->codec_id == AV_CODEC_ID_MPEG4)
-        return look_at_mpeg4(par, packet);
     for (size_t i = 0; plain && i < sizeof looks / sizeof *looks; i++)
         if (looks[i].id == par->codec_id)
-            return looks[i].look(packet);
+            return looks[i].look(par, packet);
     return (struct packet_look) {.opaque = true};
 }

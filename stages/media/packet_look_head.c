@@ -13,8 +13,9 @@
 static const struct packet_look opaque = {.opaque = true};
 
 /* The first byte from its lowest bit: 0 for a key frame, version 3 bits, show_frame. */
-struct packet_look look_at_vp8(const AVPacket *packet)
+struct packet_look look_at_vp8(const AVCodecParameters *par, const AVPacket *packet)
 {
+    (void) par;
     uint8_t head = packet->size ? packet->data[0] : 0;
     return head & 0x10 ? (struct packet_look) {.fresh = !(head & 1)} : opaque;
 }
@@ -22,8 +23,9 @@ struct packet_look look_at_vp8(const AVPacket *packet)
 /* The first byte: frame_marker 2 bits, profile 2, show_existing_frame, frame_type (0: key), show_frame,
  * error_resilient_mode. The last: Annex B, 110 in the upper bits where frames that are not shown are packed with one
  * that is. */
-struct packet_look look_at_vp9(const AVPacket *packet)
+struct packet_look look_at_vp9(const AVCodecParameters *par, const AVPacket *packet)
 {
+    (void) par;
     uint8_t head = packet->size ? packet->data[0] : 0;
     uint8_t tail = packet->size ? packet->data[packet->size - 1] : 0;
     bool shows = head & 0x0a || (tail & 0xe0) == 0xc0;
@@ -75,8 +77,9 @@ static bool next_obu(const uint8_t **p, const uint8_t *end, struct obu *out)
 
 /* Those that show a frame and end with it are all that containers hold. A frame begins: show_existing_frame,
  * frame_type 2 bits (0: key), show_frame; of still pictures it is otherwise, but those need no leaving out. */
-struct packet_look look_at_av1(const AVPacket *packet)
+struct packet_look look_at_av1(const AVCodecParameters *par, const AVPacket *packet)
 {
+    (void) par;
     const uint8_t *p = packet->data, *end = p + packet->size;
     struct packet_look look = {0};
     int frames = 0, fresh = 0;
@@ -104,8 +107,9 @@ struct packet_look look_at_av1(const AVPacket *packet)
 enum { JPEG_SOI = 0xd8, JPEG_SOS = 0xda, JPEG_DQT = 0xdb, JPEG_DHT = 0xc4 };
 
 /* Segments up to the first scan, each ff, its marker, its length in two bytes and what is in it. */
-struct packet_look look_at_mjpeg(const AVPacket *packet)
+struct packet_look look_at_mjpeg(const AVCodecParameters *par, const AVPacket *packet)
 {
+    (void) par;
     const uint8_t *p = packet->data, *end = p + packet->size;
     bool quantisers = false, codes = false;
     if (end - p < 2 || p[0] != 0xff || p[1] != JPEG_SOI)
