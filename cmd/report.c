@@ -76,17 +76,22 @@ static void print_stages(const struct report *r)
 static void print_bottleneck(const struct report *r)
 {
     const struct load *bottleneck = report_bottleneck(r);
-    char prepare[FIGURE_SIZE];
+    const struct load *processors = &r->loads[RESOURCE_PROCESSORS];
+    char prepare[FIGURE_SIZE], f[3][FIGURE_SIZE];
     if (r->busiest < 0)
         return;
     printf("\nBottleneck: %s\n", bottleneck ? bottleneck->name : "none, nothing was busy for half of the time");
     for (int i = 0; i < RESOURCE_COUNT; i++) {
         const struct load *l = &r->loads[i];
         char busy[FIGURE_SIZE], capacity[FIGURE_SIZE];
-        printf("  %-12s busy %s of %s (%.0f %%)\n", l->name, text_seconds(l->busy_s, busy),
+        if (l->capacity_s > 0)
+            printf("  %-12s busy %s of %s (%.0f %%)\n", l->name, text_seconds(l->busy_s, busy),
                text_seconds(l->capacity_s, capacity), l->share * 100);
     }
-    printf("  not counted: %s of preparing engines (kernels are compiled once and kept for the next run)\n",
+    if (processors->capacity_s > 0)
+        printf("  %-12s were computing: decode workers %s, engines %s, supervisor %s\n", "", text_seconds(r->decode_cpu_s, f[0]),
+               text_seconds(r->engine_cpu_s, f[1]), text_seconds(r->own_cpu_s, f[2]));
+    printf("  not counted for decoding and inference: %s of preparing engines (kernels are compiled once and kept for the next run)\n",
            text_seconds(r->prepare_s, prepare));
 }
 

@@ -92,6 +92,17 @@ static void about_decoding(const struct report *r, const struct teller *t)
                "submit --keyframes where they are enough", percent, run ? run->workers : 0);
 }
 
+/* More of either part would only take from the other. */
+static void about_processors(const struct report *r, const struct teller *t)
+{
+    const struct load *l = &r->loads[RESOURCE_PROCESSORS];
+    double inference = l->busy_s > 0 ? r->engine_cpu_s / l->busy_s * 100 : 0;
+    say(t, "the processors set the pace (%.0f %% busy, %.0f %% of that with inference, %.0f %% with decoding), so that more "
+           "--workers do not help: %s", l->share * 100, inference, l->busy_s > 0 ? r->decode_cpu_s / l->busy_s * 100 : 0,
+        inference >= 50 ? "a GPU (--device), a smaller model, or fewer frames (submit --fps 5, --every 5) would shorten the run"
+                        : "submit --keyframes, where they are enough, or --fps decodes less");
+}
+
 /* The latency of a row is not work, but when it is long the disk cannot follow. */
 static void about_recording(const struct report *r, const struct teller *t)
 {
@@ -121,6 +132,8 @@ static void about_pace(const struct report *r, const struct teller *t)
             r->prepare_s / r->wall_s * 100);
     if (!report_bottleneck(r))
         about_idleness(r, t);
+    else if (r->busiest == RESOURCE_PROCESSORS)
+        about_processors(r, t);
     else if (r->busiest == RESOURCE_INFER)
         about_inference(r, t);
     else

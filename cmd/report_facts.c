@@ -1,7 +1,8 @@
 /* Gathering, summing, and finding what limits.
  *
  * A resource's load is its busy time over what its workers could have given: decode and scale run in the decode
- * workers, infer and postprocess in the engines. Only runs that ended count, for they alone know both, and only
+ * workers, infer and postprocess in the engines. Both are times of the clock, in which a step may wait for a processor
+ * that another has; how full the processors were is known from what each process computed. Only runs that ended count, for they alone know both, and only
  * their time after the engines were prepared, for nothing could be done before. A clip is decoded by one
  * worker, so no more workers count than there were clips. The steps wait and write are latencies, in which
  * nobody need be busy; they are not compared.
@@ -52,6 +53,16 @@ static void add_load(struct load *l, double busy_s, double s, int64_t n)
     l->capacity_s += s * (double) n;
 }
 
+static void add_processors(struct report *r, const struct store_run_row *run, double wall)
+{
+    if (!run->processors)
+        return;
+    r->decode_cpu_s += run->decode_cpu_s;
+    r->engine_cpu_s += run->engine_cpu_s;
+    r->own_cpu_s += run->own_cpu_s;
+    add_load(&r->loads[RESOURCE_PROCESSORS], run->decode_cpu_s + run->engine_cpu_s + run->own_cpu_s, wall, run->processors);
+}
+
 static void sum_runs(struct report *r)
 {
     for (int i = 0; i < r->n_runs; i++) {
@@ -73,6 +84,7 @@ static void sum_runs(struct report *r)
         add_load(&r->loads[RESOURCE_DECODE], run->decode_s, wall - prepare,
                  run->jobs < run->workers ? run->jobs : run->workers);
         add_load(&r->loads[RESOURCE_INFER], run->infer_s, wall - prepare, run->engines);
+        add_processors(r, run, wall);
     }
     if (r->wall_s > 0) {
         r->frames_per_s = (double) r->inferred / r->wall_s;
@@ -82,17 +94,22 @@ static void sum_runs(struct report *r)
         r->mean_batch = (double) r->inferred / (double) r->batches;
 }
 
+static void weigh(struct load *l, const char *name)
+{
+    l->name = name;
+    l->share = l->capacity_s > 0 ? l->busy_s / l->capacity_s : 0;
+}
+
 static void judge(struct report *r)
 {
-    static const char *const names[] = {[RESOURCE_DECODE] = "decoding", [RESOURCE_INFER] = "inference"};
-    r->busiest = -1;
-    for (int i = 0; i < RESOURCE_COUNT; i++) {
-        struct load *l = &r->loads[i];
-        l->name = names[i];
-        l->share = l->capacity_s > 0 ? l->busy_s / l->capacity_s : 0;
-        if (l->share > 0 && (r->busiest < 0 || l->share > r->loads[r->busiest].share))
-            r->busiest = i;
-    }
+    struct load *decode = &r->loads[RESOURCE_DECODE], *infer = &r->loads[RESOURCE_INFER];
+    struct load *processors = &r->loads[RESOURCE_PROCESSORS];
+    weigh(decode, "decoding");
+    weigh(infer, "inference");
+    weigh(processors, "processors");
+    r->busiest = decode->share > infer->share ? RESOURCE_DECODE : infer->share > 0 ? RESOURCE_INFER : -1;
+    if (processors->share >= FULL_SHARE)
+        r->busiest = RESOURCE_PROCESSORS;
 }
 
 enum cq_err report_gather(struct store *s, struct report *out)

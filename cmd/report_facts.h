@@ -15,8 +15,9 @@
 
 enum { REPORT_RUNS = 100, REPORT_MODELS = 64, REPORT_ENGINES = 16 };
 
-/* Things that work at the same time as each other; the busiest one limits the whole. */
-enum resource { RESOURCE_DECODE, RESOURCE_INFER, RESOURCE_COUNT };
+/* Things that work at the same time as each other; the busiest one limits the whole. The processors are what the others
+ * share: when they are full, nothing else limits. */
+enum resource { RESOURCE_DECODE, RESOURCE_INFER, RESOURCE_PROCESSORS, RESOURCE_COUNT };
 
 struct load {
     const char *name;          /* "decoding" */
@@ -27,6 +28,8 @@ struct load {
 
 /* Below it, nothing is a bottleneck: the run waited for something else. */
 #define BUSY_SHARE 0.5
+/* From it on, the processors are. */
+#define FULL_SHARE 0.85
 
 struct report {
     struct store_counts counts;
@@ -46,6 +49,7 @@ struct report {
     double wall_s, media_s, prepare_s;
     int64_t inferred, sampled, decoded, batches, halvings, worker_restarts, engine_restarts;
     double frames_per_s, times_real_time, mean_batch;
+    double decode_cpu_s, engine_cpu_s, own_cpu_s;    /* of the processors' busy time */
     struct load loads[RESOURCE_COUNT];
     int busiest;               /* a resource, or -1 when there is nothing to judge by */
 };
@@ -54,7 +58,7 @@ enum cq_err report_gather(struct store *s, struct report *out);
 void report_finish(struct report *r);
 /* The newest ended run that settled a clip, else the newest; NULL when there is none. */
 const struct store_run_row *report_last_run(const struct report *r);
-/* What limits the whole; NULL when nothing was busy for BUSY_SHARE of its time. */
+/* What limits the whole; NULL when neither step was busy for BUSY_SHARE of its time, nor the processors full. */
 const struct load *report_bottleneck(const struct report *r);
 
 /* Calls `say` with one line of advice after the other; each follows from a number in `r`, which it names. */

@@ -94,6 +94,10 @@ static void emit_run(const struct store_run_row *run)
     field_figure(j, "media_s", run->media_s);
     field_int(j, "engines", run->engines);
     field_figure(j, "prepare_s", run->prepare_s);
+    field_int(j, "processors", run->processors);
+    field_figure(j, "decode_cpu_s", run->decode_cpu_s);
+    field_figure(j, "engine_cpu_s", run->engine_cpu_s);
+    field_figure(j, "supervisor_cpu_s", run->own_cpu_s);
     json_emit("run", j);
 }
 

@@ -132,9 +132,9 @@ static enum cq_err print_worker(void *ctx, const struct store_worker_row *r)
     }
     char path[STORE_PATH], clips[FIGURE_SIZE], frames[FIGURE_SIZE], cpu[FIGURE_SIZE], rss[FIGURE_SIZE], ago[FIGURE_SIZE];
     if (!s->workers++)
-        printf("%-9s %8s %-8s %8s %8s %10s %8s %12s %10s %10s  %s\n", "worker", "pid", "state", "restarts", "clips", "frames",
+        printf("%-13s %8s %-8s %8s %8s %10s %8s %12s %10s %10s  %s\n", "process", "pid", "state", "restarts", "clips", "frames",
                "frames/s", "cpu", "memory", "last", "path");
-    printf("%-6s %2d %8d %-8s %8lld %8s %10s %8.1f %12s %10s %10s  %s\n", r->role, r->w.slot, r->w.pid, r->state,
+    printf("%-10s %2d %8d %-8s %8lld %8s %10s %8.1f %12s %10s %10s  %s\n", r->role, r->w.slot, r->w.pid, r->state,
            (long long) r->w.restarts, text_count(r->w.clips, clips), text_count(r->w.frames, frames), r->w.frames_per_s,
            text_seconds(r->w.cpu_s, cpu), text_bytes((double) r->w.rss, rss),
            r->w.last_frame_ms ? text_seconds((double) (cq_utc_ms() - r->w.last_frame_ms) / 1000, ago) : "-",

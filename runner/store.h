@@ -246,6 +246,8 @@ struct store_run_row {
     double media_s, prepare_s;
     int engines;
     double decode_s, infer_s;         /* busy time of all workers, of all engines; 0 before the end */
+    int processors;                   /* that it could use; 0 where it was not yet kept */
+    double decode_cpu_s, engine_cpu_s, own_cpu_s;   /* what decode workers, engines, the supervisor computed */
     bool active;                      /* heartbeat is fresh */
 };
 enum cq_err store_each_run(struct store *s, int newest, enum cq_err (*fn)(void *ctx, const struct store_run_row *r), void *ctx);
@@ -266,10 +268,10 @@ struct store_running_row {
 };
 enum cq_err store_each_running(struct store *s, enum cq_err (*fn)(void *ctx, const struct store_running_row *r), void *ctx);
 
-/* ---- children of runs ---- */
+/* ---- processes of runs ---- */
 
 struct store_worker {
-    const char *role, *state;         /* see schema/003_workers.sql; borrowed */
+    const char *role, *state;         /* see v_workers; borrowed */
     int slot, pid;                    /* pid 0: there is none */
     int64_t restarts, clips, frames;
     double frames_per_s, cpu_s;

@@ -99,23 +99,36 @@ static void read_run(sqlite3_stmt *row, struct store_run_row *r)
     r->engines = sqlite3_column_int(row, c++);
     r->decode_s = sqlite3_column_double(row, c++);
     r->infer_s = sqlite3_column_double(row, c++);
+    r->processors = sqlite3_column_int(row, c++);
+    r->decode_cpu_s = sqlite3_column_double(row, c++);
+    r->engine_cpu_s = sqlite3_column_double(row, c++);
+    r->own_cpu_s = sqlite3_column_double(row, c++);
     r->active = sqlite3_column_int(row, c);
 }
 
 enum cq_err store_each_run(struct store *s, int newest, enum cq_err (*fn)(void *ctx, const struct store_run_row *r), void *ctx)
 {
     int64_t now;
+    bool has_workers;
     enum cq_err err = store_queue_ms_seen(s, &now);
+    if (!err)
+        err = sql_has_table(s, "workers", &has_workers);
     if (err)
         return err;
 #define BUSY_S(stages) "(SELECT total(count * mean_ms) / 1e3 FROM run_stages WHERE run_id = runs.id AND stage IN " stages "), "
+#define CPU_S(role) "(SELECT total(cpu_s) FROM workers w WHERE w.run_id = runs.id AND w.role = '" role "'), "
+#define RUNS(processors) \
+        "SELECT id, started_ms, coalesce(ended_ms, 0), workers, devices, end_reason, jobs, frames_decoded, frames_sampled, " \
+        "frames_inferred, batches, oom_halvings, worker_restarts, engine_restarts, media_s, prepare_s, engines, " \
+        BUSY_S("(1, 2)") BUSY_S("(4, 5)") processors \
+        "ended_ms IS NULL AND alive_until_ms >= ? FROM runs ORDER BY id DESC LIMIT ?"
     sqlite3_stmt *row;
-    err = sql_query(s, &row,
-        "SELECT id, started_ms, coalesce(ended_ms, 0), workers, devices, end_reason, jobs, frames_decoded, frames_sampled, "
-        "frames_inferred, batches, oom_halvings, worker_restarts, engine_restarts, media_s, prepare_s, engines, "
-        BUSY_S("(1, 2)") BUSY_S("(4, 5)")
-        "ended_ms IS NULL AND alive_until_ms >= ? FROM runs ORDER BY id DESC LIMIT ?", "Ii", now, newest);
+    err = sql_query(s, &row, has_workers ? RUNS("iif(json_valid(options), options ->> 'processors', 0), "
+                                                CPU_S("decode") CPU_S("engine") CPU_S("supervisor"))
+                                         : RUNS("0, 0, 0, 0, "), "Ii", now, newest);
 #undef BUSY_S
+#undef CPU_S
+#undef RUNS
     for (; !err; err = sql_next(s, row)) {
         struct store_run_row r;
         read_run(row, &r);

@@ -40,8 +40,8 @@ static enum cq_err start_run(struct work *w, struct store *s)
 {
     char host[64] = "", options[256];
     gethostname(host, sizeof host - 1);
-    snprintf(options, sizeof options, "{\"workers\":%d,\"batch\":%d,\"device\":\"%s\",\"memory_limit\":%" PRId64 "}",
-             w->p.workers, w->p.batch, w->p.devices, w->p.memory_limit);
+    snprintf(options, sizeof options, "{\"workers\":%d,\"batch\":%d,\"device\":\"%s\",\"memory_limit\":%" PRId64
+             ",\"processors\":%u}", w->p.workers, w->p.batch, w->p.devices, w->p.memory_limit, uv_available_parallelism());
     const struct store_run run = {
         .workers = w->p.workers, .batch = w->p.batch, .devices = w->p.devices, .options = options, .host = host,
         .pid = (int) getpid(),

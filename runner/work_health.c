@@ -1,7 +1,10 @@
-/* How the children fare, told to the database every few seconds and at the end: for `clipq status --watch` and v_workers.
- * One report is out at a time; what a slow disk holds up is simply told later. */
+/* How the children and the supervisor fare, told to the database every few seconds and at the end: for `clipq status
+ * --watch`, v_workers, and the report's account of the processors. One report is out at a time; what a slow disk holds up
+ * is simply told later. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "kernels/base/clock.h"
 #include "runner/work_private.h"
@@ -11,14 +14,16 @@ static const int64_t every_ns = 2000000000;
 struct work_health {
     struct health_post *post;   /* owned while it is not out */
     int64_t told_ns;
-    int64_t *frames;            /* [WORK_CHILDREN], as told last */
+    int64_t *frames;            /* [ROWS], as told last */
 };
+
+enum { ROWS = WORK_CHILDREN + 1 };
 
 struct health_post {
     struct work *w;
     int64_t run_id;
     int n;
-    struct store_worker rows[WORK_CHILDREN];
+    struct store_worker rows[ROWS];
     int n_engines;
     struct store_engine engines[ENGINES_MAX];
 };
@@ -29,7 +34,7 @@ enum cq_err work_health_create(struct work *w)
     if (!h)
         return CQ_NOMEM;
     h->post = calloc(1, sizeof *h->post);
-    h->frames = calloc(WORK_CHILDREN, sizeof *h->frames);
+    h->frames = calloc(ROWS, sizeof *h->frames);
     h->told_ns = cq_now_ns() - every_ns;    /* at once */
     return h->post && h->frames ? CQ_OK : CQ_NOMEM;
 }
@@ -62,6 +67,18 @@ static void told(void *arg, enum cq_err err)
     work_post_failed(p->w, err, "telling how workers fare");
 }
 
+static struct store_worker of_myself(const struct work *w)
+{
+    struct rusage u;
+    size_t rss = 0;
+    getrusage(RUSAGE_SELF, &u);
+    uv_resident_set_memory(&rss);
+    return (struct store_worker) {
+        .role = "supervisor", .state = work_jobs_active(w) ? "busy" : "idle", .pid = getpid(), .rss = (int64_t) rss,
+        .cpu_s = (double) (u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double) (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6,
+    };
+}
+
 static void add_rates(struct work_health *h, struct health_post *p, int64_t now)
 {
     double seconds = (double) (now - h->told_ns) / 1e9;
@@ -81,8 +98,9 @@ void work_health_tell(struct work *w, bool last)
         return;
     p->w = w;
     p->run_id = w->run_id;
-    p->n = work_workers_health(w, p->rows, WORK_CHILDREN);
-    p->n += work_engines_health(w, p->rows + p->n, WORK_CHILDREN - p->n);
+    p->rows[0] = of_myself(w);
+    p->n = 1 + work_workers_health(w, p->rows + 1, WORK_CHILDREN);
+    p->n += work_engines_health(w, p->rows + p->n, ROWS - p->n);
     p->n_engines = work_engines_shares(w, p->engines);
     add_rates(h, p, now);
     h->post = NULL;

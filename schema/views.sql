@@ -231,7 +231,7 @@ SELECT device, driver, description AS operator, variant, heuristic,
 FROM tunings;
 
 CREATE VIEW v_workers AS
--- The children of each run, as of `updated`: decode workers and engines. Killed: as in v_runs.
+-- The processes of each run, as of `updated`: supervisor, decode workers and engines. Killed: as in v_runs.
 SELECT w.run_id, r.host, w.role, w.slot, w.pid,
        CASE WHEN r.ended_ms IS NOT NULL THEN 'ended'
             WHEN r.alive_until_ms < strftime('%s', 'now') * 1000 THEN 'killed'   -- with its run

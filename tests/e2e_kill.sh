@@ -72,8 +72,9 @@ check_whole abort.db "after an abort"
 CLIPQ_FAULT=hang@clip7. start watch.db
 while [ "$(sql watch.db "SELECT count(*) FROM v_workers WHERE path LIKE '%/clip7.y4m'")" != 1 ] && kill -0 "$pid"; do sleep 0.1; done
 timeout 1 "$clipq" status --db watch.db --watch --interval 0.2 > watch.txt || true
-check "status --watch shows every child, again and again" 1 \
-    $(( $(grep -c '^decode  [01] ' watch.txt) >= 4 && $(grep -c '^engine  0 ' watch.txt) >= 2 ))
+check "status --watch shows every process, again and again" 1 \
+    $(( $(grep -c '^decode *[01] ' watch.txt) >= 4 && $(grep -c '^engine *0 ' watch.txt) >= 2 &&
+        $(grep -c '^supervisor *0 ' watch.txt) >= 2 ))
 check "and the clip that does not move on" 1 $(( $(grep -c '^decode .* busy .*/clip7.y4m' watch.txt) >= 2 ))
 kill -KILL -- "-$pid"
 wait "$pid" 2> /dev/null || true

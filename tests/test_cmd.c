@@ -147,6 +147,22 @@ static void the_slowest_resource_is_named(void **state)
     assert_advice(&r, "busy", false);
 }
 
+static void full_processors_are_named(void **state)
+{
+    (void) state;
+    struct report r = report_with(RESOURCE_PROCESSORS, 0.93);
+    r.loads[RESOURCE_PROCESSORS].busy_s = 10;
+    r.engine_cpu_s = 8;
+    r.decode_cpu_s = 1.5;
+    assert_advice(&r, "the processors set the pace (93 % busy, 80 % of that with inference, 15 % with decoding)", true);
+    assert_advice(&r, "a GPU", true);
+    assert_advice(&r, "more --workers than", false);
+    r.engine_cpu_s = 2;
+    r.decode_cpu_s = 7;
+    assert_advice(&r, "submit --keyframes", true);
+    assert_advice(&r, "a GPU", false);
+}
+
 static void accidents_and_leftovers_are_named(void **state)
 {
     (void) state;
@@ -187,6 +203,7 @@ int main(void)
         cmocka_unit_test(codes),
         cmocka_unit_test(devices_are_told_from_other_text),
         cmocka_unit_test(the_slowest_resource_is_named),
+        cmocka_unit_test(full_processors_are_named),
         cmocka_unit_test(accidents_and_leftovers_are_named),
         cmocka_unit_test(every_failure_has_a_remedy),
     };

@@ -147,8 +147,17 @@ static void make_version_1(const char *path)
               "(2, 1, 'running', '', '', 0, 0, 5, 0, 1000, 'me', 7, 2, NULL, 0), (3, 1, 'done', '', '', 0, 0, 5, 0, 1000, NULL, 1, 3, 3, 1);"
               "INSERT INTO attempts (id, job_id, attempt, owner, started_ms, outcome) VALUES (1, 1, 1, 'me', 1, 'failed'), "
               "(2, 2, 7, 'me', 1, 'running'), (3, 3, 1, 'me', 1, 'done');"
+              "INSERT INTO runs (id, started_ms, alive_until_ms, host, pid, workers, batch, devices, options) "
+              "VALUES (1, 0, 0, '', 1, 1, 0, '', '');"
               "INSERT INTO frames VALUES (3, 0, 0, 0, 0, 0, 0, NULL);"
               "INSERT INTO paths SELECT '/clip' || id, id FROM jobs; PRAGMA user_version = 1");
+}
+
+static enum cq_err no_processors(void *ctx, const struct store_run_row *r)
+{
+    ++*(int *) ctx;
+    assert_true(r->id == 1 && r->processors == 0 && r->engine_cpu_s == 0);
+    return CQ_OK;
 }
 
 /* Readers do without what it lacks, writers bring it up. */
@@ -158,11 +167,14 @@ static void an_older_schema_is_brought_up(void **state)
     struct fixture older = {0};
     struct store *s;
     int64_t failed = 0, running = 0;
+    int runs = 0;
     snprintf(older.db, sizeof older.db, "%s/older", f->folder);
     make_version_1(older.db);
     assert_int_equal(store_open(&f->log, older.db, STORE_READ, &s), CQ_OK);
     assert_int_equal(store_each_tuning(s, "k", no_tuning, NULL), CQ_OK);
     assert_int_equal(store_each_worker(s, no_worker, NULL), CQ_OK);
+    assert_int_equal(store_each_run(s, 9, no_processors, &runs), CQ_OK);
+    assert_int_equal(runs, 1);
     assert_int_equal(store_each_failure_class(s, count_class, &failed), CQ_OK);
     assert_int_equal(store_each_running(s, count_running, &running), CQ_OK);
     assert_int_equal(failed + running, 2);

@@ -234,7 +234,7 @@ static void a_run_from_start_to_end(void **state)
     int n;
     struct store_job j;
     struct store_run_row r = {0};
-    const struct store_run run = {.workers = 4, .devices = "pocl", .options = "{}", .host = "here", .pid = 42};
+    const struct store_run run = {.workers = 4, .devices = "pocl", .options = "{\"processors\":6}", .host = "here", .pid = 42};
     assert_int_equal(store_begin(f->store), CQ_OK);
     assert_int_equal(store_start_run(f->store, &run, &id), CQ_OK);
     assert_int_equal(store_claim(f->store, "me", id, 1000, 1, &j, &n), CQ_OK);
@@ -257,6 +257,10 @@ static void a_run_from_start_to_end(void **state)
     for (int i = METRIC_DECODE; i <= METRIC_POSTPROCESS; i++)
         histogram_add(&e->stages[i], (int64_t) 1000000 << i);
     assert_int_equal(store_begin(f->store), CQ_OK);
+    assert_int_equal(store_put_worker(f->store, id, &(struct store_worker) {.role = "decode", .state = "idle", .cpu_s = 1}), CQ_OK);
+    assert_int_equal(store_put_worker(f->store, id, &(struct store_worker) {.role = "decode", .state = "idle", .slot = 1,
+                                                                            .cpu_s = 2}), CQ_OK);
+    assert_int_equal(store_put_worker(f->store, id, &(struct store_worker) {.role = "engine", .state = "idle", .cpu_s = 4}), CQ_OK);
     assert_int_equal(store_end_run(f->store, id, e), CQ_OK);
     assert_int_equal(store_commit(f->store), CQ_OK);
     free(e);
@@ -267,6 +271,7 @@ static void a_run_from_start_to_end(void **state)
     assert_float_equal(r.decode_s, 0.002 + 0.004, 1e-9);     /* decode and scale */
     assert_float_equal(r.infer_s, 0.016 + 0.032, 1e-9);      /* infer and postprocess */
     assert_string_equal(r.devices, "one, two");
+    assert_true(r.processors == 6 && r.decode_cpu_s == 3 && r.engine_cpu_s == 4 && r.own_cpu_s == 0);
     expect(f, "SELECT end_reason || ' ' || mean_batch || ' ' || devices FROM v_runs", "drained 7.0 one, two");
     assert_int_equal(fixture_int(f, "SELECT sum(count) FROM run_stages"), 5);
 }
