@@ -117,8 +117,13 @@ struct layers {
     const struct infer_args *args;
     const char *model;
     int batch, n;                 /* n: told so far */
-    int64_t ns;                   /* of all those */
+    double ms;                    /* of all those, per image */
 };
+
+static double ms_per_image(const struct session_step *step)
+{
+    return (double) step->best_ns / 1e6 / step->images;
+}
 
 static void layer_json(struct layers *l, const struct session_step *step, const char *in, const char *out)
 {
@@ -132,10 +137,13 @@ static void layer_json(struct layers *l, const struct session_step *step, const 
     field_text(j, "node", step->node);
     field_text(j, "input", in);
     field_text(j, "output", out);
+    field_int(j, "images", step->images);
     field_figure(j, "ms", (double) step->best_ns / 1e6);
+    field_figure(j, "ms_per_image", ms_per_image(step));
     field_figure(j, "gflops", flops_per_s / 1e9);
     field_figure(j, "share_of_peak", flops_per_s / l->args->peak);
     field_int(j, "bytes", (int64_t) step->bytes);
+    field_figure(j, "bytes_per_image", (double) step->bytes / step->images);
     json_emit("bench_layer", j);
 }
 
@@ -144,8 +152,8 @@ static void layer_text(struct layers *l, const struct session_step *step, const 
     char ms[FIGURE_SIZE], bytes[FIGURE_SIZE], node[256];
     double flops_per_s = step->flops / ((double) step->best_ns / 1e9);
     printf("%4d %-16s %-20s %9s %8.1f %6.1f%% %10s  %s -> %s  %s\n", l->n, step->op, step->variant,
-           text_ms((double) step->best_ns / 1e6, ms), flops_per_s / 1e9, 100 * flops_per_s / l->args->peak,
-           text_bytes((double) step->bytes, bytes), in, out, text_safe(step->node ? step->node : "", node, sizeof node));
+           text_ms(ms_per_image(step), ms), flops_per_s / 1e9, 100 * flops_per_s / l->args->peak,
+           text_bytes((double) step->bytes / step->images, bytes), in, out, text_safe(step->node ? step->node : "", node, sizeof node));
 }
 
 static void tell_layer(void *ctx, const struct session_step *step)
@@ -157,18 +165,18 @@ static void tell_layer(void *ctx, const struct session_step *step)
     tensor_text(&step->out, out);
     (l->args->common.json ? layer_json : layer_text)(l, step, in, out);
     l->n++;
-    l->ns += step->best_ns;
+    l->ms += ms_per_image(step);
 }
 
 static enum cq_err tell_layers(const struct infer_args *a, struct bench_infer *b, const char *model, int batch)
 {
     struct layers l = {.args = a, .model = model, .batch = batch};
     if (!a->common.json)
-        printf("%4s %-16s %-20s %9s %8s %7s %10s  %s\n", "", "operator", "variant", "ms", "GFLOPS", "peak", "bytes",
+        printf("%4s %-16s %-20s %9s %8s %7s %10s  %s\n", "", "operator", "variant", "ms/image", "GFLOPS", "peak", "bytes/im.",
                "shapes, node");
     enum cq_err err = bench_infer_layers(b, a->runs, tell_layer, &l);
     if (!err && !a->common.json)
-        printf("%4d steps, %.3f ms in all\n\n", l.n, (double) l.ns / 1e6);
+        printf("%4d steps, %.3f ms per image in all\n\n", l.n, l.ms);
     return err;
 }
 
@@ -258,8 +266,10 @@ const struct command cmd_bench_infer = {
         "percent of the median. Operations are counted for direct convolutions, so that an algorithm with fewer\n"
         "of them can pass the peak, which is the measured rate of float32 multiply-adds in registers.\n"
         "Kernels are those that `clipq tune kernels` left in the database, if there is one, else the usual ones.\n"
-        "--layers adds a line for every operator of the plan; their sum is more than a run takes, as the device is\n"
-        "waited for after each.\n\n"
+        "--layers adds a line for every operator of the plan, in milliseconds and bytes per image; shapes are those of\n"
+        "what a stream runs at once. Their sum is more than a run takes, as the device is waited for after each, some\n"
+        "tens of microseconds. In JSON, ms and bytes are for the number in images, ms_per_image and bytes_per_image\n"
+        "for one.\n\n"
         "Exit codes: 0, 1 something could not be measured (the rest was), 2 usage, 11 no usable device.",
     .run = run,
 };

@@ -26,6 +26,12 @@ check "then one line for each operator, in order" True \
 check "operators have shapes, variants and times" True \
     "$(lines 'all(x["message_type"] == "bench_layer" and x["variant"] and "[" in x["output"] and x["ms"] > 0 and x["bytes"] > 0 for x in r[1:])')"
 
+check_code 0 "$clipq" bench infer --json --layers --runs 2 --threads 2 --batch 8 builtin:scene
+check "each operator says for how many images its figures are" True \
+    "$(lines 'all(x["batch"] == 8 and 8 % x["images"] == 0 and abs(x["ms"] - x["images"] * x["ms_per_image"]) < 0.001 * x["images"] for x in r[1:])')"
+check "and those of an image are of one" True "$(lines \
+    'all(abs(x["bytes"] / x["images"] - x["bytes_per_image"]) <= 1 for x in r[1:]) and abs(sum(x["gflops"] * x["ms"] / x["images"] for x in r[1:]) / 1e3 / r[0]["gflop_per_image"] - 1) < 0.1')"
+
 check_code 0 "$clipq" bench infer --layers --runs 1 builtin:scene
 check_says "GFLOPS"
 check_says "conv"

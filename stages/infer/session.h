@@ -148,8 +148,10 @@ enum cq_err session_run_noise(struct session *s, const struct session_noise *n, 
 struct session_step {
     const char *op, *variant, *node;     /* "Conv", the kernel's name, the ONNX node's */
     struct tensor_desc in, out;          /* the first of each; in.type may be DT_NONE */
+    int images;                          /* that it ran for at once, which the rest is for: a run may take its batch in
+                                            several such groups */
     double flops;                        /* as session_flops counts */
-    size_t bytes;                        /* of all inputs and outputs, packed constants included, each once */
+    size_t bytes;                        /* of all inputs and outputs, packed constants included, each once a stream */
     int64_t best_ns;                     /* the least of the runs */
 };
 

@@ -62,12 +62,19 @@ static size_t step_bytes(const struct plan *p, const struct plan_step *ps)
     return bytes;
 }
 
+static int images_at_once(const struct session *s)
+{
+    int group = session_group(s);
+    return times_run(s) * (group > 1 ? group : s->way.chunk);
+}
+
 static struct session_step describe(const struct session *s, const struct session_plan *sp, const struct plan_step *ps, int64_t ns)
 {
     return (struct session_step) {
         .op = op_kind_name(ps->step->op.kind), .variant = ps->kernel->name, .node = ps->step->name,
         .in = ps->inst->n_in ? ps->inst->in[0] : (struct tensor_desc){0}, .out = ps->inst->out[0],
-        .flops = op_flops(ps->inst) * times_run(s), .bytes = step_bytes(sp->plan, ps), .best_ns = ns,
+        .images = images_at_once(s), .flops = op_flops(ps->inst) * times_run(s),
+        .bytes = step_bytes(sp->plan, ps) * (size_t) times_run(s), .best_ns = ns,
     };
 }
 
