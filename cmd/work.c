@@ -12,7 +12,7 @@
 #include "runner/work.h"
 
 struct work_args {
-    int workers, batch, balance, progress, max_attempts, split, sandbox, tune;
+    int workers, batch, clips_per_worker, balance, progress, max_attempts, split, sandbox, tune;
     const char *device;
     bool forever;
     double drain_timeout, stall_timeout, batch_timeout, io_pause, arena;
@@ -50,6 +50,8 @@ static const struct cq_opt opts[] = {
     CQ_OPT(struct work_args, tune, .name = "tune", .choices = "auto|off|always",
            .help = "time the kernels that can serve a model which is new to a device,\nand keep the fastest; auto: before an hour of video or more"),
     CQ_OPT(struct work_args, sandbox, SANDBOX_OPT),
+    CQ_OPT(struct work_args, clips_per_worker, .name = "clips-per-worker", .value = "N", .def = 1, .min = 0, .max = 1000000,
+           .help = "clips after which another process takes a decoder's place, so that none\nthat a clip has taken over decodes others; 0: never"),
     CQ_OPT(struct work_args, progress, .name = "progress", .choices = PROGRESS_CHOICES, .help = PROGRESS_HELP),
     {0},
 };
@@ -219,7 +221,7 @@ static int run(const struct command *self, int argc, char **argv)
         .balance = balancer_classes[a.balance]->name, .forever = a.forever,
         .drain_timeout_s = a.drain_timeout, .max_attempts = a.max_attempts, .stall_timeout_s = a.stall_timeout,
         .batch_timeout_s = a.batch_timeout, .io_pause_s = a.io_pause,
-        .sandbox = (enum sandbox_mode) a.sandbox, .tune = (enum work_tune) a.tune,
+        .sandbox = (enum sandbox_mode) a.sandbox, .clips_per_worker = a.clips_per_worker, .tune = (enum work_tune) a.tune,
         .split_s = a.split, .arena_bytes = (int64_t) (a.arena * (1 << 20)), .memory_limit = a.memory_limit.n,
         .progress = on_progress, .ctx = &a, .log = &a.common.log,
     };

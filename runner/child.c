@@ -1,6 +1,6 @@
 /* Spawning, feeding, hearing and burying one child.
  *
- * What runs in it is in child_begin.c.
+ * What runs in it is in child_begin.c; what is special to one that parses media is in child_media.c.
  *
  * An exit is told only when everything the child ever wrote has been read: both pipes are emptied by hand
  * when SIGCHLD comes, rather than waiting for their ends, because a grandchild (PoCL runs a linker) may hold
@@ -15,40 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "kernels/base/clock.h"
 #include "kernels/base/log.h"
 #include "runner/arena.h"
-#include "runner/opener.h"
+#include "runner/child_private.h"
 
-enum { READ_SIZE = 64 << 10, DRAIN_MOST = 4 << 20 };
-enum { WATCH_MS = 500, BURY_MS = 10, BURY_TRIES = 100 };
-
-struct child {
-    uv_process_t process;
-    uv_pipe_t pipe;                 /* messages */
-    uv_pipe_t err;                  /* its standard error */
-    uv_pipe_t paths;                /* to its opener; of one that parses media, as is the next */
-    uv_timer_t watch;               /* over its processor time; then over its opener's end */
-    int open_handles;
-    struct child_params params;
-    struct wire_in in;
-    char words[CHILD_WORDS];         /* tail of standard error, NUL-ended */
-    int64_t max_rss;
-    double cpu_until_s;             /* of its processor time, to the next message */
-    bool spoke;                     /* a message came or went since that was set */
-    pid_t opener;                   /* 0: it has not told yet */
-    int tries;                      /* to bury it */
-    bool exited, told;              /* process reaped; on_exit called */
-    bool orphan;                    /* destroyed by its owner: no callbacks any more */
-    bool closed;                    /* handles are being closed */
-    bool executed;                  /* by child_kill() */
-    char bytes[READ_SIZE];          /* both pipes read into it, one at a time */
-};
+enum { DRAIN_MOST = 4 << 20 };
 
 struct write_req {
     uv_write_t req;
@@ -68,29 +41,29 @@ static void handle_closed(uv_handle_t *h)
         free_child(c);
 }
 
-static void close_handle(uv_handle_t *h)
+void child_close_handle(uv_handle_t *h)
 {
     if (!uv_is_closing(h))
         uv_close(h, handle_closed);
 }
 
-/* The process handle stays until the exit, for libuv reaps only what it has a handle for; the watch until the opener is
+/* The process handle stays until the exit, for libuv reaps only what it has a handle for; the watch until the parser is
  * buried. */
 static void close_pipes(struct child *c)
 {
     c->closed = true;
-    close_handle((uv_handle_t *) &c->pipe);
-    close_handle((uv_handle_t *) &c->err);
+    child_close_handle((uv_handle_t *) &c->pipe);
+    child_close_handle((uv_handle_t *) &c->err);
     if (c->params.parses_media)
-        close_handle((uv_handle_t *) &c->paths);
+        child_close_handle((uv_handle_t *) &c->paths);
 }
 
 /* What was never started. */
 static void close_all(struct child *c)
 {
-    close_handle((uv_handle_t *) &c->process);
+    child_close_handle((uv_handle_t *) &c->process);
     if (c->params.parses_media)
-        close_handle((uv_handle_t *) &c->watch);
+        child_close_handle((uv_handle_t *) &c->watch);
 }
 
 static void add_words(struct child *c, const char *text, size_t size)
@@ -115,69 +88,29 @@ static void hear(struct child *c, const char *text, size_t size)
         if (!text[i])
             return;                 /* text only; binary noise would cut the words short */
     add_words(c, text, size);
-    cq_log_debug(c->params.log, "%s %d says: %.*s", c->params.role, c->process.pid, (int) size, text);
+    cq_log_debug(c->params.log, "%s %d says: %.*s", c->params.role, child_pid(c), (int) size, text);
 }
 
-static void break_off(struct child *c, const char *why)
+void child_break_off(struct child *c, const char *why)
 {
     add_words(c, why, strlen(why));
     uv_read_stop((uv_stream_t *) &c->pipe);
     child_kill(c, SIGKILL);
 }
 
-/* ---- processor time, and openers ---- */
-
-/* A limit of the kernel's own would not do: its signal can be blocked, and one that kills cannot be put off. */
-static void watch_cpu(struct child *c)
-{
-    clockid_t clock;
-    struct timespec used;
-    char text[96];
-    if (clock_getcpuclockid(c->process.pid, &clock) || clock_gettime(clock, &used))
-        return;
-    double now = (double) used.tv_sec + (double) used.tv_nsec / 1e9;
-    if (c->spoke)
-        c->cpu_until_s = now + c->params.cpu_s;
-    c->spoke = false;
-    if (now < c->cpu_until_s)
-        return;
-    snprintf(text, sizeof text, "clipq: it computed for %d s without a word\n", c->params.cpu_s);
-    break_off(c, text);
-}
-
-/* It is a child of ours by now, for its parent is dead (PR_SET_CHILD_SUBREAPER), and it is about to die (opener.c). */
-static void bury_opener(struct child *c)
-{
-    pid_t pid = c->opener ? waitpid(c->opener, NULL, WNOHANG) : -1;
-    if (pid || ++c->tries == BURY_TRIES)
-        close_handle((uv_handle_t *) &c->watch);
-}
-
-static void on_watch(uv_timer_t *t)
-{
-    struct child *c = t->data;
-    if (c->exited)
-        bury_opener(c);
-    else if (c->params.cpu_s)
-        watch_cpu(c);
-}
-
-static void hear_opener(struct child *c, const char *bytes, size_t size)
-{
-    if (!c->opener && size >= sizeof c->opener)
-        memcpy(&c->opener, bytes, sizeof c->opener);
-}
-
-/* Hands over whole messages. An owner's callback may destroy the child under us. */
-static void deliver(struct child *c, const char *bytes, size_t size)
+void child_deliver(struct child *c, const char *bytes, size_t size)
 {
     struct wire_msg msg;
     c->spoke = true;
     enum cq_err err = wire_in_feed(&c->in, bytes, size);
-    while (!err && !c->orphan && (err = wire_in_next(&c->in, &msg)) == CQ_OK)
-        c->params.on_message(c->params.ctx, c, &msg);
+    while (!err && !c->orphan && (err = wire_in_next(&c->in, &msg)) == CQ_OK) {
+        if (c->renewing)
+            err = CQ_PROTOCOL;      /* nobody has asked it anything */
+        else
+            c->params.on_message(c->params.ctx, c, &msg);
+    }
     if (err && err != CQ_AGAIN && !c->orphan)
-        break_off(c, err == CQ_NOMEM ? "clipq: no memory for its messages\n" : "clipq: it sent a malformed message\n");
+        child_break_off(c, err == CQ_NOMEM ? "clipq: no memory for its messages\n" : "clipq: it sent a malformed message\n");
 }
 
 static void give_bytes(uv_handle_t *h, size_t suggested, uv_buf_t *out)
@@ -191,7 +124,7 @@ static void on_pipe(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 {
     struct child *c = s->data;
     if (n > 0) {
-        deliver(c, buf->base, (size_t) n);
+        child_deliver(c, buf->base, (size_t) n);
     } else if (n < 0) {
         uv_read_stop(s);
         if (!c->exited)             /* without its socket it is of no use; mostly it is dead already */
@@ -212,13 +145,13 @@ static void on_paths(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 {
     struct child *c = s->data;
     if (n > 0)
-        hear_opener(c, buf->base, (size_t) n);
+        child_media_hear(c, buf->base, (size_t) n);
     else if (n < 0)
         uv_read_stop(s);
 }
 
-/* What is in a pipe now, which is never more than DRAIN_MOST: a child that goes on writing cannot hold us. */
-static void drain(struct child *c, uv_pipe_t *pipe, void (*take)(struct child *, const char *, size_t))
+/* A child that goes on writing cannot hold us. */
+void child_drain(struct child *c, uv_pipe_t *pipe, void (*take)(struct child *, const char *, size_t))
 {
     char bytes[4096];               /* not c->bytes: a message from there may be at work */
     uv_os_fd_t fd;
@@ -234,25 +167,30 @@ static void drain(struct child *c, uv_pipe_t *pipe, void (*take)(struct child *,
     }
 }
 
+void child_tell_exit(struct child *c)
+{
+    child_drain(c, &c->err, hear);
+    child_drain(c, &c->pipe, child_deliver);
+    close_pipes(c);
+    if (c->orphan)
+        return;
+    struct child_exit e = {
+        .status = c->status, .signal = c->signal, .executed = c->executed, .last_words = c->words, .max_rss_bytes = c->max_rss,
+    };
+    c->params.on_exit(c->params.ctx, c, &e);
+}
+
 static void on_exit_status(uv_process_t *p, int64_t status, int signal)
 {
     struct child *c = p->data;
     c->exited = true;
-    drain(c, &c->err, hear);
-    drain(c, &c->pipe, deliver);
-    if (c->params.parses_media) {
-        drain(c, &c->paths, hear_opener);
-        uv_timer_start(&c->watch, on_watch, 0, BURY_MS);
-    }
-    close_pipes(c);
-    close_handle((uv_handle_t *) &c->process);
-    if (c->orphan)
-        return;
-    c->told = true;
-    struct child_exit e = {
-        .status = status, .signal = signal, .executed = c->executed, .last_words = c->words, .max_rss_bytes = c->max_rss,
-    };
-    c->params.on_exit(c->params.ctx, c, &e);
+    c->status = status;
+    c->signal = signal;
+    child_close_handle((uv_handle_t *) &c->process);
+    if (c->params.parses_media)
+        child_media_exited(c);
+    else
+        child_tell_exit(c);
 }
 
 static int start_process(uv_loop_t *loop, struct child *c)
@@ -294,18 +232,6 @@ static void init_pipe(uv_loop_t *loop, struct child *c, uv_pipe_t *pipe)
     c->open_handles++;
 }
 
-static void init_media(uv_loop_t *loop, struct child *c)
-{
-    init_pipe(loop, c, &c->paths);
-    uv_timer_init(loop, &c->watch);
-    c->watch.data = c;
-    c->open_handles++;
-    c->spoke = true;
-    prctl(PR_SET_CHILD_SUBREAPER, 1);       /* or openers are buried by the first process, if it does */
-}
-
-static enum cq_err tell_sandbox(struct child *c);
-
 static int listen_to(struct child *c)
 {
     int r = uv_read_start((uv_stream_t *) &c->pipe, give_bytes, on_pipe);
@@ -313,8 +239,6 @@ static int listen_to(struct child *c)
         r = uv_read_start((uv_stream_t *) &c->err, give_bytes, on_err);
     if (!r && c->params.parses_media)
         r = uv_read_start((uv_stream_t *) &c->paths, give_bytes, on_paths);
-    if (!r && c->params.parses_media)
-        r = uv_timer_start(&c->watch, on_watch, WATCH_MS, WATCH_MS);
     return r;
 }
 
@@ -330,14 +254,17 @@ enum cq_err child_spawn(uv_loop_t *loop, const struct child_params *params, stru
     c->open_handles = 1;
     init_pipe(loop, c, &c->pipe);
     init_pipe(loop, c, &c->err);
-    if (params->parses_media)
-        init_media(loop, c);
+    if (params->parses_media) {
+        init_pipe(loop, c, &c->paths);
+        child_media_init(loop, c);
+    }
 
     int r = start_process(loop, c);
+    c->started = r == 0;
     c->exited = r != 0;             /* uv_spawn has then reaped what it forked */
     if (!r)
         r = listen_to(c);
-    if (!r && params->parses_media && tell_sandbox(c) == CQ_NOMEM)
+    if (!r && params->parses_media && child_media_begin(c) == CQ_NOMEM)
         r = UV_ENOMEM;
     if (r) {
         cq_log_error(params->log, "cannot start a %s process: %s", params->role, uv_strerror(r));
@@ -354,7 +281,7 @@ static void write_done(uv_write_t *req, int status)
     free(req->data);
 }
 
-static enum cq_err send_on(struct child *c, uv_pipe_t *pipe, uint16_t type, const struct cq_buf *body)
+enum cq_err child_send_on(struct child *c, uv_pipe_t *pipe, uint16_t type, const struct cq_buf *body)
 {
     if (c->exited || c->closed || !uv_is_writable((uv_stream_t *) pipe))
         return CQ_IO;
@@ -384,26 +311,7 @@ static enum cq_err send_on(struct child *c, uv_pipe_t *pipe, uint16_t type, cons
 enum cq_err child_send(struct child *c, uint16_t type, const struct cq_buf *body)
 {
     c->spoke = true;
-    return send_on(c, &c->pipe, type, body);
-}
-
-static enum cq_err tell_sandbox(struct child *c)
-{
-    struct cq_buf body = {0};
-    cq_put_u8(&body, (uint8_t) c->params.sandbox);
-    enum cq_err err = body.err ? body.err : send_on(c, &c->paths, OPENER_MSG_SANDBOX, &body);
-    cq_buf_finish(&body);
-    return err;
-}
-
-enum cq_err child_open(struct child *c, uint32_t serial, const char *path)
-{
-    struct cq_buf body = {0};
-    cq_put_u32(&body, serial);
-    cq_put_str(&body, path);
-    enum cq_err err = body.err ? body.err : send_on(c, &c->paths, OPENER_MSG_PATH, &body);
-    cq_buf_finish(&body);
-    return err;
+    return child_send_on(c, &c->pipe, type, body);
 }
 
 static void shutdown_done(uv_shutdown_t *req, int status)
@@ -439,13 +347,13 @@ bool child_exit_short_of_memory(const struct child_exit *e)
 
 int child_pid(const struct child *c)
 {
-    return c->process.pid;
+    return c->parser ? c->parser : c->process.pid;
 }
 
 /* What it wrote before the message that is being looked at may still be in its pipe. */
 void child_take_words(struct child *c, char out[CHILD_WORDS])
 {
-    drain(c, &c->err, hear);
+    child_drain(c, &c->err, hear);
     const char *line = strlen(c->words) == CHILD_WORDS - 1 ? strchr(c->words, '\n') : NULL;
     snprintf(out, CHILD_WORDS, "%s", line ? line + 1 : c->words);   /* a full buffer begins in the middle of a line */
     c->words[0] = '\0';
@@ -455,7 +363,7 @@ int64_t child_rss_bytes(struct child *c)
 {
     char path[64], line[256];
     long long kb = 0, peak = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", c->process.pid);
+    snprintf(path, sizeof path, "/proc/%d/status", child_pid(c));
     FILE *f = c->exited ? NULL : fopen(path, "re");
     if (!f)
         return 0;
@@ -474,7 +382,7 @@ double child_cpu_s(const struct child *c)
 {
     char path[64], line[1024];
     unsigned long long user = 0, system = 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", c->process.pid);
+    snprintf(path, sizeof path, "/proc/%d/stat", child_pid(c));
     FILE *f = c->exited ? NULL : fopen(path, "re");
     const char *end = f && fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL;
     if (end)
@@ -497,7 +405,7 @@ void child_destroy(struct child **pc)
     }
     if (!c->exited)
         child_kill(c, SIGKILL);
-    else if (!c->told)
+    else if (!c->started)
         close_all(c);
     close_pipes(c);
 }

@@ -2,8 +2,10 @@
  * talking over a socket on its descriptor 3, shared memory (when there is some) on descriptor 4 and those that
  * follow, dying with its parent (PR_SET_PDEATHSIG). Its standard error is collected, the last lines are its "last words".
  *
- * One that parses media opens no file by itself: over a socket on descriptor 5 its opener (runner/opener.h) is told
- * which, before the message that asks for it. When it dies its opener dies too, and is buried here, for nobody else may.
+ * One that parses media is two processes. The first is its opener (runner/opener.h), which forks the second and, over a
+ * socket on descriptor 5, is told which file to open for it, before the message that asks for it. It forks another when it
+ * is told to: a process that a file has taken over need not see the next one. Both die together, and are buried here, for
+ * nobody else may.
  *
  * Order of callbacks: any number of on_message, then exactly one on_exit after the last message was
  * delivered. A child that breaks the framing is killed.
@@ -61,9 +63,15 @@ enum cq_err child_spawn(uv_loop_t *loop, const struct child_params *params, stru
 enum cq_err child_send(struct child *c, uint16_t type, const struct cq_buf *body);
 /* Of one that parses media: `path` is opened for it under that number. The same errors. */
 enum cq_err child_open(struct child *c, uint32_t serial, const char *path);
+/* Of one that parses media: kills the process that does, and another takes its place, with the same memory. Only when
+ * nothing is owed either way: what the old one still says gets the child killed, and nothing may be sent to it until it is
+ * ready. The same errors. */
+enum cq_err child_renew(struct child *c);
+/* Is somebody there? At first and after child_renew() it takes a moment. */
+bool child_is_ready(const struct child *c);
 void child_shutdown(struct child *c);            /* closes our end: the child ends by itself */
 void child_kill(struct child *c, int signal);
-int child_pid(const struct child *c);
+int child_pid(const struct child *c);              /* of the one that parses media, once it is there */
 /* What it has said so far on standard error, its tail in whole lines; its last words begin anew. */
 void child_take_words(struct child *c, char out[CHILD_WORDS]);
 int64_t child_rss_bytes(struct child *c);        /* now, from /proc; 0 when unknown */
@@ -76,8 +84,8 @@ bool child_exit_short_of_memory(const struct child_exit *e);
 
 /* What the child's main() calls first: no descriptors but those named above, dies with its parent. */
 enum cq_err child_begin(struct cq_log *log);
-/* The same for one that parses media. *files: for opener_receive(); *mode: for child_shut_in(), which is due when all
- * that takes more than decoding is done. */
+/* The same for one that parses media; returns in each of the processes that do. *files: for opener_receive(); *mode: for
+ * child_shut_in(), which is due when all that takes more than decoding is done. */
 enum cq_err child_begin_media(struct cq_log *log, int *files, enum sandbox_mode *mode);
 /* Raises the walls of `mode`. CQ_UNSUPPORTED when one is missing that must not be. */
 enum cq_err child_shut_in(struct cq_log *log, enum sandbox_mode mode);

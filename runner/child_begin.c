@@ -54,7 +54,7 @@ enum cq_err child_begin_media(struct cq_log *log, int *files, enum sandbox_mode 
     if (!err) {
         int m = cq_get_u8(&msg.body);
         *mode = (enum sandbox_mode) m;
-        err = msg.type != OPENER_MSG_SANDBOX || msg.body.err || m > SANDBOX_OFF ? CQ_PROTOCOL : opener_start(log, &paths, files);
+        err = msg.type != OPENER_MSG_SANDBOX || msg.body.err || m > SANDBOX_OFF ? CQ_PROTOCOL : opener_serve(log, &paths, files);
     }
     wire_finish(&paths);
     close(CHILD_PATHS_FD);

@@ -3,6 +3,7 @@
  * Faults for tests (runner/fault.h): probe-crash@TEXT, probe-hang@TEXT.
  */
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "kernels/base/clock.h"
@@ -68,6 +69,7 @@ int child_probe_main(void)
     enum sandbox_mode mode;
     int files;
     enum cq_err err = child_begin_media(&log, &files, &mode);
+    prctl(PR_SET_NAME, "clipq-probe");
     if (!err)
         err = child_shut_in(&log, mode);
     if (!err)

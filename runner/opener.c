@@ -1,12 +1,15 @@
-/* Both ends of the socket on which descriptors travel: one packet for each path, with or without a file. */
+/* The opener, and both ends of the socket on which descriptors travel: one packet for each path, with or without a file. */
 #include "runner/opener.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kernels/base/log.h"
@@ -45,57 +48,113 @@ static bool send_answer(int fd, const struct answer *a)
     return n == sizeof *a;
 }
 
-static void serve(struct wire *paths, int fd)
+struct opener {
+    struct wire *paths;
+    pid_t parser;               /* 0: in that process itself */
+    int fd;                     /* our end of its files, or its own */
+};
+
+static void open_for(struct opener *o, struct cq_rd *body)
 {
-    struct wire_msg msg;
-    while (!wire_receive(paths, &msg) && msg.type == OPENER_MSG_PATH) {
-        struct answer a = {.serial = cq_get_u32(&msg.body)};
-        const char *path = cq_get_str(&msg.body);
-        if (msg.body.err)
-            break;
-        clip_file_open(path, &a.file);
-        bool sent = send_answer(fd, &a);
-        clip_file_close(&a.file);
-        if (!sent)
-            break;
+    struct answer a = {.serial = cq_get_u32(body)};
+    const char *path = cq_get_str(body);
+    if (body->err)
+        return;
+    clip_file_open(path, &a.file);
+    send_answer(o->fd, &a);     /* if it is dead, that is seen next */
+    clip_file_close(&a.file);
+}
+
+static int end_parser(struct opener *o)
+{
+    int status = 0;
+    kill(o->parser, SIGKILL);   /* changes nothing of how it ended, if it has */
+    while (waitpid(o->parser, &status, 0) < 0 && errno == EINTR)
+        ;
+    close(o->fd);
+    return status;
+}
+
+/* The other has let go of its files, which it does when it dies. */
+_Noreturn static void end_likewise(struct opener *o)
+{
+    int status = end_parser(o);
+    if (WIFSIGNALED(status)) {
+        setrlimit(RLIMIT_CORE, &(struct rlimit) {0});
+        signal(WTERMSIG(status), SIG_DFL);
+        raise(WTERMSIG(status));
     }
+    _exit(WEXITSTATUS(status));
 }
 
-static void be_opener(pid_t child, struct wire *paths, int fd)
+/* Waits for it; whoever is served may die meanwhile. */
+static enum cq_err next_request(struct opener *o, struct wire_msg *out)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    prctl(PR_SET_NAME, "clipq-open");
-    close(CHILD_FD);
-    close(CHILD_ARENA_FD);
-    pid_t self = getpid();
-    if (getppid() == child && send(paths->fd, &self, sizeof self, MSG_NOSIGNAL) == sizeof self)
-        serve(paths, fd);       /* else it died before we were tied to it */
-    _exit(0);
+    while (wire_poll(o->paths, 0) == CQ_AGAIN) {
+        struct pollfd p[] = {{.fd = o->paths->fd, .events = POLLIN}, {.fd = o->fd}};
+        if (poll(p, 2, -1) > 0 && p[1].revents)
+            end_likewise(o);
+    }
+    return wire_receive(o->paths, out);
 }
 
-/* ---- the child ---- */
+/* What the one before has not read is not for the next. */
+static void empty_socket(void)
+{
+    char bytes[4096];
+    while (recv(CHILD_FD, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+        ;
+}
 
-enum cq_err opener_start(struct cq_log *log, struct wire *paths, int *fd)
+/* Until another one is to be forked. */
+static void serve(struct opener *o)
+{
+    struct wire_msg msg = {0};
+    while (!next_request(o, &msg) && msg.type == OPENER_MSG_PATH)
+        open_for(o, &msg.body);
+    end_parser(o);
+    if (msg.type != OPENER_MSG_RENEW)
+        _exit(0);               /* the supervisor is gone */
+    empty_socket();
+}
+
+static enum cq_err fork_parser(struct cq_log *log, struct opener *o)
 {
     int ends[2] = {-1, -1};
-    pid_t child = getpid(), pid = -1;
+    pid_t self = getpid();
+    o->parser = -1;
     if (!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
-        pid = fork();
-    if (pid < 0) {
+        o->parser = fork();
+    if (o->parser < 0) {
         enum cq_err err = cq_err_errno(errno);
-        cq_log_error(log, "child: cannot start the process that opens its clips: %s", strerror(errno));
+        cq_log_error(log, "child: cannot start the process that reads clips: %s", strerror(errno));
         if (ends[0] >= 0)
             close(ends[0]), close(ends[1]);
         return err;
     }
-    if (!pid) {
-        close(ends[0]);
-        be_opener(child, paths, ends[1]);
-    }
-    close(ends[1]);
-    *fd = ends[0];
+    bool inside = !o->parser;
+    close(ends[inside ? 0 : 1]);
+    o->fd = ends[inside ? 1 : 0];
+    if (inside && (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != self))
+        _exit(0);               /* else the opener died before we were tied to it */
+    if (!inside)
+        send(o->paths->fd, &o->parser, sizeof o->parser, MSG_NOSIGNAL);
     return CQ_OK;
 }
+
+enum cq_err opener_serve(struct cq_log *log, struct wire *paths, int *fd)
+{
+    struct opener o = {.paths = paths};
+    enum cq_err err;
+    prctl(PR_SET_NAME, "clipq-open");
+    while (!(err = fork_parser(log, &o)) && o.parser)
+        serve(&o);
+    if (!err)
+        *fd = o.fd;
+    return err;
+}
+
+/* ---- whom it serves ---- */
 
 static enum cq_err receive_any(int fd, struct answer *out)
 {

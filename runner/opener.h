@@ -1,10 +1,14 @@
-/* The one who opens clips for a child that may not: a process forked off before the child shuts itself in.
+/* The one who opens clips for a process that may not, and who starts that process:
  *
- *     supervisor ── path ──> opener ── descriptor ──> child (runner/sandbox.h)
+ *     supervisor ── path, renew ──> opener ── fork, descriptor ──> who parses media (runner/sandbox.h)
  *
- * It takes paths from the supervisor alone, over a socket that the child has no end of, so whoever takes the child
- * over cannot ask for another file. A mount that does not answer holds up this opener and its child only. It dies
- * with the child.
+ * It takes requests from the supervisor alone, over a socket that the other has no end of, so whoever takes the other over
+ * cannot ask for another file. Asked for a new one it kills the one there is, and forks again: what a clip has done to one
+ * process ends with it, and a fork costs a twentieth of a program that is started anew and linked. It has parsed nothing
+ * itself. A mount that does not answer holds up this opener and whom it serves only.
+ *
+ * Both share the socket to the supervisor, of which the opener makes no use, and die together: when the other ends the
+ * opener ends in the same way, so that the supervisor sees one process.
  *
  * Thread-safety: one thread at a time per object.
  */
@@ -19,13 +23,13 @@ struct clip_file;
 struct cq_log;
 struct wire;
 
-/* On its socket. SANDBOX is for the child itself, before there is an opener: u8 enum sandbox_mode. PATH: u32 serial,
- * str path. What comes back is its pid_t, once. */
-enum { OPENER_MSG_PATH = 1, OPENER_MSG_SANDBOX = 100 };
+/* On its socket. SANDBOX is for the other, and comes first: u8 enum sandbox_mode. PATH: u32 serial, str path. RENEW. What
+ * comes back is a pid_t, of each that it forks. */
+enum { OPENER_MSG_PATH = 1, OPENER_MSG_RENEW = 2, OPENER_MSG_SANDBOX = 100 };
 
-/* In the child, before it has threads. `paths` is the opener's from then on, and still to be closed here. *fd: where
- * files come from; the caller closes it. */
-enum cq_err opener_start(struct cq_log *log, struct wire *paths, int *fd);
+/* In the opener, which has no threads. Returns in each process that it forks; `paths` is still to be closed there. *fd:
+ * where files come from; the caller closes it. An error is returned in the opener: it cannot fork. */
+enum cq_err opener_serve(struct cq_log *log, struct wire *paths, int *fd);
 
 /* Waits for the file of that serial number; those of others are closed. Also CQ_OK for one that could not be opened
  * (out->why). The caller closes it. CQ_IO when the opener is gone. */

@@ -11,8 +11,8 @@
  * Landlock and seccomp overlap on purpose: a container may lack either. What is missing is left out and named.
  *
  * Workers are kept from each other's frames without any of these: each has a part of the arena of its own
- * (runner/arena.h). What no wall can do: a worker that was taken over falsifies what it decodes from then on, and frames
- * of its clip before that wait for an engine.
+ * (runner/arena.h). What no wall can do: a process that was taken over falsifies what it decodes from then on, so it gets
+ * no other clip (runner/child.h, child_renew), and frames in its part that wait for an engine.
  *
  * Thread-safety: before the process has threads of its own.
  */

@@ -43,6 +43,7 @@ struct work_params {
     double io_pause_s;            /* first pause of a file system that cannot be read; 0: 60 */
     double batch_timeout_s;       /* no answer to a batch for that long: the engine hangs; 0: 600 */
     enum sandbox_mode sandbox;    /* of decode workers */
+    int clips_per_worker;         /* clips and segments that a process parses, then another takes its place; 0: no end */
     double split_s;               /* clips of which more is looked at are done in segments; 0: none */
     enum work_tune tune;
     int64_t arena_bytes;          /* 0: 256 MiB */

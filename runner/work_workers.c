@@ -1,5 +1,7 @@
 /* Decode workers: a clip each, slots on loan, frames back.
  *
+ * A process decodes so many clips, then another takes its place (runner/child.h); that is no restart, the worker is the same.
+ *
  * How many slots are out in all is bounded by what the engines can use at once and a few for each worker; that
  * is the back-pressure. The watchdog counts the time in which a worker could have brought a frame and did not:
  * not while it waits for a slot, and never more than two turns of the clock at once, so that a suspended
@@ -36,6 +38,7 @@ struct worker {
     int n_loans;
     int n_told;                 /* of them, those that it was told of */
     int64_t stalled_ns;
+    int parsed;                 /* clips, by the present process */
     int64_t scanned;            /* packets, of a job that is scanned */
     bool hung;                  /* killed by the watchdog */
     bool dismissed;             /* killed because its job was given up */
@@ -117,6 +120,20 @@ static double busy_s(const struct job *j)
     return (double) (j->stages[METRIC_DECODE].sum_ns + j->stages[METRIC_SCALE].sum_ns) / 1e9;
 }
 
+/* Whoever a clip has made of this process shall not have the next one. */
+static void has_parsed(struct worker *wk)
+{
+    int most = wk->w->p.clips_per_worker;
+    if (++wk->parsed < most || !most)
+        return;
+    wk->parsed = 0;
+    wk->stalled_ns = 0;
+    wk->cpu_before_s += child_cpu_s(wk->child);
+    wk->cpu_s = 0;
+    if (child_renew(wk->child) == CQ_NOMEM)
+        work_fail(wk->w, CQ_NOMEM);
+}
+
 static enum cq_err on_segments(struct worker *wk, struct cq_rd *body)
 {
     struct job *j = wk->job;
@@ -129,7 +146,10 @@ static enum cq_err on_segments(struct worker *wk, struct cq_rd *body)
         wk->job = j;            /* it is blamed for it */
         j->worker = wk;
     }
-    wk->deaths = err ? wk->deaths : 0;
+    if (!err) {
+        wk->deaths = 0;
+        has_parsed(wk);
+    }
     return err;
 }
 
@@ -147,6 +167,7 @@ static enum cq_err on_end(struct worker *wk, struct cq_rd *body)
     wk->deaths = 0;
     wk->clips++;
     take_loans_back(wk);
+    has_parsed(wk);
     job_end(j, &m);
     return CQ_OK;
 }
@@ -259,6 +280,8 @@ static void start(struct worker *wk)
         .on_exit = on_exit_seen, .ctx = wk,
     };
     wk->hung = wk->dismissed = false;
+    wk->parsed = 0;
+    wk->stalled_ns = 0;
     wk->state = WORKER_READY;
     if (child_spawn(&wk->w->loop, &params, &wk->child)) {
         wk->deaths++;
@@ -411,7 +434,7 @@ static bool describe_workers(struct work_workers *ws)
         bool alive = wk->state == WORKER_READY && wk->child && !wk->dismissed;
         double speed = speed_of(&wk->speed, guess);
         ws->targets[i] = (struct balancer_target) {
-            .ready = alive && !wk->job, .speed = alive ? speed : 0,
+            .ready = alive && !wk->job && child_is_ready(wk->child), .speed = alive ? speed : 0,
             .load = load_of(wk, speed),
         };
         any = any || ws->targets[i].ready;
@@ -553,16 +576,23 @@ bool work_workers_starved(const struct work *w)
 
 /* ---- the watchdog ---- */
 
+static bool is_awaited(const struct worker *wk)
+{
+    return !child_is_ready(wk->child) || (wk->job && (wk->n_loans || wk->job->scanning));
+}
+
 void work_workers_tick(struct work *w, int64_t elapsed_ns)
 {
     for (int i = 0; i < w->workers->n; i++) {
         struct worker *wk = &w->workers->list[i];
-        if (!wk->job || (!wk->n_loans && !wk->job->scanning) || !wk->child || wk->hung)
+        if (!wk->child || wk->hung || !is_awaited(wk))
             continue;
         wk->stalled_ns += elapsed_ns;
         if ((double) wk->stalled_ns < w->p.stall_timeout_s * 1e9)
             continue;
         wk->hung = true;
+        if (!wk->job)
+            cq_log_warn(w->log, "a decode worker does not come up within %.0f s; it is killed", w->p.stall_timeout_s);
         child_kill(wk->child, SIGKILL);
     }
 }

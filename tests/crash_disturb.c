@@ -70,15 +70,25 @@ static bool is_child_of(const char *pid, pid_t parent)
     return end && strlen(end) > 4 && strtol(end + 4, NULL, 10) == parent;
 }
 
-/* Children of `parent` in that role ("" for all). */
+/* A decoder is its opener's child (runner/opener.h). */
+static bool descends_from(const char *pid, pid_t ancestor)
+{
+    char stat[512], parent[16];
+    const char *end = read_proc(pid, "stat", stat, sizeof stat) ? strrchr(stat, ')') : NULL;
+    snprintf(parent, sizeof parent, "%ld", end && strlen(end) > 4 ? strtol(end + 4, NULL, 10) : 0);
+    return is_child_of(pid, ancestor) || is_child_of(parent, ancestor);
+}
+
+/* Processes that `parent` runs in that role; not the linkers that an engine is about to become. */
 static int find_children(pid_t parent, const char *role, pid_t *out)
 {
     char want[64], command[512];
     snprintf(want, sizeof want, "--child=%s", role);
+    bool (*is_run_by)(const char *, pid_t) = strcmp(role, "decode") ? is_child_of : descends_from;
     DIR *proc = opendir("/proc");
     int n = 0;
     for (struct dirent *e; proc && n < CHILDREN_MAX && (e = readdir(proc)); ) {
-        if (isdigit((unsigned char) e->d_name[0]) && is_child_of(e->d_name, parent) &&
+        if (isdigit((unsigned char) e->d_name[0]) && is_run_by(e->d_name, parent) &&
             read_proc(e->d_name, "cmdline", command, sizeof command) && strstr(command, want))
             out[n++] = (pid_t) strtol(e->d_name, NULL, 10);
     }

@@ -6,6 +6,8 @@
  * come by: the answers of clips that other workers decode must be those of an undisturbed run. There is no sandbox then,
  * for what keeps it from them is that it has nothing to reach them with.
  *
+ * Or it stays: whatever clip comes after, it whitens what it should show. It must not get one.
+ *
  * wire_send() is wrapped by the linker, so that the worker is the real one but for what leaves it. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -65,7 +67,7 @@ enum cq_err __wrap_wire_receive(struct wire *w, struct wire_msg *out);
 
 /* ---- in the worker ---- */
 
-static bool armed, scribbles;
+static bool armed, scribbles, stays;
 static uint64_t noise = 1;
 static struct cq_buf earlier;       /* a frame that was sent before */
 
@@ -147,6 +149,10 @@ static void (*const tricks[])(struct wire *w, struct cq_buf *f) = {
 
 enum cq_err __wrap_wire_send(struct wire *w, uint16_t type, const struct cq_buf *body)
 {
+    if (armed && stays) {
+        scribble_on_mappings();
+        return __real_wire_send(w, type, body);
+    }
     if (armed && scribbles) {
         enum cq_err err = __real_wire_send(w, type, body);
         scribble_on_mappings();
@@ -164,12 +170,12 @@ enum cq_err __wrap_wire_send(struct wire *w, uint16_t type, const struct cq_buf 
     return CQ_OK;
 }
 
-/* Jobs name their clip by its path. */
+/* Jobs name their clip by its path; so do requests to its opener, whom no clip takes over. */
 enum cq_err __wrap_wire_receive(struct wire *w, struct wire_msg *out)
 {
     enum cq_err err = __real_wire_receive(w, out);
-    if (!err && memmem(out->body.data, out->body.size, ".y4m", 4))
-        armed = memmem(out->body.data, out->body.size, HOSTILE_CLIP, strlen(HOSTILE_CLIP)) != NULL;
+    if (!err && w->fd == CHILD_FD && memmem(out->body.data, out->body.size, ".y4m", 4))
+        armed = (armed && stays) || memmem(out->body.data, out->body.size, HOSTILE_CLIP, strlen(HOSTILE_CLIP));
     return err;
 }
 
@@ -177,6 +183,7 @@ static int hostile_worker_main(void)
 {
     const char *seed = getenv("CLIPQ_TEST_SEED");
     scribbles = getenv("CLIPQ_TEST_SCRIBBLES") != NULL;
+    stays = getenv("CLIPQ_TEST_STAYS") != NULL;
     noise = strtoull(seed ? seed : "1", NULL, 10) * 2654435761u + (uint64_t) getpid();
     return child_decode_main();
 }
@@ -202,7 +209,7 @@ static void the_supervisor_survives(void **state)
         setenv("CLIPQ_TEST_SEED", seed, 1);
         fake_queue(&fx);
         struct work_result r;
-        const struct work_params p = {.stall_timeout_s = 1.5};
+        const struct work_params p = {.stall_timeout_s = 1.5, .clips_per_worker = run % 3};
         assert_int_equal(fake_run(&fx, "", &p, &r), CQ_OK);
         assert_int_equal(r.left, 0);
         assert_int_equal(r.done + r.partial + r.failed + r.dead, FAKE_CLIPS);
@@ -258,6 +265,36 @@ static void other_clips_frames_are_out_of_reach(void **state)
     free(got);
 }
 
+/* Later clips with a false answer, after a run of one worker. */
+static int64_t falsified_later(int clips_per_worker)
+{
+    struct work_result r;
+    const struct work_params p = {.workers = 1, .sandbox = SANDBOX_OFF, .clips_per_worker = clips_per_worker};
+    fake_queue(&fx);
+    assert_int_equal(fake_run(&fx, "", &p, &r), CQ_OK);
+    assert_int_equal(r.done, FAKE_CLIPS);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM v_frames"), FAKE_CLIPS * FAKE_FRAMES);
+    return fixture_int(&fx, "SELECT count(DISTINCT path) FROM v_detections WHERE score > 0.99 AND path > "
+                            "(SELECT path FROM v_jobs WHERE path LIKE '%" HOSTILE_CLIP "')");
+}
+
+/* Its frames that still wait for an engine are its own, and those of the clip before. */
+static void who_is_taken_over_gets_no_other_clip(void **state)
+{
+    (void) state;
+    setenv("CLIPQ_TEST_STAYS", "1", 1);
+    assert_true(falsified_later(0) > 0);
+    assert_int_equal(fixture_int(&fx, "SELECT count(DISTINCT pid) FROM v_attempts"), 1);
+    fixture_teardown(&fx);
+    assert_int_equal(falsified_later(1), 0);
+    assert_true(fixture_int(&fx, "SELECT count(*) FROM v_detections WHERE score > 0.99 AND path LIKE '%" HOSTILE_CLIP "'") > 0);
+    assert_int_equal(fixture_int(&fx, "SELECT count(DISTINCT pid) FROM v_attempts"), FAKE_CLIPS);
+    assert_int_equal(fixture_int(&fx, "SELECT worker_restarts FROM runs"), 0);
+    assert_int_equal(fixture_int(&fx, "SELECT restarts + clips FROM v_workers WHERE role = 'decode'"), FAKE_CLIPS);
+    unsetenv("CLIPQ_TEST_STAYS");
+    fixture_teardown(&fx);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && !strcmp(argv[1], "--child=decode"))
@@ -267,6 +304,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_supervisor_survives),
         cmocka_unit_test(other_clips_frames_are_out_of_reach),
+        cmocka_unit_test(who_is_taken_over_gets_no_other_clip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

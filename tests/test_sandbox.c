@@ -60,6 +60,34 @@ static int reader_main(int files)
     return 0;
 }
 
+/* Says who it is to each message, and leaves half a message behind; or one too many. */
+static int leaver_main(bool talks)
+{
+    struct wire w;
+    struct wire_msg msg;
+    wire_init(&w, CHILD_FD);
+    while (!wire_receive(&w, &msg)) {
+        struct cq_buf body = {0};
+        cq_put_str(&body, prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? "inside" : "outside");
+        wire_send(&w, 1, &body);
+        if (talks)
+            wire_send(&w, 1, &body);
+        else if (write(CHILD_FD, "\x10\0\0", 3) != 3)
+            return 1;
+        cq_buf_finish(&body);
+    }
+    wire_finish(&w);
+    return 0;
+}
+
+/* Reads nothing. */
+_Noreturn static void deaf_main(void)
+{
+    wire_send(&(struct wire) {.fd = CHILD_FD}, 1, NULL);
+    for (;;)
+        pause();
+}
+
 /* Shuts its ears, as one that was taken over may, to all that can be asked to go away. */
 _Noreturn static void spinner_main(void)
 {
@@ -97,6 +125,10 @@ static int child_main(const char *role)
         return 98;
     if (!strcmp(role, "spinner"))
         spinner_main();
+    if (!strcmp(role, "deaf"))
+        deaf_main();
+    if (!strcmp(role, "leaver") || !strcmp(role, "talker"))
+        return leaver_main(!strcmp(role, "talker"));
     return !strcmp(role, "reader") ? reader_main(files) : !strcmp(role, "toiler") ? toiler_main() : 97;
 }
 
@@ -425,7 +457,107 @@ static void one_that_also_speaks_is_not(void **state)
     assert_int_equal(s.messages, 12);
 }
 
-/* The reader has been heard, so that its opener is known, and is killed. */
+/* ---- one process after the other ---- */
+
+enum { SUCCESSORS = 3, TOO_MUCH = 8 << 20 };
+
+struct line {
+    struct seen seen;
+    uv_prepare_t turn;
+    int pids[SUCCESSORS];
+    int n;                          /* of them */
+};
+
+static void ask_when_ready(uv_prepare_t *turn)
+{
+    struct line *l = turn->data;
+    struct child *c = l->seen.child;
+    if (!c) {
+        uv_close((uv_handle_t *) turn, NULL);
+    } else if (child_is_ready(c) && l->seen.messages == l->n && l->n < SUCCESSORS) {
+        l->pids[l->n++] = child_pid(c);
+        assert_int_equal(child_send(c, 1, NULL), CQ_OK);
+    }
+}
+
+static void on_message_renew(void *ctx, struct child *c, struct wire_msg *msg)
+{
+    struct line *l = ctx;
+    on_message(&l->seen, c, msg);
+    if (l->seen.messages == SUCCESSORS)
+        child_kill(c, SIGKILL);
+    else
+        assert_int_equal(child_renew(c), CQ_OK);
+}
+
+static void run_line(struct line *l, const char *role)
+{
+    uv_loop_t loop;
+    const struct child_params p = {
+        .role = role, .parses_media = true, .sandbox = SANDBOX_AUTO, .on_message = on_message_renew, .on_exit = on_exit_seen, .ctx = l,
+    };
+    assert_int_equal(uv_loop_init(&loop), 0);
+    uv_prepare_init(&loop, &l->turn);
+    l->turn.data = l;
+    uv_prepare_start(&l->turn, ask_when_ready);
+    assert_int_equal(child_spawn(&loop, &p, &l->seen.child), CQ_OK);
+    finish(&loop);
+}
+
+/* Each is shut in, alive until the next is there and not longer, and nothing of it reaches the next. */
+static void a_successor_begins_anew(void **state)
+{
+    (void) state;
+    struct line l = {0};
+    run_line(&l, "leaver");
+    assert_int_equal(l.seen.messages, SUCCESSORS);
+    for (int i = 0; i < SUCCESSORS; i++) {
+        assert_string_equal(l.seen.texts[i], "inside");
+        assert_true(kill(l.pids[i], 0) && errno == ESRCH);
+        for (int k = 0; k < i; k++)
+            assert_int_not_equal(l.pids[i], l.pids[k]);
+    }
+}
+
+/* What it says when nobody asks would be taken for its successor's words. */
+static void one_that_talks_after_its_end_is_killed(void **state)
+{
+    (void) state;
+    struct line l = {0};
+    run_line(&l, "talker");
+    assert_int_equal(l.seen.messages, 1);
+    assert_int_equal(l.seen.signal, SIGKILL);
+    assert_non_null(strstr(l.seen.words, "malformed"));
+}
+
+static void on_message_flood(void *ctx, struct child *c, struct wire_msg *msg)
+{
+    struct cq_buf body = {0};
+    on_message(ctx, c, msg);
+    for (int i = 0; i < TOO_MUCH / 8; i++)
+        cq_put_i64(&body, i);
+    assert_int_equal(child_send(c, 1, &body), CQ_OK);
+    cq_buf_finish(&body);
+    assert_int_equal(child_renew(c), CQ_OK);
+}
+
+/* The rest would reach its successor. */
+static void one_that_does_not_read_is_killed(void **state)
+{
+    (void) state;
+    uv_loop_t loop;
+    struct seen s = {0};
+    const struct child_params p = {
+        .role = "deaf", .parses_media = true, .sandbox = SANDBOX_AUTO, .on_message = on_message_flood, .on_exit = on_exit_seen, .ctx = &s,
+    };
+    assert_int_equal(uv_loop_init(&loop), 0);
+    assert_int_equal(child_spawn(&loop, &p, &s.child), CQ_OK);
+    finish(&loop);
+    assert_int_equal(s.signal, SIGKILL);
+    assert_non_null(strstr(s.words, "did not read"));
+}
+
+/* The reader has been heard, so that it is known, and its opener is killed. */
 static void on_message_kill(void *ctx, struct child *c, struct wire_msg *msg)
 {
     (void) ctx, (void) msg;
@@ -489,6 +621,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(who_requires_walls_gets_them_or_nobody),
         cmocka_unit_test(one_that_only_computes_is_ended),
         cmocka_unit_test(one_that_also_speaks_is_not),
+        cmocka_unit_test(a_successor_begins_anew),
+        cmocka_unit_test(one_that_talks_after_its_end_is_killed),
+        cmocka_unit_test(one_that_does_not_read_is_killed),
         cmocka_unit_test(openers_are_buried),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
