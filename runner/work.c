@@ -15,6 +15,7 @@
 #include "runner/balancer.h"
 #include "runner/files.h"
 #include "runner/log_relay.h"
+#include "runner/orphans.h"
 #include "runner/owner.h"
 #include "runner/work_private.h"
 
@@ -28,6 +29,7 @@ struct life {
     uv_prepare_t turn;
     uv_timer_t tick, beat, due;
     uv_signal_t signals[SIGNALS];
+    struct orphans orphans;
     int64_t ticked_ns, drain_until_ns;
     bool loop_open;
 };
@@ -126,6 +128,7 @@ static void on_tick(uv_timer_t *t)
         cq_log_warn(l->work.log, "the drain's time is over; %d clips go back into the queue", work_jobs_active(&l->work));
         abort_run(&l->work);
     }
+    orphans_bury(&l->orphans, now);
     work_control_tick(&l->work);
     work_progress_tell(&l->work, false);
     work_health_tell(&l->work, false);

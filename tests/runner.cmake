@@ -1,6 +1,7 @@
 clipq_test(test_wire clipq_runner)
 clipq_test(test_child clipq_runner)
 clipq_test(test_sandbox clipq_runner)
+clipq_test(test_orphans clipq_runner)
 clipq_test(test_file_system clipq_runner)
 clipq_test(test_messages clipq_runner)
 clipq_test(test_balancer clipq_runner)
