@@ -40,7 +40,7 @@ static const char *remedy(enum failure f)
     case FAIL_HANG:              return "the decoder library cannot stand them; converting them often helps";
     case FAIL_MODEL:
     case FAIL_DEVICE:            return "see `clipq model FILE` and `clipq devices`";
-    case FAIL_OUT_OF_MEMORY:     return "take a smaller model or input size, or another --device";
+    case FAIL_OUT_OF_MEMORY:     return "take a smaller model or input size, or another --device; where a decoder was killed, fewer --workers";
     case FAIL_INTERNAL:          return "that is a defect in clipq; please report it with the message";
     default:                     return NULL;
     }

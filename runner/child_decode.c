@@ -5,6 +5,7 @@
  * reaches the decoders. What it says about a clip's damage is its END message; its standard error is only heard
  * when it dies.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,6 +156,8 @@ static void maybe_fault(const char *path)
 {
     if (fault_in("crash", path))
         abort();
+    if (fault_in("starve", path))
+        raise(SIGKILL);
     while (fault_in("hang", path))
         pause();
 }

@@ -5,6 +5,7 @@
  *     killtuned@N   an engine kills itself when it has told of the N-th operator that it timed
  *     mute@N        an engine sleeps for ever when its N-th batch comes
  *     crash@TEXT    a decode worker aborts on a clip whose path contains TEXT
+ *     starve@TEXT   a decode worker is killed on such a clip, as by a system without memory
  *     hang@TEXT     a decode worker sleeps for ever on such a clip
  *     drag@DEVICE=F an engine on that device ("0:0/2/2") takes F times as long for each batch
  *     commit@N      a store's N-th commit fails

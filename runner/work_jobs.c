@@ -17,6 +17,8 @@
 #include "runner/work_private.h"
 #include "stages/failure.h"
 
+static const int64_t spare_ms = 1000;   /* until memory is free again, perhaps */
+
 struct work_jobs {
     struct job *first, *last;   /* owned; in order of claim */
     int active, waiting;
@@ -362,7 +364,19 @@ void job_decode_again(struct job *j)
     cq_log_info(j->w->log, "job %" PRId64 " (%s): %s", j->claim.id, j->claim.path, why);
     j->posts++;
     give_up(j);
-    work_post_decode_again(j, why);
+    work_post_again(j, j->end.failure, 0, why);
+    j->posts--;
+    job_look(j);
+}
+
+void job_spare(struct job *j, const char *message)
+{
+    if (j->settled)
+        return;
+    cq_log_info(j->w->log, "job %" PRId64 " (%s): %s; it is tried again", j->claim.id, j->claim.path, message);
+    j->posts++;
+    give_up(j);
+    work_post_again(j, FAIL_OUT_OF_MEMORY, spare_ms, message);
     j->posts--;
     job_look(j);
 }

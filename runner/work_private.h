@@ -278,6 +278,9 @@ void job_release(struct job *j);
 void job_postpone(struct job *j, const char *message);
 /* Its decoder's threads may have given other frames than one would: back into the queue, untried, for one. */
 void job_decode_again(struct job *j);
+/* Its decoder was killed for want of memory, which another process may have taken: back into the queue, untried, for a
+ * moment; `message` is copied. */
+void job_spare(struct job *j, const char *message);
 /* It is not ours any more: nothing but a note in its history is written. */
 void job_drop(struct job *j);
 /* The worker is done with it, and another shall begin it anew. */
@@ -308,7 +311,7 @@ void work_post_release(struct job *j);
 void work_post_split(struct job *j, const struct segment *parts, int n);
 void work_post_unsplit(struct job *j, const char *message);
 void work_post_postponement(struct job *j, int64_t pause_ms, const char *message);
-void work_post_decode_again(struct job *j, const char *message);
+void work_post_again(struct job *j, enum failure f, int64_t pause_ms, const char *message);   /* untried */
 void work_post_note(struct job *j);
 
 /* ---- work_claim.c ---- */

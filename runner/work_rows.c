@@ -370,14 +370,14 @@ void work_post_postponement(struct job *j, int64_t pause_ms, const char *message
     post_end(p, write_postponement, release_written);
 }
 
-static enum cq_err write_decode_again(struct store *s, void *arg)
+static enum cq_err write_again(struct store *s, void *arg)
 {
     struct end_post *p = arg;
     enum cq_err err = note_attempt(s, p);
-    return err ? err : store_postpone(s, p->owner, p->c.job_id, 0, p->c.failure, p->message);
+    return err ? err : store_postpone(s, p->owner, p->c.job_id, p->pause_ms, p->c.failure, p->message);
 }
 
-static void decode_again_written(void *arg, enum cq_err err)
+static void again_written(void *arg, enum cq_err err)
 {
     struct end_post *p = arg;
     if (!work_post_failed(p->job->w, err, "handing a job back"))
@@ -385,14 +385,15 @@ static void decode_again_written(void *arg, enum cq_err err)
     end_over(p);
 }
 
-void work_post_decode_again(struct job *j, const char *message)
+void work_post_again(struct job *j, enum failure f, int64_t pause_ms, const char *message)
 {
     struct end_post *p = new_end(j, message);
     if (!p)
         return;
-    p->c.failure = j->end.failure;
+    p->c.failure = f;
+    p->pause_ms = pause_ms;
     j->w->tally.frames_decoded += j->decoded;
-    post_end(p, write_decode_again, decode_again_written);
+    post_end(p, write_again, again_written);
 }
 
 void work_post_release(struct job *j)

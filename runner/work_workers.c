@@ -24,6 +24,7 @@ enum { LOANS = 4 };             /* slots that a busy worker should have in hand 
 enum { OFFER_MAX = 64 };        /* clips that a balancer chooses from */
 enum { DECODERS_PER_CPU = 4 };  /* that may have slots at once, beside those that the engines wait for */
 enum { CPUS_OF_A_DECODER = 16 };
+enum { SPARED_MAX = 64 };       /* jobs that are remembered to have had their decoder killed once */
 enum { DEATHS_MAX = 20 };       /* in a row, without a clip between: out of service */
 static const int64_t backoff_first_ms = 100, backoff_max_ms = 10000;
 
@@ -53,6 +54,8 @@ struct worker {
 struct work_workers {
     struct worker *list;
     int n, next;                /* next: where lending begins, so that nobody is always first */
+    int64_t spared[SPARED_MAX]; /* jobs whose decoder the system has killed once */
+    int n_spared;               /* so far; the newest are kept */
     int cpus;
     struct balancer balancer;
     struct balancer_target *targets;
@@ -226,6 +229,29 @@ static void last_line(const char *words, char *out, size_t size)
     snprintf(out, size, "%.*s", (int) (end - begin), words + begin);
 }
 
+/* It may have been others who took the memory, once. Twice it is what the system found largest. */
+static bool was_spared(struct work_workers *ws, int64_t job)
+{
+    for (int i = 0; i < ws->n_spared && i < SPARED_MAX; i++)
+        if (ws->spared[i] == job)
+            return true;
+    ws->spared[ws->n_spared++ % SPARED_MAX] = job;
+    return false;
+}
+
+static void blame_memory(struct job *j)
+{
+    char text[MSG_TEXT];
+    bool again = was_spared(j->w->workers, j->claim.id);
+    snprintf(text, sizeof text, "the system killed %s, as it does when memory runs out, after %" PRId64 " frames%s",
+             again ? "the second decoder" : "the decoder", j->next_seq,
+             again ? "; give it more memory, or fewer --workers beside it, then `clipq retry --class out_of_memory`" : "");
+    if (again)
+        job_fail(j, FAIL_OUT_OF_MEMORY, text);
+    else
+        job_spare(j, text);
+}
+
 static void blame_job(struct worker *wk, const struct child_exit *e)
 {
     char words[300], text[MSG_TEXT];
@@ -234,13 +260,16 @@ static void blame_job(struct worker *wk, const struct child_exit *e)
     j->worker = NULL;
     snprintf(j->words, sizeof j->words, "%s", e->last_words);
     last_line(e->last_words, words, sizeof words);
+    if (child_exit_short_of_memory(e)) {
+        blame_memory(j);
+        return;
+    }
     if (wk->hung)
         snprintf(text, sizeof text, "no frame for %.0f s after %" PRId64 " frames; the decoder was killed",
                  wk->w->p.stall_timeout_s, j->next_seq);
     else if (e->signal)
-        snprintf(text, sizeof text, "the decoder died of signal %d (%s%s) after %" PRId64 " frames%s%s", e->signal,
-                 strsignal(e->signal), child_exit_short_of_memory(e) ? ", as the system does when memory runs out" : "",
-                 j->next_seq, words[0] ? ": " : "", words);
+        snprintf(text, sizeof text, "the decoder died of signal %d (%s) after %" PRId64 " frames%s%s", e->signal,
+                 strsignal(e->signal), j->next_seq, words[0] ? ": " : "", words);
     else
         snprintf(text, sizeof text, "the decoder ended with code %" PRId64 " after %" PRId64 " frames%s%s", e->status,
                  j->next_seq, words[0] ? ": " : "", words);

@@ -1,5 +1,5 @@
 /* A decode worker that stands still in the middle of a run, with adaptive balancing: stopped by a signal (SIGSTOP), it or its
- * opener, or sleeping over a clip. The others take its clips meanwhile, the watchdog kills it, its clip is counted and
+ * opener, or sleeping over a clip; or that the system kills for want of memory. The others take its clips meanwhile, the watchdog kills it, its clip is counted and
  * tried again, and in the end all answers are those of an undisturbed run. A real supervisor and real workers, a pretended
  * engine. */
 #include <ctype.h>
@@ -105,13 +105,13 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* Stops a process of that name once the run is under way. */
-static void stop_in_the_middle(pid_t run, const char *name)
+/* Signals a process of that name once the run is under way. */
+static void strike_in_the_middle(pid_t run, const char *name, int signal)
 {
     pid_t victim = 0;
     while (fixture_int(&fx, "SELECT count(*) FROM jobs WHERE state = 'done'") < 1)
         usleep(5000);
-    while (!victim || kill(victim, SIGSTOP))
+    while (!victim || kill(victim, signal))
         victim = find_below(run, name);
 }
 
@@ -145,7 +145,7 @@ static void a_decoder_that_is_stopped(void **state)
 {
     (void) state;
     pid_t run = start_run(3, 0);
-    stop_in_the_middle(run, "clipq-decode");
+    strike_in_the_middle(run, "clipq-decode", SIGSTOP);
     check_complete(run);
     check_others_went_on();
 }
@@ -156,9 +156,20 @@ static void an_opener_that_is_stopped(void **state)
 {
     (void) state;
     pid_t run = start_run(1, 1);
-    stop_in_the_middle(run, "clipq-open");
+    strike_in_the_middle(run, "clipq-open", SIGSTOP);
     check_complete(run);
     assert_true(fixture_int(&fx, "SELECT sum(attempts) FROM v_jobs") <= FAKE_CLIPS + 1);
+}
+
+/* Whoever the system kills was not at fault yet: no attempt is counted, if a clip was under way at all. */
+static void a_decoder_that_is_killed(void **state)
+{
+    (void) state;
+    pid_t run = start_run(3, 0);
+    strike_in_the_middle(run, "clipq-decode", SIGKILL);
+    check_complete(run);
+    assert_int_equal(fixture_int(&fx, "SELECT sum(attempts) FROM v_jobs"), FAKE_CLIPS);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM attempts WHERE reason = 'crash'"), 0);
 }
 
 static void a_clip_that_makes_its_decoder_sleep(void **state)
@@ -185,6 +196,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         DAY(a_decoder_that_is_stopped),
         DAY(an_opener_that_is_stopped),
+        DAY(a_decoder_that_is_killed),
         DAY(a_clip_that_makes_its_decoder_sleep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,6 +103,20 @@ static void a_crashing_decoder_costs_its_own_clip(void **state)
     assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM attempts WHERE message LIKE '%signal 6%'"), 2);
 }
 
+/* Once it may have been for others, and costs nothing. */
+static void a_decoder_that_takes_all_memory_costs_its_own_clip(void **state)
+{
+    (void) state;
+    struct work_result r;
+    assert_int_equal(fake_run(&fx, "starve@clip03", &(struct work_params) {0}, &r), CQ_OK);
+    assert_int_equal(r.done, ALL - 1);
+    assert_int_equal(r.failed, 1);
+    check_rows(ALL - 1);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM v_jobs WHERE state = 'failed' AND reason = 'out_of_memory' AND attempts = 1 "
+                                      "AND path LIKE '%clip03%' AND message LIKE '%second decoder%memory%retry%'"), 1);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM attempts WHERE outcome = 'released' AND reason = 'out_of_memory' AND pid > 0"), 1);
+}
+
 static void a_hanging_decoder_is_killed(void **state)
 {
     (void) state;
@@ -590,6 +604,7 @@ int main(int argc, char **argv)
         DAY(more_workers_than_clips_and_one_slot_each),
         DAY(a_frame_larger_than_the_arena_fails_its_clip),
         DAY(a_crashing_decoder_costs_its_own_clip),
+        DAY(a_decoder_that_takes_all_memory_costs_its_own_clip),
         DAY(a_hanging_decoder_is_killed),
         DAY(a_slow_engine_is_no_hang),
         DAY(an_engine_that_dies_costs_a_batch),
