@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A machine, or a container, that runs out of memory: `clipq work` in a control group of less and less. The kernel kills
-# what is largest in it, which is an engine. Whatever comes of it is said, and what was not done can be done elsewhere.
+# what is largest in it, which is an engine, or the decoder of a huge clip. Whatever comes of it is said, and what was not
+# done can be done elsewhere.
 . "$(dirname "$0")/e2e_lib.sh"
 need sqlite3
 
@@ -36,13 +37,17 @@ want=$(answers)
 # A budget that is a lie, and a device that takes it at its word.
 export CLIPQ_STREAMS=1
 failed_so=0
+work_within() {   # work_within MIB [OPTION...]
+    echo $(( $1 << 20 )) > "$group/$limit"
+    shift
+    [ ! -e "$group/memory.swap.max" ] || echo 0 > "$group/memory.swap.max"
+    code=0
+    bash -c "echo \$\$ > '$group/cgroup.procs'; exec '$clipq' work --db f.db --workers 1 --progress none $*" > out.txt 2> err.txt || code=$?
+}
 for mib in 300 200 120 80 50; do
     queue
-    echo $(( mib << 20 )) > "$group/$limit"
-    [ ! -e "$group/memory.swap.max" ] || echo 0 > "$group/memory.swap.max"
-    before=$(killed) code=0
-    bash -c "echo \$\$ > '$group/cgroup.procs'; exec '$clipq' work --db f.db --workers 1 --progress none --batch 64 --memory-limit 1GiB" \
-        > out.txt 2> err.txt || code=$?
+    before=$(killed)
+    work_within $mib --batch 64 --memory-limit 1GiB
     kills=$(( $(killed) - before ))
     echo "$mib MiB: exit code $code, $kills killed"
     check "$mib MiB: the books add up" "$clips ok" "$(sql f.db "SELECT count(*) FROM v_jobs WHERE state IN ('done', 'failed', 'pending')") \
@@ -62,4 +67,14 @@ check "the kernel killed some" 1 "$(( $(killed) > 0 ))"
 [ $failed_so = 0 ] || check_code 0 "$clipq" retry -q --db f.db --class out_of_memory
 check_code 0 "$clipq" work -q --db f.db --workers 1
 check "the rest is done elsewhere" "$want" "$(answers)"
+
+# One frame of it is larger than all memory there is (a file with a hole: it takes no disk).
+printf 'YUV4MPEG2 W17408 H12288 F10:1 Ip A1:1 C420jpeg\nFRAME\n' > in/huge.y4m
+truncate -s +$(( 17408 * 12288 * 3 / 2 )) in/huge.y4m
+queue
+work_within 300
+check "the decoder of a huge clip is killed twice, and the others are done" "3 failed out_of_memory 1 $clips" \
+    "$code $(sql f.db "SELECT state, reason, attempts, (SELECT count(*) FROM v_jobs WHERE state = 'done') FROM v_jobs WHERE path LIKE '%huge%'")"
+check "the first time counts for nothing" "released 1|failed 1" "$(sql f.db "SELECT outcome, message LIKE '%when memory runs out%'
+    FROM v_attempts WHERE path LIKE '%huge%' ORDER BY outcome DESC" | paste -sd'|')"
 finish
