@@ -241,6 +241,8 @@ enum cq_err store_commit(struct store *s)
     enum cq_err err = store_write_totals(s);
     if (!err)
         err = sql_exec(s, "COMMIT", "");
+    if (!err)
+        store_totals_written(s);
     store_turn_ends(s);
     if (!err && fault_at("committed", s->commits))
         raise(SIGKILL);             /* it is in the file, and nobody was told */

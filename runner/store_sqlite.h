@@ -54,6 +54,9 @@ struct store {
 
     struct histogram stages[METRIC_COUNT];         /* what this transaction adds to stage_totals */
     struct histogram marked_stages[METRIC_COUNT];  /* the same, as of its savepoint */
+    struct histogram kept_stages[METRIC_COUNT];    /* of transactions before it, still to be written */
+    int64_t stages_written_ns;                     /* when that was done; 0: never, or not long enough ago */
+    bool writes_stages;                            /* this transaction does */
 
     int64_t clock_ahead_ms;          /* of the monotonic clock: see store_queue_ms */
     bool clock_known;
@@ -104,7 +107,7 @@ void store_turn_begun(struct store *s);
 void store_turn_ends(struct store *s);
 
 /* Brings the file to the newest schema; see store_sqlite_migrate.c. */
-enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 12, STORE_WITH_SEGMENTS = 7,
+enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 14, STORE_WITH_SEGMENTS = 7,
        STORE_WITH_MODEL_TOTALS = 10 };
 enum cq_err store_migrate(struct store *s);
 
@@ -120,14 +123,18 @@ enum cq_err store_sweep(struct store *s, int budget);
 enum { PROBE_COLUMN_COUNT = 25 };
 void store_read_probe(struct sqlite3_stmt *stmt, int first_column, struct probe *out);
 
-/* Adds to stage_totals when the transaction commits. */
-void store_merge_stage(struct store *s, enum metric_stage stage, const struct histogram *h);
-enum cq_err store_write_totals(struct store *s);
+/* Adds to stage_totals if the transaction commits; see store_sqlite_totals.c for when. */
+void store_merge_stages(struct store *s, const struct histogram stages[METRIC_COUNT]);
+enum cq_err store_write_totals(struct store *s);  /* before it commits, */
+void store_totals_written(struct store *s);       /* and after it has */
+void store_hurry_totals(struct store *s);         /* the next commit writes them */
+void store_flush_totals(struct store *s);         /* in a transaction of its own; a failure is logged, no more */
 void store_drop_totals(struct store *s);          /* of the whole transaction */
 void store_mark_totals(struct store *s);          /* at its savepoint, */
 void store_restore_totals(struct store *s);       /* and back to it */
-/* Where an accepted attempt's time went: its own row, and the above. */
-enum cq_err store_add_stage(struct store *s, int64_t attempt_id, enum metric_stage stage, const struct histogram *h);
+/* Where an attempt's time went, as attempts.stages has it. */
+enum { STAGES_TEXT = 1024 };
+void store_stages_text(const struct histogram stages[METRIC_COUNT], char out[STAGES_TEXT]);
 
 /* What a claimed segment is, into out->segment and out->probe. */
 enum cq_err store_read_segment(struct store *s, struct store_job *out);

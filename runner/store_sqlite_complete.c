@@ -1,7 +1,7 @@
 /* Accepting an attempt: in one transaction its rows become the job's results, its state becomes final, the
  * lease goes, and what it cost is recorded. A completion by anyone but the holder changes nothing.
  */
-#include <stdlib.h>
+#include <string.h>
 
 #include <sqlite3.h>
 
@@ -47,14 +47,16 @@ static enum cq_err drop_earlier_results(struct store *s, const struct store_comp
 }
 
 static enum cq_err settle_attempt(struct store *s, const struct store_completion *c, const char *state, const char *message,
-                                  int64_t now, int64_t attempt_id)
+                                  int64_t now, const struct accepted *a, const struct histogram stages[METRIC_COUNT])
 {
+    char text[STAGES_TEXT];
+    store_stages_text(stages, text);
     return sql_exec(s,
         "UPDATE attempts SET outcome = ?, reason = ?, message = ?, ended_ms = ?, sweep = ?, pid = nullif(?, 0), device = ?, "
         "wall_ns = ?, frames_decoded = ?, frames_sampled = ?, frames_inferred = ?, batches = ?, mean_batch = ?, "
-        "oom_halvings = ? WHERE id = ?", "tttIiitIIIIIdII", state, failure_name(c->failure), message, now, state[0] == 'f',
+        "oom_halvings = ?, stages = ? WHERE id = ?", "tttIiitIIIIIdItI", state, failure_name(c->failure), message, now, state[0] == 'f',
         c->host_pid, c->device, c->wall_ns, c->frames_decoded, c->frames_sampled, c->frames_inferred, c->batches,
-        c->mean_batch, c->oom_halvings, attempt_id);
+        c->mean_batch, c->oom_halvings, a->parent_id ? NULL : text, a->attempt_id);
 }
 
 static enum cq_err add_to_run(struct store *s, const struct store_completion *c, const struct accepted *a)
@@ -67,29 +69,21 @@ static enum cq_err add_to_run(struct store *s, const struct store_completion *c,
         !a->parent_id, c->frames_decoded, c->frames_sampled, c->frames_inferred, a->media_ms, a->run_id);
 }
 
-enum cq_err store_add_stage(struct store *s, int64_t attempt_id, enum metric_stage stage, const struct histogram *h)
-{
-    if (!h->count)
-        return CQ_OK;
-    enum cq_err err = sql_exec(s, "INSERT INTO job_stages VALUES (?, ?, ?, ?, ?, ?, ?)", "IiIdddd", attempt_id, (int) stage,
-                               h->count, histogram_mean_ms(h), histogram_percentile_ms(h, 0.5),
-                               histogram_percentile_ms(h, 0.95), (double) h->max_ns / 1e6);
-    if (!err)
-        store_merge_stage(s, stage, h);
-    return err;
-}
 
-static enum cq_err add_stages(struct store *s, const struct store_completion *c, const struct accepted *a)
+/* A segment's timings are kept until its clip's end; a clip's begin with its probe, which was at submission. */
+static enum cq_err end_attempt(struct store *s, const struct store_completion *c, const char *state, const char *message,
+                               int64_t now, const struct accepted *a)
 {
-    if (a->parent_id)
-        return store_keep_stages(s, c->job_id, c->stages);
-    struct histogram probe = c->stages[METRIC_PROBE];
-    if (!probe.count && a->probe_ns > 0)
-        histogram_add(&probe, a->probe_ns);      /* it was probed at submission */
-    enum cq_err err = store_add_stage(s, a->attempt_id, METRIC_PROBE, &probe);
-    for (int i = METRIC_PROBE + 1; i < METRIC_COUNT && !err; i++)
-        err = store_add_stage(s, a->attempt_id, (enum metric_stage) i, &c->stages[i]);
-    return err;
+    if (a->parent_id) {
+        enum cq_err err = settle_attempt(s, c, state, message, now, a, c->stages);
+        return err ? err : store_keep_stages(s, c->job_id, c->stages);
+    }
+    struct histogram stages[METRIC_COUNT];
+    memcpy(stages, c->stages, sizeof stages);
+    if (!stages[METRIC_PROBE].count && a->probe_ns > 0)
+        histogram_add(&stages[METRIC_PROBE], a->probe_ns);
+    store_merge_stages(s, stages);
+    return settle_attempt(s, c, state, message, now, a, stages);
 }
 
 enum cq_err store_complete(struct store *s, const struct store_completion *c)
@@ -103,10 +97,8 @@ enum cq_err store_complete(struct store *s, const struct store_completion *c)
     if (!err)
         err = settle_job(s, c, state, message, now, &a);
     if (!err)
-        err = settle_attempt(s, c, state, message, now, a.attempt_id);
+        err = end_attempt(s, c, state, message, now, &a);
     if (!err && state[0] != 'f' && !a.parent_id)
         err = sql_exec(s, "UPDATE signatures SET matched = 0 WHERE attempt_id = ?", "I", a.attempt_id);
-    if (!err)
-        err = add_stages(s, c, &a);
     return err ? err : add_to_run(s, c, &a);
 }

@@ -246,8 +246,18 @@ enum cq_err store_each_job_stage(struct store *s, int64_t job_id,
                                  enum cq_err (*fn)(void *ctx, const struct store_stage_row *r), void *ctx)
 {
     sqlite3_stmt *row;
-    enum cq_err err = sql_query(s, &row, "SELECT stage, count, mean_ms, p50_ms, p95_ms, max_ms FROM job_stages WHERE attempt_id = "
-                                         "(SELECT coalesce(accepted_id, attempt_id) FROM jobs WHERE id = ?) ORDER BY stage", "I", job_id);
+    bool of_before;
+    enum cq_err err = sql_has_table(s, "job_stages", &of_before);
+    if (err)
+        return err;
+#define FIELD(n) "json_extract(t.value, '$[" #n "]')"
+#define OF_JOB "= (SELECT coalesce(accepted_id, attempt_id) FROM jobs WHERE id = ?) ORDER BY 1"
+    err = sql_query(s, &row, of_before
+        ? "SELECT stage, count, mean_ms, p50_ms, p95_ms, max_ms FROM job_stages WHERE attempt_id " OF_JOB
+        : "SELECT " FIELD(0) ", " FIELD(1) ", " FIELD(2) " / 1e6, " FIELD(3) " / 1e6, " FIELD(4) " / 1e6, " FIELD(5) " / 1e6 "
+          "FROM attempts a JOIN json_each(a.stages) t WHERE a.id " OF_JOB, "I", job_id);
+#undef FIELD
+#undef OF_JOB
     for (; !err; err = sql_next(s, row)) {
         struct store_stage_row r = {
             .stage = (enum metric_stage) sqlite3_column_int(row, 0), .count = sqlite3_column_int64(row, 1),

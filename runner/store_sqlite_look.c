@@ -74,6 +74,8 @@ enum cq_err store_get_stages(struct store *s, struct histogram out[METRIC_COUNT]
         out[stage].max_ns = sqlite3_column_int64(row, 4);
     }
     sql_done(row);
+    for (int i = 0; i < METRIC_COUNT; i++)
+        histogram_merge(&out[i], &s->kept_stages[i]);
     return err == CQ_EOF ? CQ_OK : err;
 }
 

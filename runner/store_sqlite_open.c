@@ -328,6 +328,7 @@ void store_close(struct store **s)
 {
     if (!*s)
         return;
+    store_flush_totals(*s);
     for (int i = 0; i < SQL_CACHE; i++)
         sqlite3_finalize((*s)->cache[i].stmt);
     sqlite3_close((*s)->db);

@@ -1,6 +1,6 @@
 /* The queue: claiming, and leases.
  *
- * A claim is one UPDATE over the partial index jobs_pending, under the write lock that store_begin took, so
+ * A claim is one UPDATE over the partial index jobs_queue, under the write lock that store_begin took, so
  * two processes never get the same job. Each claim raises the job's `attempt`, the fencing number: whoever
  * comes back with an older one finds nothing to change.
  *
@@ -95,6 +95,8 @@ enum cq_err store_claim(struct store *s, const char *owner, int64_t run_id, int6
         err = claim_one(s, owner, run_id, now, lease_ms, &out[*n]);
         *n += !err;
     }
+    if (*n < max)
+        store_hurry_totals(s);       /* nothing is left to do, and perhaps nothing is committed for long */
     return err == CQ_EOF ? CQ_OK : err;
 }
 

@@ -52,6 +52,7 @@ enum cq_err store_end_run(struct store *s, int64_t run_id, const struct store_ru
         cq_utc_ms(), or_empty(e->end_reason), e->frames_decoded, e->frames_sampled, e->frames_inferred, e->batches,
         e->oom_halvings, e->worker_restarts, e->engine_restarts, e->media_s, e->prepare_s, (int64_t) e->engines,
         or_empty(e->devices), run_id);
+    store_hurry_totals(s);
     for (int i = 0; i < METRIC_COUNT && !err; i++)
         err = put_run_stage(s, run_id, i, &e->stages[i]);
     return err;

@@ -165,17 +165,19 @@ static enum cq_err sum_stage(struct store *s, int64_t clip_job, int stage, struc
 
 static enum cq_err merge_stages(struct store *s, int64_t clip_job, int64_t attempt_id, int64_t probe_ns)
 {
-    struct histogram *sum = malloc(sizeof *sum);
-    enum cq_err err = sum ? CQ_OK : CQ_NOMEM;
-    for (int i = 0; i < METRIC_COUNT && !err; i++) {
-        *sum = (struct histogram) {0};
-        if (i == METRIC_PROBE && probe_ns > 0)
-            histogram_add(sum, probe_ns);        /* it was probed at submission */
-        err = sum_stage(s, clip_job, i, sum);
-        if (!err)
-            err = store_add_stage(s, attempt_id, (enum metric_stage) i, sum);
+    struct histogram *sums = calloc(METRIC_COUNT, sizeof *sums);
+    char text[STAGES_TEXT];
+    enum cq_err err = sums ? CQ_OK : CQ_NOMEM;
+    if (!err && probe_ns > 0)
+        histogram_add(&sums[METRIC_PROBE], probe_ns);        /* it was probed at submission */
+    for (int i = 0; i < METRIC_COUNT && !err; i++)
+        err = sum_stage(s, clip_job, i, &sums[i]);
+    if (!err) {
+        store_merge_stages(s, sums);
+        store_stages_text(sums, text);
+        err = sql_exec(s, "UPDATE attempts SET stages = ? WHERE id = ?", "tI", text, attempt_id);
     }
-    free(sum);
+    free(sums);
     if (err)
         return err;
     return sql_exec(s, "DELETE FROM segment_stages WHERE job_id IN (SELECT id FROM jobs WHERE job_id = ? AND parent_id IS NOT NULL)",

@@ -1,12 +1,22 @@
-/* Totals of every stage over all accepted attempts. A transaction gathers what its completions add and writes it once,
- * before it commits: a total is a histogram of hundreds of buckets as text, and reading and writing seven of them would
- * cost as much as all else that ends a job.
+/* Totals of every stage over all accepted attempts. A total is a histogram of hundreds of buckets as text, and reading and
+ * writing seven of them would cost as much as all else that ends a job. So what completions add is gathered, over all
+ * transactions of a tenth of a second, and written by the next one that commits; by the last before the queue is empty,
+ * before a run ends and before the database is closed, in any case.
+ *
+ * A process that is killed takes along what it had not written: the totals then lack a moment's timings. Each attempt's own
+ * are in its row, and all that is counted or can be asked for by clip is in the transaction that ends the clip.
  */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <sqlite3.h>
 
+#include "kernels/base/clock.h"
 #include "runner/store_sqlite.h"
+
+static const int64_t write_every_ns = 100000000;
 
 static enum cq_err merge(struct store *s, int stage, const struct histogram *h)
 {
@@ -39,27 +49,87 @@ done:
     return err;
 }
 
-void store_merge_stage(struct store *s, enum metric_stage stage, const struct histogram *h)
+static bool any(const struct histogram *stages)
 {
-    histogram_merge(&s->stages[stage], h);
+    int64_t count = 0;
+    for (int i = 0; i < METRIC_COUNT; i++)
+        count += stages[i].count;
+    return count > 0;
 }
+
+static void add(struct histogram *to, const struct histogram *from)
+{
+    for (int i = 0; i < METRIC_COUNT; i++)
+        if (from[i].count)
+            histogram_merge(&to[i], &from[i]);
+}
+
+static void clear(struct histogram *stages)
+{
+    for (int i = 0; i < METRIC_COUNT; i++)
+        if (stages[i].count)
+            stages[i] = (struct histogram) {0};
+}
+
+void store_merge_stages(struct store *s, const struct histogram stages[METRIC_COUNT]) { add(s->stages, stages); }
+
+void store_hurry_totals(struct store *s) { s->stages_written_ns = 0; }
 
 void store_drop_totals(struct store *s)
 {
-    for (int i = 0; i < METRIC_COUNT; i++)
-        if (s->stages[i].count)
-            s->stages[i] = (struct histogram) {0};
+    s->writes_stages = false;
+    clear(s->stages);
 }
 
 enum cq_err store_write_totals(struct store *s)
 {
     enum cq_err err = CQ_OK;
-    for (int i = 0; i < METRIC_COUNT && !err; i++)
-        if (s->stages[i].count)
-            err = merge(s, i, &s->stages[i]);
-    if (!err)
-        store_drop_totals(s);
+    bool is_time = !s->stages_written_ns || cq_now_ns() - s->stages_written_ns >= write_every_ns;
+    s->writes_stages = is_time && (any(s->kept_stages) || any(s->stages));
+    if (!s->writes_stages)
+        return CQ_OK;
+    for (int i = 0; i < METRIC_COUNT && !err; i++) {
+        struct histogram both = s->kept_stages[i];
+        histogram_merge(&both, &s->stages[i]);
+        if (both.count)
+            err = merge(s, i, &both);
+    }
     return err;
+}
+
+void store_totals_written(struct store *s)
+{
+    if (s->writes_stages) {
+        clear(s->kept_stages);
+        s->stages_written_ns = cq_now_ns();
+    } else {
+        add(s->kept_stages, s->stages);
+    }
+    store_drop_totals(s);
+}
+
+void store_flush_totals(struct store *s)
+{
+    if (!any(s->kept_stages))
+        return;
+    store_rollback(s);               /* of who closes in the middle of a transaction */
+    store_hurry_totals(s);
+    if (store_begin(s) || store_commit(s))
+        store_rollback(s);
+}
+
+void store_stages_text(const struct histogram stages[METRIC_COUNT], char out[STAGES_TEXT])
+{
+    size_t at = 0;
+    for (int i = 0; i < METRIC_COUNT; i++) {
+        const struct histogram *h = &stages[i];
+        if (!h->count)
+            continue;
+        at += (size_t) snprintf(out + at, STAGES_TEXT - at, "%s[%d,%" PRId64 ",%" PRId64 ",%lld,%lld,%" PRId64 "]", at ? "," : "[",
+                                i, h->count, h->sum_ns / h->count, llround(histogram_percentile_ms(h, 0.5) * 1e6),
+                                llround(histogram_percentile_ms(h, 0.95) * 1e6), h->max_ns);
+    }
+    snprintf(out + at, STAGES_TEXT - at, at ? "]" : "[]");
 }
 
 /* Most posts of a group end no job, and then nothing is copied. */

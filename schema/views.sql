@@ -151,13 +151,15 @@ CREATE VIEW v_job_metrics AS
 -- One row per job and stage: how often and how long, in milliseconds. wall_s is the whole job's; of a clip in segments,
 -- from its first look to the end of the last.
 SELECT j.id AS job_id, c.path, a.wall_ns / 1e9 AS wall_s,
-       CASE s.stage WHEN 0 THEN 'probe' WHEN 1 THEN 'decode' WHEN 2 THEN 'scale' WHEN 3 THEN 'wait'
-                    WHEN 4 THEN 'infer' WHEN 5 THEN 'postprocess' ELSE 'write' END AS stage,
-       s.count, s.mean_ms, s.p50_ms, s.p95_ms, s.max_ms
+       CASE json_extract(s.value, '$[0]') WHEN 0 THEN 'probe' WHEN 1 THEN 'decode' WHEN 2 THEN 'scale' WHEN 3 THEN 'wait'
+                                          WHEN 4 THEN 'infer' WHEN 5 THEN 'postprocess' ELSE 'write' END AS stage,
+       json_extract(s.value, '$[1]') AS count, json_extract(s.value, '$[2]') / 1e6 AS mean_ms,
+       json_extract(s.value, '$[3]') / 1e6 AS p50_ms, json_extract(s.value, '$[4]') / 1e6 AS p95_ms,
+       json_extract(s.value, '$[5]') / 1e6 AS max_ms
 FROM jobs j
 JOIN clips c ON c.id = j.clip_id
 JOIN attempts a ON a.id = coalesce(j.accepted_id, j.attempt_id)
-JOIN job_stages s ON s.attempt_id = a.id
+JOIN json_each(a.stages) s
 WHERE j.parent_id IS NULL
 UNION ALL
 -- What failed in probing has no attempt, but its probe took time too.

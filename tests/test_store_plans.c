@@ -99,7 +99,7 @@ static bool is_bad(const char *step)
 {
     static const char *const large[] = {"jobs", "j", "p", "r", "attempts", "clips", "c"};
     /* What holds only that which is pending, running, failed or to be swept may be looked through. */
-    static const char *const small[] = {"jobs_pending", "jobs_running", "jobs_failed", "attempts_sweep", "autoindex_pipelines"};
+    static const char *const small[] = {"jobs_queue", "jobs_failed", "attempts_sweep", "autoindex_pipelines"};
     int name = (int) strcspn(step + strlen("SCAN "), " ");
     bool bad = false;
     for (int i = 0; i < (int) (sizeof large / sizeof *large); i++)
@@ -154,7 +154,7 @@ static void nothing_looks_through_the_jobs(void **state)
     assert_int_equal(bad_plans(f, &looked_at, true), 0);
     assert_in_range(looked_at, 40, SQL_CACHE);
 
-    static const char *const indexes[] = {"jobs_pending", "jobs_running", "jobs_failed", "jobs_results", "jobs_of_clip",
+    static const char *const indexes[] = {"jobs_queue", "jobs_failed", "jobs_results", "jobs_of_clip",
                                           "clips_by_content", "clips_unreadable"};
     for (int i = 0; i < (int) (sizeof indexes / sizeof *indexes); i++) {
         char make[512], drop[64], ask[128];

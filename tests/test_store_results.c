@@ -159,6 +159,24 @@ static void metrics_per_job_and_stage(void **state)
     free(stages);
 }
 
+/* They are gathered over several transactions: what is rolled back is not among them, and closing writes them. */
+static void stage_totals_are_whole_in_the_end(void **state)
+{
+    enum { WORKED = 40 };
+    struct fixture *f = *state;
+    struct store_job j;
+    fixture_submit_all(f, WORKED + 1);
+    for (int i = 0; i < WORKED; i++)
+        assert_true(fixture_work_one(f->store, "me", 1));
+    assert_true(fixture_claim(f->store, "me", &j));
+    assert_int_equal(store_begin(f->store), CQ_OK);
+    assert_int_equal(fixture_complete(f->store, &j, "me", FAIL_NONE), CQ_OK);
+    store_rollback(f->store);
+    assert_in_range(fixture_int(f, "SELECT count FROM stage_totals WHERE stage = 1"), 1, WORKED - 1);
+    fixture_close(f);
+    assert_int_equal(fixture_int(f, "SELECT count FROM stage_totals WHERE stage = 1"), WORKED);
+}
+
 /* ---- shots ---- */
 
 struct seen { int n; int64_t last_seq; float first; };
@@ -419,6 +437,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(partial_keeps_and_failed_drops, fixture_begin, fixture_end_checked),
         cmocka_unit_test_setup_teardown(a_class_with_frames_kept_is_partial, fixture_begin, fixture_end_checked),
         cmocka_unit_test_setup_teardown(metrics_per_job_and_stage, fixture_begin, fixture_end_checked),
+        cmocka_unit_test_setup_teardown(stage_totals_are_whole_in_the_end, fixture_begin, fixture_end),
         cmocka_unit_test_setup_teardown(embeddings_come_in_order_and_shots_go_back, fixture_begin, fixture_end_checked),
         cmocka_unit_test_setup_teardown(shots_beyond_the_frames_are_refused, fixture_begin, fixture_end_checked),
         cmocka_unit_test_setup_teardown(a_run_from_start_to_end, fixture_begin, fixture_end_checked),

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "runner/store_sqlite.h"
 #include "tests/store_fixture.h"
 
 enum { PARTS = 3, FRAMES = 4 /* sampled in each */ };
@@ -162,6 +163,7 @@ static void the_clip_ends_with_its_last_segment(void **state)
     /* Sums of what fixture_complete() says of each. */
     expect("SELECT frames_decoded || ' ' || batches || ' ' || mean_batch || ' ' || device FROM v_job_summary", "60 15 4.0 pocl");
     expect("SELECT count || ' ' || round(mean_ms, 1) FROM v_job_metrics WHERE job_id = 1 AND stage = 'decode'", "3 1.0");
+    store_flush_totals(fx.store);
     expect("SELECT count FROM stage_totals WHERE stage = 1", "3");
     expect("SELECT count(*) FROM segment_stages", "0");
     expect("SELECT group_concat(state) FROM v_segments", "done,done,done");
