@@ -47,5 +47,6 @@ extern const unsigned char cl_reduce_any[];   /* reductions of them, over any ax
 extern const unsigned char cl_lrn[];       /* local response normalisation */
 extern const unsigned char cl_peak[];      /* multiply-adds alone */
 extern const unsigned char cl_topk[];     /* the k largest of them */
+extern const unsigned char cl_candidates[];   /* cells with a score */
 
 #endif

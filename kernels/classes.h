@@ -27,6 +27,7 @@ extern const struct kernel_class kernel_move_concat, kernel_lanes_concat, kernel
     kernel_move_tile, kernel_move_pad, kernel_move_depth_to_space, kernel_move_space_to_depth, kernel_gather_rows,
     kernel_select_lanes, kernel_select_rows, kernel_select_concat;
 extern const struct kernel_class kernel_quantize, kernel_dequantize, kernel_conv_int, kernel_matmul_int;
+extern const struct kernel_class kernel_candidates;
 extern const struct kernel_class kernel_host;   /* every kind; stays last */
 
 #endif

@@ -41,6 +41,7 @@ struct device_info {
                                   memory. A GPU, or what CLIPQ_SIMT=1 in the environment makes one (0: what it does
                                   not), for tests of kernels for GPUs where there is none */
     enum mma mma;              /* MMA_UNKNOWN in a list (kernels/mma.h) */
+    bool shares_memory;        /* with the host: what is read back crosses no bus */
     int compute_units;
     int parts;                 /* that the device is cut into, this being one; 0: none */
     int float_width;           /* native vector width, floats: 4, 8 or 16; with simt, 4 */

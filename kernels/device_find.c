@@ -70,6 +70,7 @@ static double score_of(const struct device_info *d, cl_uint mhz)
 static void describe(cl_platform_id platform, cl_device_id id, int p, int d, struct device_info *out)
 {
     cl_device_type type = 0;
+    cl_bool shared = CL_FALSE;
     cl_uint units = 0, native = 0, mhz = 0, align_bits = 0;
     cl_ulong global = 0, max_alloc = 0, local = 0;
     memset(out, 0, sizeof *out);
@@ -79,6 +80,7 @@ static void describe(cl_platform_id platform, cl_device_id id, int p, int d, str
     clGetDeviceInfo(id, CL_DEVICE_VENDOR, sizeof out->vendor - 1, out->vendor, NULL);
     clGetDeviceInfo(id, CL_DRIVER_VERSION, sizeof out->driver - 1, out->driver, NULL);
     clGetDeviceInfo(id, CL_DEVICE_TYPE, sizeof type, &type, NULL);
+    clGetDeviceInfo(id, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof shared, &shared, NULL);
     clGetDeviceInfo(id, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL);
     clGetDeviceInfo(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof native, &native, NULL);
     clGetDeviceInfo(id, CL_DEVICE_MAX_CLOCK_FREQUENCY, sizeof mhz, &mhz, NULL);
@@ -87,6 +89,7 @@ static void describe(cl_platform_id platform, cl_device_id id, int p, int d, str
     clGetDeviceInfo(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof max_alloc, &max_alloc, NULL);
     clGetDeviceInfo(id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof local, &local, NULL);
     out->kind = kind_of(type);
+    out->shares_memory = out->kind == DEVICE_CPU || shared;
     out->compute_units = (int) units;
     out->simt = is_simt(out->kind);
     out->float_width = out->simt ? 4 : width_of(native);

@@ -81,6 +81,7 @@ const struct kernel_class *const kernel_classes[] = {
     &kernel_arg_any,
     &kernel_topk_rank,
     &kernel_topk_heap,
+    &kernel_candidates,
     &kernel_instance_norm,
     &kernel_layer_norm,
     &kernel_layer_norm_blocks,

@@ -76,6 +76,7 @@ double op_flops(const struct op_inst *inst)
     case OP_REDUCE:
     case OP_ARG:
     case OP_CUM_SUM:
+    case OP_CANDIDATES:
         return elems(&inst->in[0]);
     case OP_DET:
         return 2.0 / 3 * (double) inst->in[0].dim[inst->in[0].rank - 1] * elems(&inst->in[0]);

@@ -64,6 +64,7 @@ enum { OP_MAX_INPUTS = 64, OP_MAX_OUTPUTS = 32, OP_SPATIAL = 3, OP_GATED_SUM_MOS
     X(DEPTH_TO_SPACE)/* x -> y; u.axis.axis = block size, u.axis.flag = CRD */                               \
     X(SPACE_TO_DEPTH)/* x -> y; u.axis.axis = block size */                                                  \
     X(TOPK)          /* x -> values, indices (int64); u.topk */                                              \
+    X(CANDIDATES)    /* x [N,cells,values] or [N,values,cells] -> rows [N,K,values], cells [N,1+K] (int32); below */ \
     X(QUANTIZE)      /* x (float), scale (float), zero (y's type)? -> y of 8 or 16 bits; u.quant */          \
     X(DEQUANTIZE)    /* x (8 or 16 bits, int32), scale (float), zero (x's type)? -> y (float); u.quant */    \
     X(CONV_INT)      /* x [N,C,...], w [M,C/group,...], integers, see below; u.conv */                       \
@@ -81,6 +82,18 @@ enum { OP_MAX_INPUTS = 64, OP_MAX_OUTPUTS = 32, OP_SPATIAL = 3, OP_GATED_SUM_MOS
  * type: int32, the sum; float32, the sum times the multiplier; 8 bits, that product in float32, rounded to the
  * nearest (even) integer, plus y's zero point, saturated: what ONNX Runtime computes for QLinearConv. */
 enum { SUM_X, SUM_W, SUM_X_ZERO, SUM_W_ZERO, SUM_BIAS, SUM_SCALE, SUM_Y_ZERO, SUM_INPUTS };
+
+/* What a detector says of its cells, and of that only what may be a box: OP_CANDIDATES.
+ *
+ * A cell is kept unless gate*score < threshold for every one of its scores, in float32; so one with a NaN is. `cells`
+ * has how many were kept, which may be more than K, and the numbers of the first K of them, ascending; `rows` their
+ * values, one behind the other. What is left of both is 0. */
+struct candidate_attrs {
+    bool planes;                 /* x is [N,values,cells] */
+    int first, scores;           /* which of the values are scores: `scores` from `first` on */
+    int gate;                    /* which one they are multiplied with; -1: none */
+    float threshold;
+};
 
 enum op_kind {
 #define X(kind) OP_##kind,
@@ -197,6 +210,7 @@ struct op {
         struct { float epsilon; int axis; float alpha, beta, bias; int size; } norm;
         struct { float alpha, beta; bool trans_a, trans_b; } gemm;
         struct { int axis; bool largest, sorted; int64_t k; } topk;
+        struct candidate_attrs candidates;
         struct { int axis; int64_t block; /* scale has one value per `block` elements along axis; 0: one value for
                                              all, or one per element along axis */ } quant;
         struct { struct conv_attrs conv; /* also seen as u.conv */ float mean[4], scale[4]; } conv_frames;

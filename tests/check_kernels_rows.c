@@ -1,5 +1,6 @@
 /* Cases for what works along axes: reductions, softmax, ArgMax, normalisations. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "tests/check_kernels.h"
 
@@ -128,10 +129,35 @@ static void make_topk(struct check_rng *r, struct check_case *c)
     c->edges = check_chance(r, 50);
 }
 
+/* Scores among which some are the threshold itself. */
+static void make_candidates(struct check_rng *r, struct check_case *c)
+{
+    struct candidate_attrs *a = &c->op.u.candidates;
+    int cells = check_chance(r, 20) ? check_int(r, 500, 1300) : check_int(r, 0, 70), images = check_int(r, 1, 3);
+    a->planes = check_chance(r, 50);
+    a->gate = check_chance(r, 50) ? check_int(r, 0, 4) : -1;
+    a->first = check_int(r, 0, 5);
+    a->scores = check_chance(r, 10) ? 0 : check_int(r, 1, 40);
+    a->threshold = check_chance(r, 20) ? -1 : check_float(r, 0, 1);
+    int values = a->first + a->scores + check_int(r, 0, 3) + (a->gate >= 0 ? 5 : 0), most = check_int(r, 0, cells);
+    c->inst.in[0] = a->planes ? check_tensor(DT_F32, 3, images, values, cells)
+                              : check_tensor(DT_F32, 3, images, cells, values);
+    c->inst.n_out = 2;
+    c->inst.out[0] = check_tensor(DT_F32, 3, images, most, values);
+    c->inst.out[1] = check_tensor(DT_I32, 2, images, 1 + most);
+    c->edges = check_chance(r, 30);
+    int64_t n = tensor_elems(&c->inst.in[0]);
+    float *x = c->edges ? NULL : malloc((size_t) n * sizeof *x + 1);
+    for (int64_t i = 0; x && i < n; i++)
+        x[i] = check_chance(r, 2) ? a->threshold : check_chance(r, 90) ? check_float(r, -1, 0.1f) : check_float(r, 0, 1);
+    c->data[0] = x;
+}
+
 static void make(struct check_rng *r, int n, struct check_case *c)
 {
     static const enum op_kind kinds[] = {
         OP_REDUCE, OP_SOFTMAX, OP_REDUCE, OP_ARG, OP_INSTANCE_NORM, OP_LAYER_NORM, OP_BATCH_NORM, OP_TOPK, OP_LRN,
+        OP_CANDIDATES,
     };
     c->op.kind = kinds[n % (int) (sizeof kinds / sizeof *kinds)];
     c->inst.n_in = c->inst.n_out = 1;
@@ -141,6 +167,8 @@ static void make(struct check_rng *r, int n, struct check_case *c)
         make_axis(r, c);
     else if (c->op.kind == OP_TOPK)
         make_topk(r, c);
+    else if (c->op.kind == OP_CANDIDATES)
+        make_candidates(r, c);
     else if (c->op.kind == OP_LRN)
         make_lrn(r, c);
     else
@@ -190,6 +218,17 @@ static bool bench(int n, struct check_case *c)
         c->inst.in[0] = check_tensor(DT_F32, 4, 8, 64, 64, 64);
         c->inst.out[0] = check_tensor(DT_F32, 4, 1, 64, 1, 1);
         break;
+    case 7:
+    case 8:
+        c->op.kind = OP_CANDIDATES;
+        c->op.u.candidates = (struct candidate_attrs){
+            .planes = n == 8, .gate = n == 8 ? -1 : 4, .first = n == 8 ? 4 : 5, .scores = 80, .threshold = 0.999f,
+        };
+        c->inst.n_out = 2;
+        c->inst.in[0] = n == 8 ? check_tensor(DT_F32, 3, 1, 84, 8400) : check_tensor(DT_F32, 3, 1, 3549, 85);
+        c->inst.out[0] = check_tensor(DT_F32, 3, 1, n == 8 ? 1050 : 444, n == 8 ? 84 : 85);
+        c->inst.out[1] = check_tensor(DT_I32, 2, 1, n == 8 ? 1051 : 445);
+        break;
     default:
         return false;
     }
@@ -200,7 +239,7 @@ static bool bench(int n, struct check_case *c)
 
 static const struct check_tolerance tolerances[] = {
     {"reduce", 2e-6f}, {"reduce_any", 2e-6f}, {"softmax", 2e-6f}, {"arg", 0}, {"topk_rank", 0}, {"topk_heap", 0},
-    {"lrn", 2e-6f}, {"instance_norm", 5e-6f}, {"layer_norm", 5e-6f},
+    {"candidates", 0}, {"lrn", 2e-6f}, {"instance_norm", 5e-6f}, {"layer_norm", 5e-6f},
     {"layer_norm_blocks", 5e-6f}, {"batch_norm", 2e-6f}, {NULL},
 };
 

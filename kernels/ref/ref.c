@@ -50,6 +50,7 @@ static ref_fn *const table[OP_KIND_COUNT] = {
     [OP_DEPTH_TO_SPACE] = ref_depth_to_space,
     [OP_SPACE_TO_DEPTH] = ref_space_to_depth,
     [OP_TOPK] = ref_topk,
+    [OP_CANDIDATES] = ref_candidates,
     [OP_QUANTIZE] = ref_quantize,
     [OP_DEQUANTIZE] = ref_dequantize,
     [OP_CONV_INT] = ref_conv_int,

@@ -19,7 +19,7 @@ ref_fn ref_conv, ref_conv_frames, ref_conv_transpose, ref_pool, ref_matmul, ref_
     ref_pad, ref_gather, ref_select, ref_gather_elements, ref_gather_nd, ref_scatter_elements, ref_scatter_nd, ref_cum_sum,
     ref_det, ref_resize, ref_grid_sample, ref_roi_align, ref_batch_norm, ref_instance_norm, ref_layer_norm, ref_lrn,
     ref_prelu, ref_depth_to_space, ref_space_to_depth, ref_topk, ref_reorder, ref_image;
-ref_fn ref_max_unpool, ref_quantize, ref_dequantize, ref_conv_int, ref_matmul_int;
+ref_fn ref_max_unpool, ref_candidates, ref_quantize, ref_dequantize, ref_conv_int, ref_matmul_int;
 
 bool ref_is_float(enum dtype type);
 
