@@ -122,7 +122,9 @@ static enum cq_err make_shared(struct cq_log *log, struct device *dev, const str
         struct session_image image = s->card.image;
         image.width = p->width;
         image.height = p->height;
+        struct session_candidates boxes;
         const struct session_params sp = {.image = &image, .memory_limit = p->memory_share,
+                                          .candidates = decoder_candidates(s->decoder, &s->card, &boxes) ? &boxes : NULL,
                                           .choices = p->choices, .precision = s->card.precision};
         err = session_create(log, dev, s->model, &sp, &s->session);
     }

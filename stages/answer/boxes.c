@@ -35,6 +35,24 @@ const float *output_vector(const struct decode_frame *f, int *n)
     return v;
 }
 
+bool output_cells(const struct decode_frame *f, bool planes, int64_t all, struct cells *out)
+{
+    const struct session_output *o = &f->outputs[0];
+    const struct tensor_desc *d = &o->desc;
+    if (f->n_outputs != 1 || d->type != DT_F32 || d->layout != LAYOUT_PLAIN || d->rank != 3 || d->dim[0] != 1)
+        return false;
+    *out = (struct cells) {
+        .v = o->data, .n = d->dim[planes ? 2 : 1], .values = d->dim[planes ? 1 : 2], .number = o->cells,
+    };
+    int64_t whole = o->cells ? o->n_cells : out->n;
+    return out->values > 0 && out->values <= INT32_MAX && whole > 0 && (all == ANY || whole == all);
+}
+
+int64_t cell_number(const struct cells *c, int64_t i)
+{
+    return c->number ? c->number[i] : i;
+}
+
 static const struct tensor_desc *plain(const struct decode_frame *f, int i)
 {
     bool there = i >= 0 && i < f->n_outputs && f->outputs[i].desc.layout == LAYOUT_PLAIN;

@@ -20,6 +20,18 @@ enum { ANY = -1 };
 /* Output `i` as floats when it is float32 with exactly these dimensions (ANY fits all), else NULL. */
 const float *output_floats(const struct decode_frame *f, int i, int rank, const int64_t *dim);
 
+/* Cells of a detector's output of float32: all of them, or those that may be boxes (decoder_class.scores). */
+struct cells {
+    const float *v;            /* [n][values], or with `planes` [values][n] */
+    int64_t n, values;         /* n may be 0 */
+    const int32_t *number;     /* of each cell, ascending; NULL: 0, 1, .. */
+};
+
+/* The only output, [1,n,values] or, with `planes`, [1,values,n], where the model's has `all` cells (ANY fits all). False
+ * when it is something else. */
+bool output_cells(const struct decode_frame *f, bool planes, int64_t all, struct cells *out);
+int64_t cell_number(const struct cells *c, int64_t i);
+
 /* The only output, [1,n] or [1,n,1,1], as *n floats (at most INT32_MAX); NULL when it is something else. */
 const float *output_vector(const struct decode_frame *f, int *n);
 

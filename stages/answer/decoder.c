@@ -2,6 +2,7 @@
  * model, the first has it. */
 #include "stages/answer/decoder.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "stages/answer/decoders.h"
@@ -30,4 +31,23 @@ const struct decoder_class *decoder_find(const char *name)
         if (!strcmp(decoder_classes[i]->name, name))
             return decoder_classes[i];
     return NULL;
+}
+
+/* The largest float that is not above. */
+static float float_below(double v)
+{
+    float f = (float) v;
+    return (double) f > v ? nextafterf(f, -INFINITY) : f;
+}
+
+bool decoder_candidates(const struct decoder_class *d, const struct card *c, struct session_candidates *out)
+{
+    const struct score_place *p = d->scores;
+    if (!p)
+        return false;
+    *out = (struct session_candidates) {
+        .planes = p->planes, .first = p->first, .behind = p->per_point * c->keypoints, .gate = p->gate,
+        .threshold = float_below(c->threshold),
+    };
+    return true;
 }

@@ -28,6 +28,14 @@ struct decode_frame {
     struct cq_log *log;
 };
 
+/* Where the only output has a cell's scores. */
+struct score_place {
+    bool planes;                        /* [1,values,cells], not [1,cells,values] */
+    int first;                          /* the first of the scores, */
+    int per_point;                      /* and how many values behind the last for each of card.keypoints */
+    int gate;                           /* which value they are multiplied with; -1: none */
+};
+
 struct decoder_class {
     const char *name;                   /* "yolox" */
     const char *help;                   /* one line */
@@ -41,6 +49,10 @@ struct decoder_class {
      * says it: then the family's usual size goes there. CQ_UNSUPPORTED: a variant that decode() cannot read. */
     enum cq_err (*defaults)(struct cq_log *log, const struct model *m, struct card *c);
 
+    /* Optional: decode() drops every cell whose scores, times the gate, are all below card.threshold. Then it must do
+     * with the others alone (output_cells). */
+    const struct score_place *scores;
+
     /* `out` is zeroed. CQ_UNSUPPORTED: the outputs are not of the shape this decoder reads. */
     enum cq_err (*decode)(const struct decode_frame *f, struct answer *out);
 };
@@ -48,5 +60,8 @@ struct decoder_class {
 /* Ends with NULL; "raw" comes last and recognises everything. */
 extern const struct decoder_class *const decoder_classes[];
 const struct decoder_class *decoder_find(const char *name);
+
+/* What decode() needs of the outputs of a model with that card; false: all. */
+bool decoder_candidates(const struct decoder_class *d, const struct card *c, struct session_candidates *out);
 
 #endif

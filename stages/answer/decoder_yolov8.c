@@ -118,15 +118,14 @@ static void best_classes(const float *planes, int n_classes, int64_t cells, stru
 
 static enum cq_err decode(const struct decode_frame *f, struct answer *out)
 {
-    static const int64_t shape[] = {1, ANY, ANY};
     const int n_points = f->card->keypoints;
-    const float *v = f->n_outputs == 1 ? output_floats(f, 0, 3, shape) : NULL;
-    int64_t n_classes = f->outputs[0].desc.dim[1] - 4 - POINT_VALUES * n_points;
-    if (!v || n_classes < 1)
+    struct cells c;
+    if (!output_cells(f, true, ANY, &c) || c.values < 5 + POINT_VALUES * n_points)
         return output_mismatch(f, "one output [1, 4+classes+3*keypoints, cells]");
 
-    int64_t cells = f->outputs[0].desc.dim[2];
-    struct classification *best = malloc((size_t) cells * sizeof *best);
+    const float *v = c.v;
+    int64_t cells = c.n, n_classes = c.values - 4 - POINT_VALUES * n_points;
+    struct classification *best = malloc((size_t) cells * sizeof *best + 1);
     if (!best)
         return CQ_NOMEM;
     best_classes(v + 4 * cells, (int) n_classes, cells, best);
@@ -151,5 +150,6 @@ const struct decoder_class decoder_yolov8 = {
     .help      = "YOLOv8 and YOLO11 detectors and poses",
     .recognise = recognise,
     .defaults  = defaults,
+    .scores    = &(const struct score_place) {.planes = true, .first = 4, .per_point = POINT_VALUES, .gate = -1},
     .decode    = decode,
 };

@@ -51,37 +51,34 @@ static struct detection best_class(const float *v, int n_classes)
     return (struct detection) {.class_id = best, .score = v[4] * v[5 + best]};
 }
 
-static void add_grid(struct boxes *b, const float *v, int width, int stride, int columns, int rows)
+/* Cell `i` of a grid of so many columns. */
+static void add_cell(struct boxes *b, const float *v, int n_classes, int stride, int columns, int i)
 {
-    bool decoded = b->frame->card->decoded;
-    for (int i = 0; i < columns * rows; i++, v += width) {
-        if (v[4] < b->frame->card->threshold)
-            continue;
-        struct detection d = best_class(v, width - 5);
-        if (decoded)
-            box_centred(&d, v[0], v[1], v[2], v[3]);
-        else
-            box_centred(&d, (v[0] + (float) (i % columns)) * (float) stride,
-                        (v[1] + (float) (i / columns)) * (float) stride,
-                        expf(v[2]) * (float) stride, expf(v[3]) * (float) stride);
-        boxes_add(b, &d);
-    }
+    if (v[4] < b->frame->card->threshold)
+        return;
+    struct detection d = best_class(v, n_classes);
+    if (b->frame->card->decoded)
+        box_centred(&d, v[0], v[1], v[2], v[3]);
+    else
+        box_centred(&d, (v[0] + (float) (i % columns)) * (float) stride, (v[1] + (float) (i / columns)) * (float) stride,
+                    expf(v[2]) * (float) stride, expf(v[3]) * (float) stride);
+    boxes_add(b, &d);
 }
 
 static enum cq_err decode(const struct decode_frame *f, struct answer *out)
 {
     const struct geometry *image = f->geometry;
-    const int64_t shape[] = {1, grid_cells(image->input_w, image->input_h), ANY};
-    const float *v = f->n_outputs == 1 ? output_floats(f, 0, 3, shape) : NULL;
-    if (!v || f->outputs[0].desc.dim[2] < 6)
+    struct cells c;
+    if (!output_cells(f, false, grid_cells(image->input_w, image->input_h), &c) || c.values < 6)
         return output_mismatch(f, "one output [1, cells of strides 8, 16, 32, 5+classes]");
 
-    int width = (int) f->outputs[0].desc.dim[2];
     struct boxes b = boxes_begin(f, out);
+    int64_t i = 0, first = 0;      /* of the grid */
     for (int stride = 8; stride <= 32; stride *= 2) {
         int columns = image->input_w / stride, rows = image->input_h / stride;
-        add_grid(&b, v, width, stride, columns, rows);
-        v += (int64_t) columns * rows * width;
+        for (; i < c.n && cell_number(&c, i) < first + columns * rows; i++)
+            add_cell(&b, c.v + i * c.values, (int) c.values - 5, stride, columns, (int) (cell_number(&c, i) - first));
+        first += columns * rows;
     }
     return boxes_end(&b);
 }
@@ -91,5 +88,6 @@ const struct decoder_class decoder_yolox = {
     .help      = "YOLOX detectors",
     .recognise = recognise,
     .defaults  = defaults,
+    .scores    = &(const struct score_place) {.first = 5, .gate = 4},
     .decode    = decode,
 };

@@ -6,6 +6,7 @@
 
 #include "kernels/base/log.h"
 #include "kernels/device.h"
+#include "stages/infer/candidates.h"
 #include "stages/infer/choice.h"
 #include "stages/infer/frames.h"
 #include "stages/infer/graph.h"
@@ -215,6 +216,8 @@ enum cq_err plan_create(struct cq_log *log, struct device *dev, const struct gra
     if (!p)
         return CQ_NOMEM;
     enum cq_err err = lower_at(log, g, params, exported, &p->net, &p->tail);
+    if (!err && params->candidates && !p->tail)
+        err = candidates_pick(log, dev, &p->net, params->candidates, params->inputs[0].dim[0], &p->cells);
     if (!err)
         err = note_inner(p);
     if (!err)

@@ -27,6 +27,7 @@ struct plan_step {
 struct plan {
     struct net net;
     struct tail *tail;           /* what is left for the host after each run, NULL: nothing; owned */
+    int64_t cells;               /* of the model's output, where only candidates come out (candidates.h); else 0 */
     int64_t *inner;              /* per output of the net: as batch_inner (net.h); in the net's pool */
     struct placement places;
     struct plan_step *steps;     /* that are run; in the net's pool */
@@ -45,6 +46,7 @@ struct plan_params {
     bool as_written;                      /* the file holds for any batch: no rewriting (batch.h) */
     bool half;                            /* as op_inst.half */
     const struct choices *choices;        /* of kernels, by measurement; NULL: none */
+    const struct session_candidates *candidates;   /* the only cells that are wanted; NULL: all */
 };
 
 /* `exported` are the shapes for which the model was made, to find where the batch sits (batch.h); may equal

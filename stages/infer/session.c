@@ -117,7 +117,7 @@ enum cq_err session_get_plan(struct session *s, struct cq_log *log, const struct
     size_t bytes = ((size_t) g->n_inputs + 1) * sizeof *inputs;
     s->clock++;
     for (int i = 0; i < s->n_plans; i++)
-        if (is_for(&s->plans[i], inputs, g->n_inputs)) {
+        if (s->plans[i].picks == s->picks && is_for(&s->plans[i], inputs, g->n_inputs)) {
             s->plans[i].used = s->clock;
             *out = &s->plans[i];
             return CQ_OK;
@@ -125,7 +125,7 @@ enum cq_err session_get_plan(struct session *s, struct cq_log *log, const struct
     if (s->n_plans == SESSION_MAX_PLANS)
         drop_plan(s, oldest_plan(s));
 
-    struct session_plan sp = {.inputs = malloc(bytes), .used = s->clock, .bound = -1};
+    struct session_plan sp = {.inputs = malloc(bytes), .picks = s->picks, .used = s->clock, .bound = -1};
     struct tensor_desc *exported = malloc(bytes);
     enum cq_err err = sp.inputs && exported ? CQ_OK : CQ_NOMEM;
     if (!err) {
@@ -134,6 +134,7 @@ enum cq_err session_get_plan(struct session *s, struct cq_log *log, const struct
         struct plan_params params = {
             .inputs = inputs, .image = s->has_image ? &s->image : NULL, .as_written = !s->rewrite,
             .choices = s->choices, .half = s->precision == PRECISION_FP16,
+            .candidates = s->picks ? &s->candidates : NULL,
         };
         err = plan_create(log, s->dev, g, &params, exported, &sp.plan);
     }
@@ -182,6 +183,7 @@ static void finish_flight(struct session_flight *f, int n_outputs)
         free(f->parts[i].data);
     }
     free(f->results);
+    free(f->images);
     free(f->parts);
     free(f->outputs);
 }
@@ -269,6 +271,9 @@ enum cq_err session_create(struct cq_log *log, struct device *dev, const struct 
         s->checked = true;          /* there is but one batch */
     if (!err)
         err = prepare(s, !s->checked);
+    s->picks = params->image && params->candidates;
+    if (s->picks)
+        s->candidates = *params->candidates;
     if (err)
         session_destroy(&s);
     else

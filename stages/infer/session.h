@@ -45,6 +45,15 @@ enum precision {
     PRECISION_FP16               /* weights of convolutions and matrix products as float16, where a kernel can */
 };
 
+/* What a caller looks at of the model's only output, [N,cells,values] or [N,values,cells]: cells of which not every
+ * gate*score is below the threshold. Where reading outputs back is dear, the others are left out. */
+struct session_candidates {
+    bool planes;                 /* [N,values,cells] */
+    int first, behind;           /* scores are the values from `first` on, but for the last `behind` */
+    int gate;                    /* the value that scores are multiplied with; -1: none */
+    float threshold;
+};
+
 struct session_params {
     const struct session_image *image;  /* NULL: inputs are fed as tensors with session_run_tensors only */
     size_t memory_limit;         /* bytes of device memory for this session; 0: no limit of our own */
@@ -52,6 +61,7 @@ struct session_params {
     enum precision precision;
     const struct choices *choices;      /* kernels that were measured to be the fastest (choice.h); borrowed, outlives
                                            the session; NULL: none */
+    const struct session_candidates *candidates;    /* of images; NULL: outputs are whole */
     bool whole_device;           /* one batch after another on all compute units, even where there are streams */
 };
 
@@ -104,11 +114,16 @@ int session_host_ops(struct session *s, int batch);
  * each[i], of which any dimension may be 0, and the parts lie one after another in `data` without gaps. Its
  * desc.dim[0] is then the sum of the parts' first dimensions, where the others agree; where they do not, desc
  * is a vector of all elements. An image whose values do not go through the model (an index out of range) has DT_NONE
- * as type of its parts, and the log has the reason; a run in which that is so for every image fails. */
+ * as type of its parts, and the log has the reason; a run in which that is so for every image fails.
+ *
+ * An output of which only candidates are there has `each`, too: the dimension of the cells is how many they are. */
 struct session_output {
     struct tensor_desc desc;
     const void *data;
     const struct tensor_desc *each;   /* NULL: an ordinary output; else one per image of the batch */
+    const int32_t *cells;        /* NULL: all are there; else which ones, ascending; those of the next image are */
+    int cells_step;              /* so many numbers further on */
+    int64_t n_cells;             /* of the model's output, where cells is not NULL */
 };
 
 /* The part of image i of `batch`: an ordinary output's dim[0] becomes 1, one without a batch dimension belongs to

@@ -27,6 +27,7 @@ struct session_legs {
 struct session_plan {
     struct plan *plan;
     struct tensor_desc *inputs;      /* owned; of the model, what the plan is for */
+    bool picks;                      /* session.picks when it was made */
     int64_t used;                    /* session.clock when last asked for */
     struct kernel_bufs *bufs;        /* [stream][step]; owned */
     int streams;                     /* for how many they are filled, */
@@ -57,6 +58,9 @@ struct session_flight {
     struct session_parts *parts;     /* one per output of the model */
     struct session_output *outputs;
     const struct plan *plan;         /* borrowed from the session's store, which drops only old ones */
+    const uint8_t **images;          /* the list is owned: what was run, where plan->cells, */
+    int max_images;
+    struct session_image image;      /* and how */
     int count, shown;                /* images run, and those of them that were asked for */
     int64_t ticket;
     struct device_fence *fence;
@@ -83,6 +87,8 @@ struct session {
     size_t memory_limit;
     const struct choices *choices;
     enum precision precision;
+    struct session_candidates candidates;   /* where they are picked now: */
+    bool picks;
 
     struct session_plan plans[SESSION_MAX_PLANS];
     int n_plans;
@@ -154,6 +160,19 @@ enum cq_err session_run_in(struct session *s, struct cq_log *log, const struct s
 /* Copies the part of image i of `count` to `to`; `one` is its shape for one image. False where the result is not
  * `count` times that. */
 bool session_copy_part(const struct session_result *r, const struct tensor_desc *one, int i, int count, void *to);
+
+/* One image more behind the others: a copy of `c`. */
+enum cq_err session_add_part(struct session_parts *p, const struct constant *c);
+/* The parts joined along their first dimension, or as a vector where they do not fit together. */
+struct tensor_desc session_join(const struct session_parts *p);
+
+/* Candidates (session_candidates.c), for s->now. Notes what it is fed, for a second run; is there an image with more of
+ * them than there was room for? Runs it again for the whole output, and from now on all others so. */
+enum cq_err session_keep_feed(struct session *s, const struct session_feed *feed);
+bool session_lacks_candidates(const struct session_flight *f);
+enum cq_err session_run_whole(struct session *s);
+/* Fills the output of s->now with them. */
+enum cq_err session_make_candidates(struct session *s);
 
 /* Fills the outputs of s->now from its results, running the tail for each image. */
 enum cq_err session_make_outputs(struct session *s);

@@ -11,6 +11,7 @@ struct session_output session_output_image(const struct session_output *o, int i
     struct session_output part = *o;
     const uint8_t *data = o->data;
     part.each = NULL;
+    part.cells = o->cells ? o->cells + i * o->cells_step : NULL;
     if (o->each) {
         part.desc = o->each[i];
         for (int before = 0; before < i; before++)
@@ -48,7 +49,7 @@ bool session_copy_part(const struct session_result *r, const struct tensor_desc 
 
 /* ---- the tail ---- */
 
-static enum cq_err add_part(struct session_parts *p, const struct constant *c)
+enum cq_err session_add_part(struct session_parts *p, const struct constant *c)
 {
     size_t bytes = tensor_bytes(&c->desc);
     if (p->n_each == p->max_each) {
@@ -74,8 +75,7 @@ static enum cq_err add_part(struct session_parts *p, const struct constant *c)
     return CQ_OK;
 }
 
-/* The parts joined along their first dimension, or as a vector where they do not fit together. */
-static struct tensor_desc joined(const struct session_parts *p)
+struct tensor_desc session_join(const struct session_parts *p)
 {
     struct tensor_desc all = p->each[0];
     bool fits = p->n_each == 1 || all.rank > 0;
@@ -123,7 +123,7 @@ static enum cq_err run_image(struct session *s, const struct plan *p, int i, int
         err = tail_run(s->log, s->dev, t, cut, &net, made);
     for (int o = 0; o < t->graph->n_outputs && !err; o++)
         if (t->output[o] < 0)
-            err = add_part(&s->now->parts[o], &made[o]);
+            err = session_add_part(&s->now->parts[o], &made[o]);
     net_finish(&net);
     return err;
 }
@@ -134,7 +134,7 @@ static enum cq_err add_failure(struct session *s, const struct tail *t)
     enum cq_err err = CQ_OK;
     for (int o = 0; o < t->graph->n_outputs && !err; o++)
         if (t->output[o] < 0)
-            err = add_part(&s->now->parts[o], &(struct constant){.data = NULL});
+            err = session_add_part(&s->now->parts[o], &(struct constant){.data = NULL});
     return err;
 }
 
@@ -158,12 +158,14 @@ static enum cq_err run_tail(struct session *s, const struct plan *p, int count)
 enum cq_err session_make_outputs(struct session *s)
 {
     const struct plan *p = s->now->plan;
+    if (p->cells)
+        return session_make_candidates(s);
     enum cq_err err = p->tail ? run_tail(s, p, s->now->count) : CQ_OK;
     for (int o = 0; o < model_output_count(s->model) && !err; o++) {
         int from = p->tail ? p->tail->output[o] : o;
         const struct session_parts *parts = &s->now->parts[o];
-        s->now->outputs[o] = from < 0 ? (struct session_output){joined(parts), parts->data, parts->each}
-                                 : (struct session_output){s->now->results[from].desc, s->now->results[from].data, NULL};
+        s->now->outputs[o] = from < 0 ? (struct session_output){.desc = session_join(parts), .data = parts->data, .each = parts->each}
+                                 : (struct session_output){.desc = s->now->results[from].desc, .data = s->now->results[from].data};
     }
     return err;
 }

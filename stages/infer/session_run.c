@@ -200,7 +200,10 @@ static enum cq_err choose_way(struct session *s, const struct tensor_desc *input
     enum cq_err err = CQ_OK;
     *way = session_way(s, inputs, count);
     if (way->chunk > 1 && !s->checked) {
+        bool picks = s->picks;
+        s->picks = false;               /* whole outputs tell more */
         err = session_check_batch(s, inputs);
+        s->picks = picks;
         *way = session_way(s, inputs, count);
         if (!err && way->chunk > 1 && !s->checked)
             err = CQ_OOM;               /* two did not fit */
@@ -218,6 +221,8 @@ static enum cq_err start(struct session *s, const struct tensor_desc *inputs, co
     enum cq_err err = choose_way(s, inputs, feed->count, &way);
     if (!err)
         err = session_queue(s, s->log, &way, inputs, feed);
+    if (!err && s->now->plan->cells && (err = session_keep_feed(s, feed)))
+        device_finish_all(s->dev);
     if (!err && (err = device_fence(s->dev, &s->now->fence)))
         device_finish_all(s->dev);
     if (err)
@@ -245,6 +250,8 @@ enum cq_err session_finish(struct session *s, int64_t ticket, const struct sessi
     s->oldest = (s->oldest + 1) % SESSION_FLIGHTS;
     s->n_started--;
     enum cq_err err = device_fence_wait(&f->fence);
+    if (!err && session_lacks_candidates(f))
+        err = session_run_whole(s);
     if (!err)
         err = session_make_outputs(s);
     if (err)
