@@ -31,11 +31,33 @@ inline VF exp_v(VF x)
     return AS_VF(AS_VI(p) + (AS_VI(shifted) << 23));
 }
 
-/* 1 + exp(-x), with few instructions: the number that rounds has the exponent's offset in it, so that a shift makes it
- * the power of two. */
+/* 1 + exp(-x) for |x| < 88, with few instructions: the number that rounds has the exponent's offset in it, so that a shift
+ * makes it the power of two. */
+#if V == 16 && defined(__AVX512F__) && defined(__AVX512DQ__)
+/* A table in a register leaves a quadratic to do: n counts sixteenths of the exponent, and the table has the mantissas of
+ * 2^(j/16), less the j that the shift leaves in their place. */
 inline VF one_plus_exp_minus(VF x)
 {
-    x = at_most(at_least(x, (VF) (-88.0f)), (VF) (87.0f));
+    const VI mantissas = {
+        0, -152893, -289342, -408621, -509968, -592590, -655657, -698305,
+        -719629, -718684, -694486, -646004, -572163, -471841, -343865, -187011
+    };
+    VF shifted = fma(x, (VF) (-1.44269504f), (VF) (786432.0f + 127.0f));
+    VF r = fma(shifted - (786432.0f + 127.0f), (VF) (0.693147181f), x);
+    VF p = fma(r, (VF) (0.500000124f), (VF) (-1.00005849f));
+    p = fma(p, r, (VF) (1.0f));
+    VI n = AS_VI(shifted);
+    return fma(p, AS_VF((n << 19) + __builtin_ia32_permvarsi512(mantissas, n)), (VF) (1.0f));
+}
+
+/* The one of x and -limit..limit that is nearer to 0, in one instruction; limit where x is a NaN. */
+inline VF within(VF x, float limit)
+{
+    return __builtin_ia32_rangeps512_mask(x, (VF) (limit), 2, x, (ushort) -1, 4);
+}
+#else
+inline VF one_plus_exp_minus(VF x)
+{
     VF shifted = fma(x, (VF) (-1.44269504f), (VF) (12582912.0f + 127.0f));
     VF r = fma(shifted - (12582912.0f + 127.0f), (VF) (0.693147181f), x);
     VF p = fma(r, (VF) (-8.31204947e-3f), (VF) (4.18944995e-2f));
@@ -46,14 +68,20 @@ inline VF one_plus_exp_minus(VF x)
     return fma(p, AS_VF(AS_VI(shifted) << 23), (VF) (1.0f));
 }
 
+inline VF within(VF x, float limit)
+{
+    return at_most(at_least(x, (VF) (-limit)), (VF) (limit));
+}
+#endif
+
 inline VF sigmoid_v(VF x)
 {
-    return 1.0f / one_plus_exp_minus(x);
+    return 1.0f / one_plus_exp_minus(at_most(at_least(x, (VF) (-87.0f)), (VF) (87.0f)));
 }
 
 inline VF silu_v(VF x)
 {
-    return x / one_plus_exp_minus(x);
+    return x / one_plus_exp_minus(within(x, 87.0f));
 }
 
 /* (e - 1)/(e + 1) loses everything near 0, where an odd polynomial takes over. */
