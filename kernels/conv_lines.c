@@ -23,15 +23,16 @@ static int64_t line_floats(const struct lines *t, int64_t strip)
     return (strip - 1) * t->pixel + (int64_t) (t->run - 1) * t->step + 1;
 }
 
-/* The longest strips that fit, as even as can be; false when not even a tile does. */
+/* The longest strips that fit, as even as whole tiles can be, since a tile that is cut short does its work in full; false
+ * when not even a tile does. */
 static bool cut(struct lines *t, int width)
 {
-    int64_t lines = (int64_t) t->planes * t->g.kh, ow = t->g.ow, least = 2 * conv_tile_px(width);
-    if (lines > LINES_FLOATS || ow < 1 || line_floats(t, least) > LINES_FLOATS / lines)
+    int64_t lines = (int64_t) t->planes * t->g.kh, ow = t->g.ow, tile = 2 * conv_tile_px(width);
+    if (lines > LINES_FLOATS || ow < 1 || line_floats(t, tile) > LINES_FLOATS / lines)
         return false;
-    int64_t most = least + (LINES_FLOATS / lines - line_floats(t, least)) / t->pixel;
-    int64_t strips = (ow + most - 1) / most, strip = (ow + strips - 1) / strips;
-    t->strip = (int32_t) (strip < least ? least : strip);
+    int64_t most = 1 + (LINES_FLOATS / lines - line_floats(t, tile)) / (t->pixel * tile);
+    int64_t tiles = (ow + tile - 1) / tile, strips = (tiles + most - 1) / most;
+    t->strip = (int32_t) ((tiles + strips - 1) / strips * tile);
     t->pitch = (int32_t) line_floats(t, t->strip);
     return true;
 }
