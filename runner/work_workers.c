@@ -25,6 +25,7 @@ enum { OFFER_MAX = 64 };        /* clips that a balancer chooses from */
 enum { DECODERS_PER_CPU = 4 };  /* that may have slots at once, beside those that the engines wait for */
 enum { CPUS_OF_A_DECODER = 16 };
 enum { SPARED_MAX = 64 };       /* jobs that are remembered to have had their decoder killed once */
+enum { START_S = 10 };          /* that a program may take to start, beside the watchdog's time */
 enum { DEATHS_MAX = 20 };       /* in a row, without a clip between: out of service */
 static const int64_t backoff_first_ms = 100, backoff_max_ms = 10000;
 
@@ -41,6 +42,7 @@ struct worker {
     int64_t stalled_ns;
     int parsed;                 /* clips, by the present process */
     int64_t scanned;            /* packets, of a job that is scanned */
+    bool came_up;               /* it was given a clip since it was started */
     bool hung;                  /* killed by the watchdog */
     bool dismissed;             /* killed because its job was given up */
     int deaths;                 /* in a row */
@@ -308,7 +310,7 @@ static void start(struct worker *wk)
         .cpu_s = cpu_limit(wk->w), .log = wk->w->log, .on_message = on_message,
         .on_exit = on_exit_seen, .ctx = wk,
     };
-    wk->hung = wk->dismissed = false;
+    wk->hung = wk->dismissed = wk->came_up = false;
     wk->parsed = 0;
     wk->stalled_ns = 0;
     wk->state = WORKER_READY;
@@ -427,6 +429,7 @@ static void send_job(struct worker *wk, struct job *j)
     j->worker = wk;
     j->worker_pid = child_pid(wk->child);
     wk->job = j;
+    wk->came_up = true;
     wk->stalled_ns = wk->scanned = 0;
     /* An error means that it is gone, and on_exit follows. */
     if (child_open(wk->child, m.serial, m.path) == CQ_NOMEM || child_send(wk->child, MSG_JOB, &body) == CQ_NOMEM)
@@ -617,11 +620,11 @@ void work_workers_tick(struct work *w, int64_t elapsed_ns)
         if (!wk->child || wk->hung || !is_awaited(wk))
             continue;
         wk->stalled_ns += elapsed_ns;
-        if ((double) wk->stalled_ns < w->p.stall_timeout_s * 1e9)
+        if ((double) wk->stalled_ns < (w->p.stall_timeout_s + (wk->came_up ? 0 : START_S)) * 1e9)
             continue;
         wk->hung = true;
         if (!wk->job)
-            cq_log_warn(w->log, "a decode worker does not come up within %.0f s; it is killed", w->p.stall_timeout_s);
+            cq_log_warn(w->log, "a decode worker does not come up; it is killed");
         child_kill(wk->child, SIGKILL);
     }
 }

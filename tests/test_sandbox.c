@@ -67,14 +67,17 @@ static int leaver_main(bool talks)
     struct wire_msg msg;
     wire_init(&w, CHILD_FD);
     while (!wire_receive(&w, &msg)) {
-        struct cq_buf body = {0};
+        struct cq_buf body = {0}, out = {0};
         cq_put_str(&body, prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? "inside" : "outside");
-        wire_send(&w, 1, &body);
+        wire_pack(&out, 1, &body);
         if (talks)
-            wire_send(&w, 1, &body);
-        else if (write(CHILD_FD, "\x10\0\0", 3) != 3)
-            return 1;
+            wire_pack(&out, 1, &body);
+        else
+            cq_put(&out, "\x10\0\0", 3);
+        if (write(CHILD_FD, out.data, out.size) != (ssize_t) out.size)
+            return 1;               /* in one piece, for it may be killed at once */
         cq_buf_finish(&body);
+        cq_buf_finish(&out);
     }
     wire_finish(&w);
     return 0;
