@@ -347,6 +347,16 @@ void engine_return_batches(struct engine *e, const struct child_exit *why)
     }
 }
 
+void engine_drop_batches(struct engine *e)
+{
+    while (e->n_flight) {
+        struct batch *b = e->flight[--e->n_flight];
+        for (int i = 0; i < b->n; i++)
+            frame_input_done(b->inputs[i]);
+        free(b);
+    }
+}
+
 static bool drop_of_job(void *ctx, struct batch_item *item)
 {
     struct frame_input *in = input_of(item);

@@ -11,7 +11,11 @@
  *     work_ahead.c     what is still to come, for balancers
  *     work_threads.c   how many threads a decoder gets
  *     work_workers.c   decode workers: clips and slots out, frames in
- *     work_engines.c   engines: life, models, limits
+ *     work_engines.c   engines, as asked for by --device
+ *     work_engine_life.c     their processes: start, death, restart
+ *     work_engine_models.c   models given to them
+ *     work_engine_limits.c   the largest batch that each may be sent
+ *     work_engine_account.c  how they fare
  *     work_batches.c   batches to engines and back
  *     work_progress.c  counting and telling
  *     work_mounts.c    file systems that cannot be read are left alone for a while
@@ -433,6 +437,7 @@ void work_batches_destroy(struct work *w);
 void work_batches_turn(struct work *w);            /* sends what is due */
 enum cq_err engine_take_result(struct engine *e, struct cq_rd *body);
 void engine_return_batches(struct engine *e, const struct child_exit *why);   /* it died */
+void engine_drop_batches(struct engine *e);         /* the run is over */
 /* Drops what of a job waits for a batch. */
 void work_batches_forget(struct job *j);
 
