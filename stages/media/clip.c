@@ -136,7 +136,7 @@ static int64_t take_ordinal(struct clip *c, int64_t pts)
     return c->ordinal++;
 }
 
-/* Goes to a key frame at least `margin` clip_seconds before `from`, or to the start when that lies before it. */
+/* Goes to a key frame at least `margin` seconds before `from`, or to the start when that lies before it. */
 static void enter_at_from(struct clip *c, double margin)
 {
     double aim_s = c->sampler.at.first_s + c->params.sample.from_s - margin;
