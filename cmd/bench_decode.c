@@ -12,7 +12,7 @@
 #include "runner/bench_decode.h"
 #include "runner/bench_spread.h"
 #include "runner/cost.h"
-#include "runner/messages.h"
+#include "runner/messages_decode.h"
 #include "runner/sandbox_try.h"
 
 enum mode { SAMPLED, EVERYTHING, MODES };

@@ -16,7 +16,7 @@
 #include "kernels/base/log.h"
 #include "runner/arena.h"
 #include "runner/child.h"
-#include "runner/messages.h"
+#include "runner/messages_decode.h"
 #include "stages/answer/card.h"
 
 enum { SLOTS = 4, TICK_MS = 250, CPU_S = 1000 };

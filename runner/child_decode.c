@@ -17,7 +17,7 @@
 #include "runner/arena_view.h"
 #include "runner/child.h"
 #include "runner/fault.h"
-#include "runner/messages.h"
+#include "runner/messages_decode.h"
 #include "runner/opener.h"
 #include "runner/wire.h"
 #include "stages/media/clip.h"

@@ -20,7 +20,7 @@
 #include "runner/engine_model.h"
 #include "runner/engine_tune.h"
 #include "runner/fault.h"
-#include "runner/messages.h"
+#include "runner/messages_engine.h"
 #include "runner/wire.h"
 #include "stages/infer/choice.h"
 #include "stages/infer/session.h"

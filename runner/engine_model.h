@@ -17,7 +17,7 @@
 
 #include "kernels/base/buf.h"
 #include "kernels/base/err.h"
-#include "runner/messages.h"
+#include "runner/messages_engine.h"
 #include "stages/infer/session.h"
 
 struct choices;

@@ -9,7 +9,7 @@
 #define CLIPQ_RUNNER_TUNINGS_H
 
 #include "kernels/base/err.h"
-#include "runner/messages.h"
+#include "runner/messages_engine.h"
 #include "runner/store.h"
 #include "stages/infer/choice.h"
 #include "stages/infer/session.h"

@@ -10,7 +10,8 @@
 
 #include <cmocka.h>
 
-#include "runner/messages.h"
+#include "runner/messages_decode.h"
+#include "runner/messages_engine.h"
 
 static const struct geometry shape = {1280, 720, 416, 416, 0, 0, 416, 234};
 

@@ -15,7 +15,7 @@
 #include "runner/arena_view.h"
 #include "runner/child.h"
 #include "runner/fault.h"
-#include "runner/messages.h"
+#include "runner/messages_engine.h"
 #include "runner/pipeline.h"
 #include "runner/wire.h"
 #include "stages/answer/answer.h"
