@@ -21,13 +21,14 @@ enum cq_err store_retry(struct store *s, const struct store_filter *wanted, int6
         return CQ_OK;
     f.probed = true;
     struct filter_values v = filter_values(&f);
-    enum cq_err err = sql_exec(s, "DELETE FROM failure_counts WHERE job_id IN (SELECT j.id FROM jobs j WHERE " FILTER_SQL ")",
+    enum filter_way way = filter_way(&f);
+    enum cq_err err = sql_exec(s, FILTERED(way, "DELETE FROM failure_counts WHERE job_id IN (SELECT j.id FROM jobs j WHERE ", ")"),
                                FILTER_TYPES, FILTER_VALUES(&f, v));
     if (err)
         return err;
-    err = sql_exec(s, "UPDATE jobs AS j SET state = 'pending', failures = 0, crashes = 0, lost = 0, not_before_ms = 0, "
-                      "ended_ms = NULL, whole = max(whole, accepted_id IS NOT NULL) WHERE " FILTER_SQL, FILTER_TYPES,
-                   FILTER_VALUES(&f, v));
+    err = sql_exec(s, FILTERED(way, "UPDATE jobs AS j SET state = 'pending', failures = 0, crashes = 0, lost = 0, "
+                                    "not_before_ms = 0, ended_ms = NULL, whole = max(whole, accepted_id IS NOT NULL) WHERE ", ""),
+                   FILTER_TYPES, FILTER_VALUES(&f, v));
     *n = sql_changes(s);
     return err;
 }
@@ -35,9 +36,9 @@ enum cq_err store_retry(struct store *s, const struct store_filter *wanted, int6
 static enum cq_err cancel_pending(struct store *s, const struct store_filter *f, int64_t now, int64_t *n)
 {
     struct filter_values v = filter_values(f);
-    enum cq_err err = sql_exec(s,
+    enum cq_err err = sql_exec(s, FILTERED(filter_way(f),
         "UPDATE jobs AS j SET state = CASE WHEN j.accepted_id IS NULL THEN 'cancelled' ELSE 'partial' END, ended_ms = ?10 "
-        "WHERE " FILTER_SQL, FILTER_TYPES "I", FILTER_VALUES(f, v), now);
+        "WHERE ", ""), FILTER_TYPES "I", FILTER_VALUES(f, v), now);
     *n = sql_changes(s);
     return err;
 }
@@ -46,13 +47,14 @@ static enum cq_err cancel_running(struct store *s, const struct store_filter *f,
 {
     struct filter_values v = filter_values(f);
     store_forget_attempts(s);
-    enum cq_err err = sql_exec(s,
-        "UPDATE attempts SET outcome = 'cancelled', ended_ms = ?10, sweep = 1 WHERE id IN "
-        "(SELECT j.attempt_id FROM jobs j WHERE " FILTER_SQL ")", FILTER_TYPES "I", FILTER_VALUES(f, v), now);
+    enum filter_way way = filter_way(f);
+    enum cq_err err = sql_exec(s, FILTERED(way,
+        "UPDATE attempts SET outcome = 'cancelled', ended_ms = ?10, sweep = 1 WHERE id IN (SELECT j.attempt_id FROM jobs j WHERE ",
+        ")"), FILTER_TYPES "I", FILTER_VALUES(f, v), now);
     if (!err)
-        err = sql_exec(s,
+        err = sql_exec(s, FILTERED(way,
             "UPDATE jobs AS j SET state = CASE WHEN j.accepted_id IS NULL THEN 'cancelled' ELSE 'partial' END, ended_ms = ?10, "
-            "owner = NULL, lease_until_ms = NULL WHERE " FILTER_SQL, FILTER_TYPES "I", FILTER_VALUES(f, v), now);
+            "owner = NULL, lease_until_ms = NULL WHERE ", ""), FILTER_TYPES "I", FILTER_VALUES(f, v), now);
     *n = sql_changes(s);
     return err;
 }

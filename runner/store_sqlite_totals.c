@@ -3,7 +3,7 @@
  * transactions of a tenth of a second, and written by the next one that commits; by the last before the queue is empty,
  * before a run ends and before the database is closed, in any case.
  *
- * A process that is killed takes along what it had not written: the totals then lack a moment's timings. Each attempt's own
+ * A process that is killed takes along what it had not written: the totals then lack the timings of its last few clips. Each attempt's own
  * are in its row, and all that is counted or can be asked for by clip is in the transaction that ends the clip.
  */
 #include <inttypes.h>

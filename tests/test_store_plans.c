@@ -82,6 +82,29 @@ static void look(struct store *s)
     assert_int_equal(store_is_held(s, "me", 1, 1, &held), CQ_OK);
 }
 
+/* `clipq list`, `retry` and `cancel` with filters. */
+static void choose(struct store *s)
+{
+    const struct store_filter aside = {.states = JOB_FAILED | JOB_DEAD}, io = {.reason = "io"}, tried = {.states = JOB_FAILED, .run = 1},
+                              running = {.states = JOB_RUNNING, .pipeline = "x"};
+    int64_t n, more;
+    assert_int_equal(store_each_job(s, &aside, 0, 9, skip_job, NULL), CQ_OK);
+    assert_int_equal(store_count_jobs(s, &aside, &n), CQ_OK);
+    assert_int_equal(store_count_jobs(s, &tried, &n), CQ_OK);
+    assert_int_equal(store_count_jobs(s, &(struct store_filter) {.states = JOB_DONE}, &n), CQ_OK);
+    assert_true(n > 0);
+    assert_int_equal(store_retry(s, &io, &n), CQ_OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(store_cancel(s, &io, &n, &more), CQ_OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(store_retry(s, &(struct store_filter) {.states = JOB_CANCELLED}, &n), CQ_OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(store_cancel(s, &running, &n, &more), CQ_OK);
+    assert_int_equal(more, 0);
+    assert_int_equal(store_cancel(s, &(struct store_filter) {0}, &n, &more), CQ_OK);
+    assert_true(n > 0);
+}
+
 static void do_everything(struct fixture *f)
 {
     int64_t run;
@@ -91,6 +114,7 @@ static void do_everything(struct fixture *f)
         fixture_submit(f->store, f->pipeline, i % 7);
     work(f);
     look(f->store);
+    choose(f->store);
     assert_int_equal(store_commit(f->store), CQ_OK);
 }
 
@@ -99,7 +123,7 @@ static bool is_bad(const char *step)
 {
     static const char *const large[] = {"jobs", "j", "p", "r", "attempts", "clips", "c"};
     /* What holds only that which is pending, running, failed or to be swept may be looked through. */
-    static const char *const small[] = {"jobs_queue", "jobs_failed", "attempts_sweep", "autoindex_pipelines"};
+    static const char *const small[] = {"jobs_queue", "jobs_failed", "jobs_set_aside", "attempts_sweep", "autoindex_pipelines"};
     int name = (int) strcspn(step + strlen("SCAN "), " ");
     bool bad = false;
     for (int i = 0; i < (int) (sizeof large / sizeof *large); i++)
@@ -154,7 +178,7 @@ static void nothing_looks_through_the_jobs(void **state)
     assert_int_equal(bad_plans(f, &looked_at, true), 0);
     assert_in_range(looked_at, 40, SQL_CACHE);
 
-    static const char *const indexes[] = {"jobs_queue", "jobs_failed", "jobs_results", "jobs_of_clip",
+    static const char *const indexes[] = {"jobs_queue", "jobs_failed", "jobs_set_aside", "jobs_results", "jobs_of_clip",
                                           "clips_by_content", "clips_unreadable"};
     for (int i = 0; i < (int) (sizeof indexes / sizeof *indexes); i++) {
         char make[512], drop[64], ask[128];
