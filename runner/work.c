@@ -36,24 +36,6 @@ struct life {
 
 static const int signal_numbers[SIGNALS] = {SIGINT, SIGTERM, SIGUSR1, SIGTSTP, SIGCONT};
 
-void work_fail(struct work *w, enum cq_err err)
-{
-    if (!w->fatal)
-        w->fatal = err;
-    w->phase = WORK_STOPPED;
-}
-
-bool work_post_failed(struct work *w, enum cq_err err, const char *what)
-{
-    if (!err)
-        return false;
-    log_relay_deliver(w->store_log);    /* the reason first */
-    if (!w->fatal)
-        cq_log_error(w->log, "%s: %s: the run stops; what was done stays done", what, cq_err_text(err));
-    work_fail(w, err);
-    return true;
-}
-
 /* ---- one turn ---- */
 
 static void look_for_end(struct work *w)
@@ -89,11 +71,21 @@ static void wait_for_batches(struct life *l)
         uv_timer_start(&l->due, batch_is_due, (uint64_t) (ns / 1000000 + 1), 0);
 }
 
+/* Models have loaded or failed, or an engine is gone: pipelines first, for jobs are judged by them. */
+static void settle(struct work *w)
+{
+    w->engines_changed = false;
+    work_models_settle(w);
+    work_jobs_settle(w);
+}
+
 static void work_turn(uv_prepare_t *handle)
 {
     struct life *l = handle->data;
     struct work *w = &l->work;
     log_relay_deliver(w->store_log);
+    if (w->engines_changed)
+        settle(w);
     if (w->phase != WORK_STOPPED) {
         work_claim(w);
         work_workers_turn(w);

@@ -356,18 +356,3 @@ void engine_drop_batches(struct engine *e)
         free(b);
     }
 }
-
-static bool drop_of_job(void *ctx, struct batch_item *item)
-{
-    struct frame_input *in = input_of(item);
-    if (in->frame->job != ctx)
-        return false;
-    frame_input_done(in);
-    return true;
-}
-
-void work_batches_forget(struct job *j)
-{
-    for (int i = 0; j->has_lanes && i < j->pipeline->n_models; i++)
-        batcher_remove(&j->w->batcher, j->lanes[i], drop_of_job, j);
-}

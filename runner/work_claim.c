@@ -1,4 +1,4 @@
-/* The queue as this run sees it: claiming in small groups ahead of need, heartbeats, and the comparison of
+/* What the run does with the queue: claiming in small groups ahead of need, heartbeats, and the comparison of
  * signatures that closes a run. One claim and one heartbeat are out at a time.
  */
 #include <inttypes.h>
@@ -16,10 +16,6 @@ enum { CLAIM_MAX = 64, PIPELINES_MAX = 64 };
 static const int64_t look_again_ns = 1000000000;
 
 struct work_claims {
-    struct store_counts counts;   /* as of the newest claim */
-    bool out;                     /* a claim is on its way */
-    bool empty;                   /* it got less than it asked for */
-    int64_t looked_ns;
     bool beating, matching;
 };
 
@@ -49,7 +45,7 @@ static enum cq_err start_run(struct work *w, struct store *s)
     enum cq_err err = store_start_run(s, &run, &w->run_id);
     if (!err)
         err = take_back(w, s);
-    return err ? err : store_get_counts(s, &w->claims->counts);
+    return err ? err : store_get_counts(s, &w->queue.counts);
 }
 
 static enum cq_err find_pipelines(struct work *w, struct store *s)
@@ -162,16 +158,16 @@ static void take_claim(struct work *w, struct claim_post *p)
         work_fail(w, err);
     if (w->phase == WORK_DRAINING || !work_may_claim(w))    /* the signal came while the claim was out */
         work_jobs_release_waiting(w);
-    w->claims->counts = p->counts;
-    w->claims->empty = p->n < p->max;
-    w->claims->looked_ns = cq_now_ns();
+    w->queue.counts = p->counts;
+    w->queue.empty = p->n < p->max;
+    w->queue.looked_ns = cq_now_ns();
     work_control_pause(w, &p->pause);
 }
 
 static void claimed(void *arg, enum cq_err err)
 {
     struct claim_post *p = arg;
-    p->w->claims->out = false;
+    p->w->queue.claiming = false;
     if (!work_post_failed(p->w, err, "claiming jobs"))
         take_claim(p->w, p);
     else
@@ -189,10 +185,10 @@ static int wanted(const struct work *w)
 
 void work_claim(struct work *w)
 {
-    struct work_claims *c = w->claims;
-    bool rest = c->empty && cq_now_ns() - c->looked_ns < look_again_ns;
+    struct work_queue *q = &w->queue;
+    bool rest = q->empty && cq_now_ns() - q->looked_ns < look_again_ns;
     bool may = work_models_any_of_use(w) || !work_models_ids(w, &(int64_t) {0}, 1);
-    if (w->phase != WORK_RUNNING || !work_may_claim(w) || c->out || rest || !may || !wanted(w) || writer_full(w->writer))
+    if (w->phase != WORK_RUNNING || !work_may_claim(w) || q->claiming || rest || !may || !wanted(w) || writer_full(w->writer))
         return;
     struct claim_post *p = calloc(1, sizeof *p);
     if (!p) {
@@ -203,43 +199,15 @@ void work_claim(struct work *w)
     p->run_id = w->run_id;
     p->lease_ms = w->p.lease_ms;
     p->max = wanted(w);
-    p->expire = c->empty;
+    p->expire = q->empty;
     p->n_known = work_models_ids(w, p->known, PIPELINES_MAX);
     snprintf(p->owner, sizeof p->owner, "%s", w->owner);
-    c->out = true;
+    q->claiming = true;
     if (writer_post(w->writer, &(struct writer_post) {claim, claimed, p})) {
-        c->out = false;
+        q->claiming = false;
         free(p);
         work_fail(w, CQ_NOMEM);
     }
-}
-
-bool work_queue_is_empty(const struct work *w)
-{
-    const struct work_claims *c = w->claims;
-    return !c->out && c->counts.pending == 0 && (c->empty || !c->looked_ns);
-}
-
-bool work_queue_rests(const struct work *w)
-{
-    return !w->claims->out && w->claims->empty;
-}
-
-void work_queue_look_again(struct work *w)
-{
-    w->claims->empty = false;
-    w->claims->counts.pending++;    /* at least what was just put back; the next claim counts anew */
-}
-
-void work_queue_is(struct work *w, const struct store_counts *counts)
-{
-    w->claims->counts = *counts;
-    w->claims->empty = true;        /* nothing that we may begin */
-}
-
-const struct store_counts *work_counts(const struct work *w)
-{
-    return &w->claims->counts;
 }
 
 /* ---- heartbeats ---- */

@@ -71,7 +71,7 @@ static void start_later(struct engine *e)
         cq_log_error(e->w->log, "the engine of %s died %d times in a row and is taken out of service", e->name, e->deaths);
         if (!work_engines_alive(e->w))
             work_fail(e->w, CQ_DEVICE);
-        work_models_settle(e->w);
+        e->w->engines_changed = true;
         return;
     }
     int64_t delay = backoff_first_ms << (e->deaths - 1);
@@ -106,7 +106,7 @@ static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e_
     engine_return_batches(e, e_);
     engine_forget_models(e, e_);
     start_later(e);
-    work_models_settle(e->w);
+    e->w->engines_changed = true;
 }
 
 static void send_setup(struct engine *e)

@@ -70,7 +70,7 @@ static void limit_got(void *arg, enum cq_err err)
             l->limit = p->limit;
         l->state = MODEL_READY;
     }
-    work_models_settle(p->e->w);
+    p->e->w->engines_changed = true;
     free(p);
 }
 

@@ -117,7 +117,7 @@ static void fail_lane(struct engine *e, int lane, enum cq_err err, const char *m
     l->state = MODEL_FAILED;
     l->err = err;
     snprintf(l->message, sizeof l->message, "%s", message);
-    work_models_settle(e->w);
+    e->w->engines_changed = true;
 }
 
 enum cq_err engine_take_ready(struct engine *e, struct cq_rd *body)

@@ -169,7 +169,6 @@ void work_models_settle(struct work *w)
     for (struct work_pipeline *p = w->models->pipelines; p; p = p->next)
         if (p->state != MODEL_FAILED)
             settle(w, p);
-    work_jobs_settle(w);
 }
 
 /* A size that does not run is its clips' trouble; a file that cannot be loaded is everybody's. */

@@ -1,13 +1,18 @@
 /* What the files of the supervisor share.
  *
  *     work.c           the loop's life: start, turn, stop, signals
+ *     work_state.c     what any of them may tell of the whole run
+ *     work_queue.c     what is known of the queue
  *     work_claim.c     jobs out of the database, and back into it untried
  *     work_control.c   jobs that somebody cancelled, and pausing
  *     work_models.c    pipelines, and whether their models are ready
  *     work_lanes.c     models at input sizes, as lanes of the batcher
- *     work_jobs.c      a job from claim to its one end
+ *     work_jobs.c      jobs that we hold, from claim to their one end
+ *     work_frames.c    their frames, from worker to the last answer
+ *     work_job_ends.c  how they end
  *     work_segments.c  long clips: when they are split, and when that was in vain
  *     work_rows.c      answers to rows, through the writer
+ *     work_posts.c     ends of attempts, through the writer
  *     work_ahead.c     what is still to come, for balancers
  *     work_threads.c   how many threads a decoder gets
  *     work_workers.c   decode workers: clips and slots out, frames in
@@ -23,10 +28,7 @@
  *
  * Each of them keeps its own state behind a pointer in struct work. Events (messages, timers, finished posts)
  * only change state; then, once before the loop goes to sleep, work_turn() looks at everything that could now
- * go on: claim, start, grant, batch, finish. So nothing has to know whom its event may have woken.
- *
- * A frame of a job that was given up stays in its slot until the engine that reads it has answered; only
- * then may the slot be filled again.
+ * go on: settle, claim, start, grant, batch, finish. So nothing has to know whom its event may have woken.
  */
 #ifndef CLIPQ_RUNNER_WORK_PRIVATE_H
 #define CLIPQ_RUNNER_WORK_PRIVATE_H
@@ -82,6 +84,14 @@ struct work_tally {
     struct histogram stages[METRIC_COUNT];
 };
 
+/* What is known of the queue without asking the database. */
+struct work_queue {
+    struct store_counts counts; /* as of the newest claim */
+    bool claiming;              /* a claim is on its way */
+    bool empty;                 /* the newest got less than it asked for */
+    int64_t looked_ns;          /* when that came back */
+};
+
 struct work {
     struct work_params p;       /* defaults filled in */
     const struct balancer_class *balance;
@@ -95,6 +105,9 @@ struct work {
     int signal;                 /* the first that came */
     bool aborted;
     struct work_tally tally;
+    struct work_queue queue;
+    char note[128];             /* beside the progress */
+    bool engines_changed;       /* since models and jobs were settled */
 
     struct writer *writer;
     struct arena *arena;
@@ -113,14 +126,13 @@ struct work {
     struct work_mounts *mounts;
 };
 
-/* ---- work.c ---- */
+/* ---- work_state.c ---- */
 
 /* The run cannot go on: everything of ours is handed back and work_run() returns `err`. Logged by the caller. */
 void work_fail(struct work *w, enum cq_err err);
 /* Looks at what a finished post says; true when it failed (and the run with it). */
 bool work_post_failed(struct work *w, enum cq_err err, const char *what);
-enum cq_err work_post(struct work *w, enum cq_err (*run)(struct store *s, void *arg), void (*done)(void *arg, enum cq_err err),
-                      void *arg);
+void work_note(struct work *w, const char *note);  /* beside the progress; copied */
 
 /* ---- work_models.c ---- */
 
@@ -157,7 +169,7 @@ void work_models_destroy(struct work *w);
 enum cq_err work_models_add(struct work *w, struct pipeline_found *f);
 struct work_pipeline *work_models_find(struct work *w, int64_t id);
 int work_models_ids(const struct work *w, int64_t *ids, int max);
-/* Something changed in an engine: settles what is settled now. */
+/* An engine has changed: settles what is settled now. */
 void work_models_settle(struct work *w);
 /* A model of the pipeline could not be loaded at a clip's size: fails the pipeline unless it is for the size. */
 void work_models_lane_failed(struct work *w, struct work_pipeline *p, const struct engine_lane *why);
@@ -269,11 +281,17 @@ int work_jobs_active(const struct work *w);        /* all that we hold */
 /* Those that wait, whose models are ready and whose priority is the highest among them, in the queue's order; up to
  * `max`. Jobs whose models failed are failed on the way. */
 int work_jobs_ready(struct work *w, struct job **out, int max);
+/* The worker is done with it, and another shall begin it anew. */
+void job_wait_again(struct job *j);
 void job_begin(struct job *j);                     /* it waits no longer */
 void work_jobs_release_waiting(struct work *w);    /* those that have not begun go back into the queue */
 void work_jobs_settle(struct work *w);             /* fails those whose models failed while they are at work */
 
-enum cq_err job_add_frame(struct job *j, const struct msg_frame *m);  /* CQ_PROTOCOL: not what a sane worker sends */
+void job_stop_waiting(struct job *j);              /* it has begun, or will not */
+void job_remove(struct job *j);                    /* it is over: frees it */
+
+/* ---- work_job_ends.c ---- */
+
 void job_end(struct job *j, const struct msg_end *m);
 /* The attempt is over without a result; `message` is copied. */
 void job_fail(struct job *j, enum failure f, const char *message);
@@ -288,14 +306,17 @@ void job_decode_again(struct job *j);
 void job_spare(struct job *j, const char *message);
 /* It is not ours any more: nothing but a note in its history is written. */
 void job_drop(struct job *j);
-/* The worker is done with it, and another shall begin it anew. */
-void job_wait_again(struct job *j);
 /* Its segments take its place. */
 void job_split(struct job *j, const struct segment *parts, int n);
 /* Of a segment that gave other frames than foretold: its clip is to be done whole. */
 void job_unsplit(struct job *j, const char *message);
 /* To be called when one of its frames or posts is done: completes it, or frees it when it is over. */
 void job_look(struct job *j);
+
+/* ---- work_frames.c ---- */
+
+enum cq_err job_add_frame(struct job *j, const struct msg_frame *m);  /* CQ_PROTOCOL: not what a sane worker sends */
+void job_forget_frames(struct job *j);             /* those that wait for a batch */
 void frame_input_done(struct frame_input *in);     /* answered, or of no use any more */
 
 /* ---- work_segments.c ---- */
@@ -310,6 +331,9 @@ void segments_drop(struct work *w, int64_t clip_job);   /* what we hold of a cli
 
 /* The answers of a batch, as rows of staged attempts. */
 enum cq_err work_post_rows(struct work *w, struct frame_input *const *inputs, const struct msg_answer *answers, int n);
+
+/* ---- work_posts.c ---- */
+
 void work_post_completion(struct job *j);
 void work_post_failure(struct job *j, enum failure f, const char *message);
 void work_post_release(struct job *j);
@@ -325,13 +349,16 @@ void work_post_note(struct job *j);
 enum cq_err work_claims_create(struct work *w, struct store *s);
 void work_claims_destroy(struct work *w);
 void work_claim(struct work *w);                   /* when there is need */
+void work_heartbeat(struct work *w);
+void work_match(struct work *w);                   /* compares signatures; WORK_STOPPED follows */
+
+/* ---- work_queue.c ---- */
+
 bool work_queue_is_empty(const struct work *w);    /* as of the newest claim */
 bool work_queue_rests(const struct work *w);       /* that claim found none that may be begun now */
 void work_queue_look_again(struct work *w);
 void work_queue_is(struct work *w, const struct store_counts *counts);   /* seen otherwise than by a claim */
 const struct store_counts *work_counts(const struct work *w);
-void work_heartbeat(struct work *w);
-void work_match(struct work *w);                   /* compares signatures; WORK_STOPPED follows */
 
 /* ---- work_control.c ---- */
 
@@ -439,8 +466,6 @@ void work_batches_turn(struct work *w);            /* sends what is due */
 enum cq_err engine_take_result(struct engine *e, struct cq_rd *body);
 void engine_return_batches(struct engine *e, const struct child_exit *why);   /* it died */
 void engine_drop_batches(struct engine *e);         /* the run is over */
-/* Drops what of a job waits for a batch. */
-void work_batches_forget(struct job *j);
 
 /* ---- work_ahead.c ---- */
 
@@ -467,7 +492,6 @@ enum cq_err work_progress_create(struct work *w);
 void work_progress_destroy(struct work *w);
 void work_progress_tell(struct work *w, bool last);
 void work_progress_log(struct work *w);            /* SIGUSR1 */
-void work_note(struct work *w, const char *note);  /* copied */
 
 /* ---- work_mounts.c ---- */
 

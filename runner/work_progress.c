@@ -19,7 +19,6 @@ struct work_progress_state {
     int64_t start_ns, first_ns; /* of the run; of its first answer */
     struct sample ring[SAMPLES];
     int n;                      /* samples taken so far */
-    char note[128];
 };
 
 enum cq_err work_progress_create(struct work *w)
@@ -35,11 +34,6 @@ void work_progress_destroy(struct work *w)
 {
     free(w->progress);
     w->progress = NULL;
-}
-
-void work_note(struct work *w, const char *note)
-{
-    snprintf(w->progress->note, sizeof w->progress->note, "%s", note);
 }
 
 static double smoothed_rate(struct work_progress_state *p, int64_t now, int64_t frames)
@@ -129,7 +123,7 @@ static void fill(struct work *w, struct work_progress *out)
         .workers = work_workers_alive(w),
         .engines = work_engines_alive(w),
         .devices = work_engines_text(w),
-        .note = p->note[0] ? p->note : NULL,
+        .note = w->note[0] ? w->note : NULL,
     };
     if (t->frames_inferred && !p->first_ns)
         p->first_ns = now;
