@@ -17,7 +17,14 @@
 #include "runner/log_relay.h"
 #include "runner/orphans.h"
 #include "runner/owner.h"
-#include "runner/work_private.h"
+#include "runner/work_engines.h"
+#include "runner/work_jobs.h"
+#include "runner/work_models.h"
+#include "runner/work_mounts.h"
+#include "runner/work_progress.h"
+#include "runner/work_queue.h"
+#include "runner/work_state.h"
+#include "runner/work_workers.h"
 
 static const int64_t tick_ms = 250, batch_wait_ns = 20000000;
 

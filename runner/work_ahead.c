@@ -1,6 +1,8 @@
 /* What is still to come, as far as headers and the queue tell; balancers weigh by it whether a slow one may take part.
  * Seconds of video stand for the clips that we do not hold: the rate is that of those which we do. */
-#include "runner/work_private.h"
+#include "runner/work_jobs.h"
+#include "runner/work_queue.h"
+#include "runner/work_workers.h"
 
 /* Of clips that nobody has claimed, or that others hold. */
 static double media_beyond(const struct work *w)

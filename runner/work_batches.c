@@ -13,7 +13,10 @@
 #include "runner/balancer.h"
 #include "runner/child.h"
 #include "runner/speed.h"
-#include "runner/work_private.h"
+#include "runner/work_engines.h"
+#include "runner/work_jobs.h"
+#include "runner/work_posts.h"
+#include "runner/work_workers.h"
 
 enum { KILLS_MAX = 2 };
 

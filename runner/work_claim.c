@@ -9,7 +9,9 @@
 
 #include "kernels/base/clock.h"
 #include "runner/owner.h"
-#include "runner/work_private.h"
+#include "runner/work_jobs.h"
+#include "runner/work_models.h"
+#include "runner/work_queue.h"
 #include "stages/answer/shots.h"
 
 enum { CLAIM_MAX = 64, PIPELINES_MAX = 64 };

@@ -13,7 +13,8 @@
 
 #include "kernels/base/clock.h"
 #include "runner/store_control.h"
-#include "runner/work_private.h"
+#include "runner/work_jobs.h"
+#include "runner/work_queue.h"
 
 static const int64_t look_every_ns = 500000000;
 

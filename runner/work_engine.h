@@ -1,8 +1,9 @@
-/* What the files of the engines share, on top of work_private.h. Loop's thread only. */
+/* What the files of the engines share, on top of work_engines.h. Loop's thread only. */
 #ifndef CLIPQ_RUNNER_WORK_ENGINE_H
 #define CLIPQ_RUNNER_WORK_ENGINE_H
 
-#include "runner/work_private.h"
+#include "runner/messages_engine.h"
+#include "runner/work_engines.h"
 
 struct work_engines {
     struct engine list[ENGINES_MAX];

@@ -8,7 +8,8 @@
 
 #include "kernels/base/clock.h"
 #include "runner/arena.h"
-#include "runner/work_private.h"
+#include "runner/work_jobs.h"
+#include "runner/work_models.h"
 
 static void frame_free(struct frame *f)
 {

@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include "kernels/base/clock.h"
-#include "runner/work_private.h"
+#include "runner/work_engines.h"
+#include "runner/work_jobs.h"
+#include "runner/work_progress.h"
+#include "runner/work_workers.h"
 
 static const int64_t every_ns = 2000000000;
 

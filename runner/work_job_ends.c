@@ -2,7 +2,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "runner/work_private.h"
+#include "runner/work_jobs.h"
+#include "runner/work_mounts.h"
+#include "runner/work_posts.h"
+#include "runner/work_workers.h"
 #include "stages/failure.h"
 
 static const int64_t spare_ms = 1000;   /* until memory is free again, perhaps */

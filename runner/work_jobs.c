@@ -10,7 +10,10 @@
 
 #include "kernels/base/clock.h"
 #include "runner/cost.h"
-#include "runner/work_private.h"
+#include "runner/work_engines.h"
+#include "runner/work_jobs.h"
+#include "runner/work_models.h"
+#include "runner/work_mounts.h"
 
 struct work_jobs {
     struct job *first, *last;   /* owned; in order of claim */

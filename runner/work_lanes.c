@@ -12,7 +12,10 @@
 
 #include <jansson.h>
 
-#include "runner/work_private.h"
+#include "runner/work_engines.h"
+#include "runner/work_jobs.h"
+#include "runner/work_lanes.h"
+#include "runner/work_models.h"
 
 enum { FIXED_MAX = BATCHER_LANES - PIPELINE_MAX_MODELS };
 

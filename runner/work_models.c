@@ -10,7 +10,8 @@
 
 #include <jansson.h>
 
-#include "runner/work_private.h"
+#include "runner/work_engines.h"
+#include "runner/work_models.h"
 #include "stages/answer/scene.h"
 
 struct work_models {

@@ -14,7 +14,8 @@
 #include <string.h>
 
 #include "kernels/base/clock.h"
-#include "runner/work_private.h"
+#include "runner/work_jobs.h"
+#include "runner/work_mounts.h"
 
 enum { FAILURES_MAX = 8, TRIALS_MAX = 2 };
 static const double pause_max_s = 600;

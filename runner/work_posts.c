@@ -8,7 +8,10 @@
 
 #include "kernels/base/clock.h"
 #include "runner/store_jobs.h"
-#include "runner/work_private.h"
+#include "runner/work_jobs.h"
+#include "runner/work_models.h"
+#include "runner/work_posts.h"
+#include "runner/work_queue.h"
 
 struct end_post {
     struct job *job;            /* the loop's thread only; it stays while a post is out */

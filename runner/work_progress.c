@@ -7,7 +7,11 @@
 #include <string.h>
 
 #include "kernels/base/clock.h"
-#include "runner/work_private.h"
+#include "runner/work_engines.h"
+#include "runner/work_jobs.h"
+#include "runner/work_progress.h"
+#include "runner/work_queue.h"
+#include "runner/work_workers.h"
 
 enum { SAMPLES = 32 };          /* at four a second: eight seconds */
 

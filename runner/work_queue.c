@@ -1,5 +1,5 @@
 /* What is known of the queue without asking the database. */
-#include "runner/work_private.h"
+#include "runner/work_queue.h"
 
 bool work_queue_is_empty(const struct work *w)
 {

@@ -7,7 +7,8 @@
 
 #include "kernels/base/clock.h"
 #include "runner/store_jobs.h"
-#include "runner/work_private.h"
+#include "runner/work_jobs.h"
+#include "runner/work_posts.h"
 
 struct row {
     struct job *job;            /* the loop's thread only */

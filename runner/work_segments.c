@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "runner/work_private.h"
+#include "runner/work_jobs.h"
+#include "runner/work_models.h"
 
 bool segments_wanted(const struct job *j)
 {

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "runner/log_relay.h"
-#include "runner/work_private.h"
+#include "runner/work_state.h"
 
 void work_fail(struct work *w, enum cq_err err)
 {

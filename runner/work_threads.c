@@ -2,7 +2,9 @@
  * threads of its own. They give the frames that one thread gives, as long as nothing is wrong: what comes out doubtful is
  * decoded again by one, and so is whatever was tried before.
  */
-#include "runner/work_private.h"
+#include "runner/work_jobs.h"
+#include "runner/work_queue.h"
+#include "runner/work_workers.h"
 
 enum { THREADS_MAX = 8 };                 /* each holds frames back */
 static const double threads_pay_s = 2;    /* of cost_of_clip() */

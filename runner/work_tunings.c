@@ -10,8 +10,10 @@
 
 #include "kernels/base/buf.h"
 #include "runner/child.h"
+#include "runner/messages_engine.h"
 #include "runner/tunings.h"
-#include "runner/work_private.h"
+#include "runner/work_engines.h"
+#include "runner/work_queue.h"
 
 enum cq_err work_tunings_create(struct work *w, struct store *s)
 {

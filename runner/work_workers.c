@@ -18,7 +18,10 @@
 #include "runner/balancer.h"
 #include "runner/child.h"
 #include "runner/speed.h"
-#include "runner/work_private.h"
+#include "runner/work_engines.h"
+#include "runner/work_jobs.h"
+#include "runner/work_models.h"
+#include "runner/work_workers.h"
 
 enum { LOANS = 4 };             /* slots that a busy worker should have in hand */
 enum { OFFER_MAX = 64 };        /* clips that a balancer chooses from */
