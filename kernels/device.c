@@ -139,11 +139,6 @@ bool device_is_lost(const struct device *dev)
     return dev->lost;
 }
 
-struct cq_log *device_log(const struct device *dev)
-{
-    return dev->log;
-}
-
 /* Makes the implementation reserve the memory now. */
 static enum cq_err touch(struct device_mem *mem)
 {

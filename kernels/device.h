@@ -69,7 +69,6 @@ enum cq_err device_find(struct cq_log *log, const char *spec, struct device_info
 enum cq_err device_open(struct cq_log *log, const struct device_info *info, struct device **out);
 void device_close(struct device **dev);
 const struct device_info *device_get_info(const struct device *dev);
-struct cq_log *device_log(const struct device *dev);
 
 /* A buffer of `bytes` (> 0), uninitialised. CQ_OOM when it cannot be had. */
 enum cq_err device_alloc(struct device *dev, size_t bytes, struct device_mem **out);

@@ -14,7 +14,7 @@
 
 enum { MAX_DEPTH = 128 };    /* each level holds one descriptor */
 
-const char *const walk_suffixes[] = {
+static const char *const suffixes[] = {
     "mp4", "m4v", "mov", "qt", "mkv", "webm", "avi", "mpg", "mpeg", "mpe", "m1v", "m2v", "vob", "ts", "m2ts", "mts",
     "mxf", "flv", "f4v", "wmv", "asf", "3gp", "3g2", "ogv", "ogm", "dv", "y4m", "ivf", "nut", "h264", "264", "h265",
     "265", "hevc", "av1", "obu", "rm", "rmvb", "insv", "lrv", "gif", "divx", NULL,
@@ -40,8 +40,8 @@ bool walk_is_media_name(const char *path)
     const char *dot = strrchr(slash ? slash : path, '.');
     if (!dot)
         return false;
-    for (int i = 0; walk_suffixes[i]; i++)
-        if (!strcasecmp(dot + 1, walk_suffixes[i]))
+    for (int i = 0; suffixes[i]; i++)
+        if (!strcasecmp(dot + 1, suffixes[i]))
             return true;
     return false;
 }

@@ -40,10 +40,7 @@ enum cq_err walk_next(struct walk *w, char out[WALK_PATH]);
 /* Names that led nowhere so far: no such file, unreadable directory, pattern without a match. */
 int64_t walk_missing(const struct walk *w);
 
-/* Suffixes that count in directories, "mp4" and so on; ends with NULL. */
-extern const char *const walk_suffixes[];
-
-/* Has the path one of them? Case does not matter. */
+/* Has the path a suffix that counts in directories, such as "mp4"? Case does not matter. */
 bool walk_is_media_name(const char *path);
 
 #endif

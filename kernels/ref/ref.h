@@ -39,9 +39,8 @@ void ref_move(void *dst, int64_t i, const void *src, int64_t j, size_t size);
  * lowest value. */
 int64_t ref_saturate(double v, int64_t zero, enum dtype type);
 
-/* The fused activation of `op` on x; the unary function `fn` with parameters a and b. */
+/* The fused activation of `op` on x. */
 double ref_act(const struct op *op, double x);
-double ref_unary_of(enum unary fn, float a, float b, double x);
 
 /* The binary function `fn`; of integers it wraps, and a divisor must not be 0. */
 double ref_binary_of(enum binary fn, double a, double b);

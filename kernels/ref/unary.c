@@ -64,7 +64,7 @@ static double elementary(enum unary fn, double x)
     }
 }
 
-double ref_unary_of(enum unary fn, float a, float b, double x)
+static double unary_of(enum unary fn, float a, float b, double x)
 {
     switch (fn) {
     case UN_RELU: return x < 0 ? 0 : x;
@@ -103,7 +103,7 @@ static const enum unary unary_of_act[] = {
 
 double ref_act(const struct op *op, double x)
 {
-    return op->act == ACT_NONE ? x : ref_unary_of(unary_of_act[op->act], op->act_a, op->act_b, x);
+    return op->act == ACT_NONE ? x : unary_of(unary_of_act[op->act], op->act_a, op->act_b, x);
 }
 
 static bool is_exact_in_int(enum unary fn)
@@ -143,7 +143,7 @@ enum cq_err ref_unary(const struct op_inst *inst, const void *const *in, void *c
         if (ints)
             ref_store_int(out[0], to, i, unary_int(op, ref_load_int(in[0], from, i)));
         else
-            ref_store(out[0], to, i, ref_unary_of(op->u.unary, op->act_a, op->act_b, ref_load(in[0], from, i)));
+            ref_store(out[0], to, i, unary_of(op->u.unary, op->act_a, op->act_b, ref_load(in[0], from, i)));
     }
     return CQ_OK;
 }

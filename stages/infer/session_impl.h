@@ -150,10 +150,7 @@ bool session_is_chained(const struct session_plan *sp, int stream);
  * stream must be in use (kernels/chain.h). */
 enum cq_err session_enqueue(struct session *s, const struct session_plan *sp, int stream);
 
-/* Queues the feed in that way, for s->now; `inputs` are the shapes of all its images. */
-enum cq_err session_queue(struct session *s, struct cq_log *log, const struct session_way *way,
-                          const struct tensor_desc *inputs, const struct session_feed *feed);
-/* Waits for it too. */
+/* Runs the feed in that way, for s->now, and waits; `inputs` are the shapes of all its images. */
 enum cq_err session_run_in(struct session *s, struct cq_log *log, const struct session_way *way,
                            const struct tensor_desc *inputs, const struct session_feed *feed);
 

@@ -166,8 +166,8 @@ static enum cq_err get_ready(struct session *s, struct cq_log *log, const struct
     return err;
 }
 
-enum cq_err session_queue(struct session *s, struct cq_log *log, const struct session_way *way,
-                          const struct tensor_desc *inputs, const struct session_feed *feed)
+static enum cq_err queue(struct session *s, struct cq_log *log, const struct session_way *way,
+                         const struct tensor_desc *inputs, const struct session_feed *feed)
 {
     struct session_plan *sp;
     enum cq_err err = get_ready(s, log, way, inputs, feed, &sp);
@@ -188,7 +188,7 @@ enum cq_err session_queue(struct session *s, struct cq_log *log, const struct se
 enum cq_err session_run_in(struct session *s, struct cq_log *log, const struct session_way *way,
                            const struct tensor_desc *inputs, const struct session_feed *feed)
 {
-    enum cq_err err = session_queue(s, log, way, inputs, feed);
+    enum cq_err err = queue(s, log, way, inputs, feed);
     return err ? err : device_finish_all(s->dev);
 }
 
@@ -220,7 +220,7 @@ static enum cq_err start(struct session *s, const struct tensor_desc *inputs, co
     s->now = &s->flights[(s->oldest + s->n_started) % SESSION_FLIGHTS];
     enum cq_err err = choose_way(s, inputs, feed->count, &way);
     if (!err)
-        err = session_queue(s, s->log, &way, inputs, feed);
+        err = queue(s, s->log, &way, inputs, feed);
     if (!err && s->now->plan->cells && (err = session_keep_feed(s, feed)))
         device_finish_all(s->dev);
     if (!err && (err = device_fence(s->dev, &s->now->fence)))

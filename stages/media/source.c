@@ -171,13 +171,21 @@ static enum failure take_file(struct source *s, const struct clip_file *file, ch
     return FAIL_NONE;
 }
 
+static void close_format(struct source *s)
+{
+    avformat_close_input(&s->format);
+    if (s->io)
+        av_freep(&s->io->buffer);
+    avio_context_free(&s->io);
+}
+
 enum failure source_init_file(struct source *s, const struct clip_file *file, char *message, int message_size)
 {
     init(s);
     return take_file(s, file, message, message_size);
 }
 
-enum failure source_init(struct source *s, const char *path, char *message, int message_size)
+static enum failure init_path(struct source *s, const char *path, char *message, int message_size)
 {
     init(s);
     clip_file_open(path, &s->own);
@@ -186,18 +194,10 @@ enum failure source_init(struct source *s, const char *path, char *message, int 
 
 void source_finish(struct source *s)
 {
-    source_close_format(s);
+    close_format(s);
     clip_file_close(&s->own);
     s->fd = -1;
     pthread_mutex_destroy(&s->text.lock);
-}
-
-void source_close_format(struct source *s)
-{
-    avformat_close_input(&s->format);
-    if (s->io)
-        av_freep(&s->io->buffer);
-    avio_context_free(&s->io);
 }
 
 static int prepare(struct source *s, enum source_effort effort)
@@ -228,7 +228,7 @@ static int prepare(struct source *s, enum source_effort effort)
 
 enum failure source_open_format(struct source *s, enum source_effort effort, char *message, int message_size)
 {
-    source_close_format(s);
+    close_format(s);
     int av = prepare(s, effort);
     if (av >= 0)
         av = avformat_open_input(&s->format, "clip", NULL, NULL);   /* some demuxers cannot do without a name */
@@ -253,7 +253,7 @@ static bool is_as_probed(const struct source *s, const struct source_want *want)
 enum failure source_open_stream(struct source *s, const struct source_want *want, char *message, int message_size)
 {
     enum failure f = want->file ? source_init_file(s, want->file, message, message_size)
-                                : source_init(s, want->path, message, message_size);
+                                : init_path(s, want->path, message, message_size);
     if (!f && !is_as_probed(s, want)) {
         snprintf(message, (size_t) message_size, "size or time of change differs (%" PRId64 " bytes now); submit it again",
                  s->size);

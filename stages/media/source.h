@@ -45,16 +45,13 @@ enum source_effort {
     SOURCE_FULL     /* libavformat's defaults */
 };
 
-/* EMPTY, VANISHED, IO, NOT_MEDIA (not a regular file) or NONE; `message` tells more. source_finish() is due in
- * every case. */
-enum failure source_init(struct source *s, const char *path, char *message, int message_size);
-/* The same of a file that was opened already, and stays its owner's. */
+/* Of a file that is open and stays its owner's. EMPTY, VANISHED, IO, NOT_MEDIA (not a regular file) or NONE; `message`
+ * tells more. source_finish() is due in every case. */
 enum failure source_init_file(struct source *s, const struct clip_file *file, char *message, int message_size);
 void source_finish(struct source *s);
 
 /* Opens (again, when open) the container and learns its streams. NOT_MEDIA, IO, INTERNAL (no memory) or NONE. */
 enum failure source_open_format(struct source *s, enum source_effort effort, char *message, int message_size);
-void source_close_format(struct source *s);
 
 /* One video stream of a file that was probed before. */
 struct source_want {
@@ -64,7 +61,7 @@ struct source_want {
     const struct clip_file *file;   /* that file, opened already; borrowed until source_finish(); NULL: `path` is opened */
 };
 
-/* source_init() and, when it is still that file, source_open_format() in full; all other streams are left unread.
+/* source_init_file() and, when it is still that file, source_open_format() in full; all other streams are left unread.
  * FAIL_CHANGED when it is another, or the stream is no video; else as those two. source_finish() is due in every case. */
 enum failure source_open_stream(struct source *s, const struct source_want *want, char *message, int message_size);
 
