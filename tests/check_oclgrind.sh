@@ -24,7 +24,7 @@ simulate() {
 # otherwise on a GPU.
 status=0
 simulate --as cpu
-for kernel in conv_simt conv_direct gemm_simt matmul_simt pool_avg resize_table softmax image; do
+for kernel in conv_simt conv_direct gemm_simt matmul_simt pool_avg resize_table softmax image candidates; do
     simulate --as gpu --only $kernel
 done
 CLIPQ_MMA=emulate simulate --as gpu --only conv_mma
