@@ -3,8 +3,9 @@
  * transactions of a tenth of a second, and written by the next one that commits; by the last before the queue is empty,
  * before a run ends and before the database is closed, in any case.
  *
- * A process that is killed takes along what it had not written: the totals then lack the timings of its last few clips. Each attempt's own
- * are in its row, and all that is counted or can be asked for by clip is in the transaction that ends the clip.
+ * A process that is killed takes along what it had not written: the totals then lack the timings of clips that ended
+ * since. Each attempt's own are in its row, and all that is counted or can be asked for by clip is in the transaction that
+ * ends the clip.
  */
 #include <inttypes.h>
 #include <math.h>
