@@ -1,12 +1,12 @@
-/* Decode workers: a clip each, slots on loan, frames back.
+/* Decode workers: a clip each, frames back. What they write into is work_slots.c's.
  *
  * A process decodes so many clips, then another takes its place (runner/child.h); that is no restart, the worker is the same.
  *
- * How many slots are out in all is bounded by what the engines can use at once and a few for each worker; that
- * is the back-pressure. The watchdog counts the time in which a worker could have brought a frame and did not:
- * not while it waits for a slot, and never more than two turns of the clock at once, so that a suspended
- * machine does not look like a hung decoder.
+ * The watchdog counts the time in which a worker could have brought a frame and did not: not while it waits for a slot,
+ * and never more than two turns of the clock at once, so that a suspended machine does not look like a hung decoder.
  */
+#include "runner/work_workers.h"
+
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,91 +15,23 @@
 
 #include "kernels/base/clock.h"
 #include "runner/arena.h"
-#include "runner/balancer.h"
 #include "runner/child.h"
-#include "runner/speed.h"
-#include "runner/work_engines.h"
-#include "runner/work_jobs.h"
 #include "runner/work_models.h"
-#include "runner/work_workers.h"
+#include "runner/work_worker.h"
 
-enum { LOANS = 4 };             /* slots that a busy worker should have in hand */
 enum { OFFER_MAX = 64 };        /* clips that a balancer chooses from */
-enum { DECODERS_PER_CPU = 4 };  /* that may have slots at once, beside those that the engines wait for */
 enum { CPUS_OF_A_DECODER = 16 };
-enum { SPARED_MAX = 64 };       /* jobs that are remembered to have had their decoder killed once */
 enum { START_S = 10 };          /* that a program may take to start, beside the watchdog's time */
 enum { DEATHS_MAX = 20 };       /* in a row, without a clip between: out of service */
 static const int64_t backoff_first_ms = 100, backoff_max_ms = 10000;
 
-enum worker_state { WORKER_READY, WORKER_WAITING /* to be started again */, WORKER_OUT };
-
-struct worker {
-    struct work *w;
-    struct child *child;        /* NULL while not READY */
-    enum worker_state state;
-    struct job *job;            /* that it decodes, or NULL */
-    int64_t loans[LOANS];       /* empty slots that it holds */
-    int n_loans;
-    int n_told;                 /* of them, those that it was told of */
-    int64_t stalled_ns;
-    int parsed;                 /* clips, by the present process */
-    int64_t scanned;            /* packets, of a job that is scanned */
-    bool came_up;               /* it was given a clip since it was started */
-    bool hung;                  /* killed by the watchdog */
-    bool dismissed;             /* killed because its job was given up */
-    int deaths;                 /* in a row */
-    struct speed speed;         /* in cost_of_clip() a second of decoding and scaling */
-    int64_t restarts, clips, frames;
-    int64_t last_frame_ms;      /* UTC; 0: never */
-    double cpu_before_s, cpu_s; /* of those that died, as far as it was seen; of the present one */
-    uv_timer_t restart;
-};
-
-struct work_workers {
-    struct worker *list;
-    int n, next;                /* next: where lending begins, so that nobody is always first */
-    int64_t spared[SPARED_MAX]; /* jobs whose decoder the system has killed once */
-    int n_spared;               /* so far; the newest are kept */
-    int cpus;
-    struct balancer balancer;
-    struct balancer_target *targets;
-};
-
 /* ---- messages ---- */
-
-/* The part of the arena that it writes; whoever comes in its place inherits it. */
-static int part_of(const struct worker *wk)
-{
-    return (int) (wk - wk->w->workers->list);
-}
-
-/* Takes the slot that it calls `offset` off the loans; false when it was not on loan. */
-static bool return_loan(struct worker *wk, int64_t offset, int64_t *slot)
-{
-    for (int i = 0; i < wk->n_loans; i++) {
-        if (arena_offset(wk->w->arena, wk->loans[i]) == offset) {
-            *slot = wk->loans[i];
-            wk->loans[i] = wk->loans[--wk->n_loans];
-            wk->n_told = wk->n_loans;
-            return true;
-        }
-    }
-    return false;
-}
-
-static void take_loans_back(struct worker *wk)
-{
-    while (wk->n_loans)
-        arena_give(wk->w->arena, wk->loans[--wk->n_loans]);
-    wk->n_told = 0;
-}
 
 static enum cq_err on_frame(struct worker *wk, struct cq_rd *body)
 {
     struct msg_frame m;
     enum cq_err err = msg_get_frame(body, &m);
-    if (err || !wk->job || m.serial != wk->job->serial || !return_loan(wk, m.slot, &m.slot))
+    if (err || !wk->job || m.serial != wk->job->serial || !worker_return_loan(wk, m.slot, &m.slot))
         return CQ_PROTOCOL;
     wk->stalled_ns = 0;
     wk->frames++;
@@ -174,7 +106,7 @@ static enum cq_err on_end(struct worker *wk, struct cq_rd *body)
     j->worker = NULL;
     wk->deaths = 0;
     wk->clips++;
-    take_loans_back(wk);
+    worker_take_loans_back(wk);
     has_parsed(wk);
     job_end(j, &m);
     return CQ_OK;
@@ -237,10 +169,10 @@ static void last_line(const char *words, char *out, size_t size)
 /* It may have been others who took the memory, once. Twice it is what the system found largest. */
 static bool was_spared(struct work_workers *ws, int64_t job)
 {
-    for (int i = 0; i < ws->n_spared && i < SPARED_MAX; i++)
+    for (int i = 0; i < ws->n_spared && i < WORKERS_SPARED; i++)
         if (ws->spared[i] == job)
             return true;
-    ws->spared[ws->n_spared++ % SPARED_MAX] = job;
+    ws->spared[ws->n_spared++ % WORKERS_SPARED] = job;
     return false;
 }
 
@@ -286,7 +218,7 @@ static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e)
     struct worker *wk = ctx;
     (void) c;
     child_destroy(&wk->child);
-    take_loans_back(wk);
+    worker_take_loans_back(wk);
     if (wk->job)
         blame_job(wk, e);
     if (wk->w->phase == WORK_STOPPED)
@@ -307,7 +239,7 @@ static int cpu_limit(const struct work *w)
 
 static void start(struct worker *wk)
 {
-    const int fd = arena_fd(wk->w->arena, part_of(wk));
+    const int fd = arena_fd(wk->w->arena, worker_part(wk));
     const struct child_params params = {
         .role = "decode", .arena_fds = &fd, .n_arena_fds = 1, .parses_media = true, .sandbox = wk->w->p.sandbox,
         .cpu_s = cpu_limit(wk->w), .log = wk->w->log, .on_message = on_message,
@@ -494,119 +426,11 @@ static void start_jobs(struct work *w)
     }
 }
 
-/* ---- slots out ---- */
-
-static bool wants_slot(const struct worker *wk)
-{
-    return wk->job && !wk->job->scanning && wk->state == WORKER_READY && !wk->dismissed && wk->n_loans < LOANS;
-}
-
-static int busy_workers(const struct work *w)
-{
-    int n = 0;
-    for (int i = 0; i < w->workers->n; i++)
-        n += w->workers->list[i].job != NULL;
-    return n;
-}
-
-static int slots_out(const struct work *w)
-{
-    int n = 0;
-    for (const struct job *j = work_jobs_first(w); j; j = j->next)
-        n += j->frames_out;
-    for (int i = 0; i < w->workers->n; i++)
-        n += w->workers->list[i].n_loans;
-    return n;
-}
-
-/* One slot more for the worker. CQ_AGAIN: the arena has no room now. */
-static enum cq_err lend(struct worker *wk)
-{
-    int64_t slot;
-    enum cq_err err = arena_take(wk->w->arena, part_of(wk), wk->job->slot_bytes, &slot);
-    if (err == CQ_INVALID) {
-        char text[MSG_TEXT];
-        snprintf(text, sizeof text, "one frame for its models takes %" PRId64 " MiB, the shared memory is %" PRId64 " MiB",
-                 wk->job->slot_bytes >> 20, arena_bytes(wk->w->arena) >> 20);
-        job_fail(wk->job, FAIL_OUT_OF_MEMORY, text);
-        return CQ_OK;
-    }
-    if (!err)
-        wk->loans[wk->n_loans++] = slot;
-    return err;
-}
-
-static void send_grant(struct worker *wk)
-{
-    struct msg_grant m = {.serial = wk->job->serial, .n = wk->n_loans - wk->n_told};
-    for (int i = 0; i < m.n; i++)
-        m.offsets[i] = arena_offset(wk->w->arena, wk->loans[wk->n_told + i]);
-    wk->n_told = wk->n_loans;
-    struct cq_buf body = {0};
-    msg_put_grant(&body, &m);
-    if (child_send(wk->child, MSG_GRANT, &body) == CQ_NOMEM)
-        work_fail(wk->w, CQ_NOMEM);
-    cq_buf_finish(&body);
-}
-
-/* As many as the worker may have, as far as there is room; false when the arena has none. */
-static bool lend_bunch(struct worker *wk, int *room)
-{
-    while (wants_slot(wk) && *room > 0) {
-        if (lend(wk))
-            return false;
-        (*room)--;
-    }
-    return true;
-}
-
-/* Whole bunches, in turn: a decoder that fills several slots at once has its pictures in the caches, and when the
- * engines are the slower part no more decoders are awake than it takes. */
-static void lend_slots(struct work *w, int room)
-{
-    struct work_workers *ws = w->workers;
-    int begin = ws->next;
-    for (int i = 0; i < ws->n && room > 0; i++) {
-        struct worker *wk = &ws->list[(begin + i) % ws->n];
-        if (!lend_bunch(wk, &room))
-            return;
-        if (!wants_slot(wk))
-            ws->next = (begin + i + 1) % ws->n;
-    }
-}
-
-/* What the engines can use, and bunches for more decoders than there are processors, for some wait for their disk. */
-static int slots_wanted(const struct work *w)
-{
-    int busy = busy_workers(w), most = DECODERS_PER_CPU * w->workers->cpus;
-    return work_engines_appetite(w) + LOANS * (busy < most ? busy : most);
-}
-
-static void grant_slots(struct work *w)
-{
-    struct work_workers *ws = w->workers;
-    int room = slots_wanted(w) - slots_out(w);
-    if (writer_full(w->writer) || room <= 0)
-        return;
-    lend_slots(w, room);
-    for (int i = 0; i < ws->n; i++)
-        if (ws->list[i].job && ws->list[i].n_loans > ws->list[i].n_told)
-            send_grant(&ws->list[i]);
-}
-
 void work_workers_turn(struct work *w)
 {
     if (w->phase == WORK_RUNNING)
         start_jobs(w);
-    grant_slots(w);
-}
-
-bool work_workers_starved(const struct work *w)
-{
-    for (int i = 0; i < w->workers->n; i++)
-        if (w->workers->list[i].job && w->workers->list[i].n_loans)
-            return false;
-    return true;
+    work_slots_grant(w);
 }
 
 /* ---- the watchdog ---- */

@@ -19,10 +19,13 @@ void work_workers_stop(struct work *w);
 void work_workers_destroy(struct work *w);
 void work_workers_turn(struct work *w);            /* starts jobs, grants slots */
 void work_workers_tick(struct work *w, int64_t elapsed_ns);   /* the watchdog */
-bool work_workers_starved(const struct work *w);   /* nobody has a slot to fill */
 int work_workers_alive(const struct work *w);
 int work_workers_health(struct work *w, struct store_worker *rows, int max);   /* how many */
 void worker_forget_job(struct worker *wk);         /* kills it in the middle of its clip */
+
+/* ---- work_slots.c ---- */
+
+bool work_workers_starved(const struct work *w);   /* nobody has a slot to fill */
 
 /* ---- work_ahead.c ---- */
 
