@@ -21,7 +21,7 @@ trap 'rm -rf "$results"' EXIT
 
 # Tests that sanitizers would make too slow: whole runs on real footage, and those that time things; and those that set
 # resource limits, which a sanitizer's own memory breaks.
-slow='crash_2|test_precision|e2e_cache|e2e_memory|e2e_oom|e2e_bench|e2e_real|e2e_scene|e2e_submit_many|e2e_kill|test_work|test_store_crash|golden|check_kernels|headers|layers|longest|_simt|e2e_tune'
+slow='crash_[12]|test_precision|e2e_cache|e2e_memory|e2e_oom|e2e_bench|e2e_real|e2e_scene|e2e_submit_many|e2e_kill|test_work|test_store_crash|golden|check_kernels|headers|layers|longest|_simt|e2e_tune'
 # What runs on more than one thread.
 threaded='test_(writer|child|submit|arena|batcher|work)$'
 
