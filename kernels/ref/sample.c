@@ -81,7 +81,7 @@ static struct taps taps_at(const struct sample_attrs *a, float grid, int64_t n)
 /* Sum over the dimensions d.. of one channel; `at` is the index of what the dimensions before chose. */
 static double sample(const struct tensor_desc *x, const void *data, const struct taps *taps, int d, int64_t at)
 {
-    if (d == x->rank)
+    if (d == x->rank || d == TENSOR_MAX_RANK)
         return ref_load(data, x->type, at);
     double sum = 0;
     for (int i = 0; i < taps[d].n; i++)
