@@ -2,10 +2,10 @@
  *
  * A resource's load is its busy time over what its workers could have given: decode and scale run in the decode
  * workers, infer and postprocess in the engines. Both are times of the clock, in which a step may wait for a processor
- * that another has; how full the processors were is known from what each process computed. Only runs that ended count, for they alone know both, and only
- * their time after the engines were prepared, for nothing could be done before. A clip is decoded by one
- * worker, so no more workers count than there were clips. The steps wait and write are latencies, in which
- * nobody need be busy; they are not compared.
+ * that another has; how full the processors were is known from what each process computed. Only runs that ended count,
+ * for they alone know both, and only their time after the engines were prepared, for nothing could be done before. A
+ * clip is decoded by one worker, so no more workers count than there were clips. The steps wait and write are latencies,
+ * in which nobody need be busy; they are not compared.
  */
 #include "cmd/report_facts.h"
 

@@ -155,13 +155,6 @@ static enum cq_err make_folder(struct bench_e2e *b)
     return CQ_IO;
 }
 
-static double cpu_s(int who)
-{
-    struct rusage u;
-    getrusage(who, &u);
-    return (double) (u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double) (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
-
 static enum cq_err fill_queue(const struct bench_e2e *b, const char *db)
 {
     const struct submit_params params = {
@@ -180,12 +173,12 @@ static enum cq_err run_queue(const struct bench_e2e *b, const char *db, struct b
         .db_path = db, .devices = p->device, .workers = p->workers, .batch = p->batch, .memory_limit = p->memory_limit,
         .tune = TUNE_OFF, .log = p->log,
     };
-    double own = cpu_s(RUSAGE_SELF), children = cpu_s(RUSAGE_CHILDREN);
+    double own = cq_cpu_s(RUSAGE_SELF), children = cq_cpu_s(RUSAGE_CHILDREN);
     int64_t begun = cq_now_ns();
     enum cq_err err = work_run(&params, &r->result);
     r->whole_s = (double) (cq_now_ns() - begun) / 1e9;
-    r->own_cpu_s = cpu_s(RUSAGE_SELF) - own;
-    r->cpu_s = r->own_cpu_s + cpu_s(RUSAGE_CHILDREN) - children;
+    r->own_cpu_s = cq_cpu_s(RUSAGE_SELF) - own;
+    r->cpu_s = r->own_cpu_s + cq_cpu_s(RUSAGE_CHILDREN) - children;
     return !err && r->result.signal ? CQ_CANCELLED : err;
 }
 

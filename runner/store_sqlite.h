@@ -123,8 +123,7 @@ enum cq_err store_sweep(struct store *s, int budget);
 enum { PROBE_COLUMN_COUNT = 25 };
 void store_read_probe(struct sqlite3_stmt *stmt, int first_column, struct probe *out);
 
-/* Adds to stage_totals if the transaction commits; see store_sqlite_totals.c for when. */
-void store_merge_stages(struct store *s, const struct histogram stages[METRIC_COUNT]);
+/* Totals: what a transaction adds to them is written then or later (store_sqlite_totals.c). */
 enum cq_err store_write_totals(struct store *s);  /* before it commits, */
 void store_totals_written(struct store *s);       /* and after it has */
 void store_hurry_totals(struct store *s);         /* the next commit writes them */
@@ -132,9 +131,10 @@ void store_flush_totals(struct store *s);         /* in a transaction of its own
 void store_drop_totals(struct store *s);          /* of the whole transaction */
 void store_mark_totals(struct store *s);          /* at its savepoint, */
 void store_restore_totals(struct store *s);       /* and back to it */
-/* Where an attempt's time went, as attempts.stages has it. */
+/* A clip's time is known: its probe, which was at submission, joins the other stages where none is among them, and the
+ * totals get them all if the transaction commits. `out`: as attempts.stages has them. */
 enum { STAGES_TEXT = 1024 };
-void store_stages_text(const struct histogram stages[METRIC_COUNT], char out[STAGES_TEXT]);
+void store_add_stages(struct store *s, struct histogram stages[METRIC_COUNT], int64_t probe_ns, char out[STAGES_TEXT]);
 
 /* What a claimed segment is, into out->segment and out->probe. */
 enum cq_err store_read_segment(struct store *s, struct store_job *out);

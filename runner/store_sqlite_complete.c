@@ -47,16 +47,14 @@ static enum cq_err drop_earlier_results(struct store *s, const struct store_comp
 }
 
 static enum cq_err settle_attempt(struct store *s, const struct store_completion *c, const char *state, const char *message,
-                                  int64_t now, const struct accepted *a, const struct histogram stages[METRIC_COUNT])
+                                  int64_t now, int64_t attempt_id, const char *stages)
 {
-    char text[STAGES_TEXT];
-    store_stages_text(stages, text);
     return sql_exec(s,
         "UPDATE attempts SET outcome = ?, reason = ?, message = ?, ended_ms = ?, sweep = ?, pid = nullif(?, 0), device = ?, "
         "wall_ns = ?, frames_decoded = ?, frames_sampled = ?, frames_inferred = ?, batches = ?, mean_batch = ?, "
         "oom_halvings = ?, stages = ? WHERE id = ?", "tttIiitIIIIIdItI", state, failure_name(c->failure), message, now, state[0] == 'f',
         c->host_pid, c->device, c->wall_ns, c->frames_decoded, c->frames_sampled, c->frames_inferred, c->batches,
-        c->mean_batch, c->oom_halvings, a->parent_id ? NULL : text, a->attempt_id);
+        c->mean_batch, c->oom_halvings, stages, attempt_id);
 }
 
 static enum cq_err add_to_run(struct store *s, const struct store_completion *c, const struct accepted *a)
@@ -69,21 +67,19 @@ static enum cq_err add_to_run(struct store *s, const struct store_completion *c,
         !a->parent_id, c->frames_decoded, c->frames_sampled, c->frames_inferred, a->media_ms, a->run_id);
 }
 
-
-/* A segment's timings are kept until its clip's end; a clip's begin with its probe, which was at submission. */
+/* A segment's timings are kept until its clip's end. */
 static enum cq_err end_attempt(struct store *s, const struct store_completion *c, const char *state, const char *message,
                                int64_t now, const struct accepted *a)
 {
     if (a->parent_id) {
-        enum cq_err err = settle_attempt(s, c, state, message, now, a, c->stages);
+        enum cq_err err = settle_attempt(s, c, state, message, now, a->attempt_id, NULL);
         return err ? err : store_keep_stages(s, c->job_id, c->stages);
     }
     struct histogram stages[METRIC_COUNT];
+    char text[STAGES_TEXT];
     memcpy(stages, c->stages, sizeof stages);
-    if (!stages[METRIC_PROBE].count && a->probe_ns > 0)
-        histogram_add(&stages[METRIC_PROBE], a->probe_ns);
-    store_merge_stages(s, stages);
-    return settle_attempt(s, c, state, message, now, a, stages);
+    store_add_stages(s, stages, a->probe_ns, text);
+    return settle_attempt(s, c, state, message, now, a->attempt_id, text);
 }
 
 enum cq_err store_complete(struct store *s, const struct store_completion *c)

@@ -168,13 +168,10 @@ static enum cq_err merge_stages(struct store *s, int64_t clip_job, int64_t attem
     struct histogram *sums = calloc(METRIC_COUNT, sizeof *sums);
     char text[STAGES_TEXT];
     enum cq_err err = sums ? CQ_OK : CQ_NOMEM;
-    if (!err && probe_ns > 0)
-        histogram_add(&sums[METRIC_PROBE], probe_ns);        /* it was probed at submission */
     for (int i = 0; i < METRIC_COUNT && !err; i++)
         err = sum_stage(s, clip_job, i, &sums[i]);
     if (!err) {
-        store_merge_stages(s, sums);
-        store_stages_text(sums, text);
+        store_add_stages(s, sums, probe_ns, text);
         err = sql_exec(s, "UPDATE attempts SET stages = ? WHERE id = ?", "tI", text, attempt_id);
     }
     free(sums);

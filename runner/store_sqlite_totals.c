@@ -72,8 +72,6 @@ static void clear(struct histogram *stages)
             stages[i] = (struct histogram) {0};
 }
 
-void store_merge_stages(struct store *s, const struct histogram stages[METRIC_COUNT]) { add(s->stages, stages); }
-
 void store_hurry_totals(struct store *s) { s->stages_written_ns = 0; }
 
 void store_drop_totals(struct store *s)
@@ -119,7 +117,7 @@ void store_flush_totals(struct store *s)
         store_rollback(s);
 }
 
-void store_stages_text(const struct histogram stages[METRIC_COUNT], char out[STAGES_TEXT])
+static void put_text(const struct histogram stages[METRIC_COUNT], char out[STAGES_TEXT])
 {
     size_t at = 0;
     for (int i = 0; i < METRIC_COUNT; i++) {
@@ -131,6 +129,14 @@ void store_stages_text(const struct histogram stages[METRIC_COUNT], char out[STA
                                 llround(histogram_percentile_ms(h, 0.95) * 1e6), h->max_ns);
     }
     snprintf(out + at, STAGES_TEXT - at, at ? "]" : "[]");
+}
+
+void store_add_stages(struct store *s, struct histogram stages[METRIC_COUNT], int64_t probe_ns, char out[STAGES_TEXT])
+{
+    if (!stages[METRIC_PROBE].count && probe_ns > 0)
+        histogram_add(&stages[METRIC_PROBE], probe_ns);
+    add(s->stages, stages);
+    put_text(stages, out);
 }
 
 /* Most posts of a group end no job, and then nothing is copied. */

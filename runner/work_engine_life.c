@@ -10,7 +10,6 @@
 #include "runner/work_engine.h"
 
 enum { DEATHS_MAX = 5 };
-static const int64_t backoff_first_ms = 100, backoff_max_ms = 10000;
 
 static enum cq_err on_hello(struct engine *e, struct cq_rd *body)
 {
@@ -74,9 +73,8 @@ static void start_later(struct engine *e)
         e->w->engines_changed = true;
         return;
     }
-    int64_t delay = backoff_first_ms << (e->deaths - 1);
     e->state = ENGINE_WAITING;
-    uv_timer_start(&e->restart, restart_now, (uint64_t) (delay < backoff_max_ms ? delay : backoff_max_ms), 0);
+    uv_timer_start(&e->restart, restart_now, work_backoff_ms(e->deaths - 1), 0);
 }
 
 /* While it prepares, its kernels are loaded; later, damaged code shows in these ways. Not to be confused with a lack of

@@ -72,13 +72,11 @@ static void told(void *arg, enum cq_err err)
 
 static struct store_worker of_myself(const struct work *w)
 {
-    struct rusage u;
     size_t rss = 0;
-    getrusage(RUSAGE_SELF, &u);
     uv_resident_set_memory(&rss);
     return (struct store_worker) {
         .role = "supervisor", .state = work_jobs_active(w) ? "busy" : "idle", .pid = getpid(), .rss = (int64_t) rss,
-        .cpu_s = (double) (u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double) (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6,
+        .cpu_s = cq_cpu_s(RUSAGE_SELF),
     };
 }
 

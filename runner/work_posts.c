@@ -257,9 +257,8 @@ void work_post_postponement(struct job *j, int64_t pause_ms, const char *message
 
 static enum cq_err write_again(struct store *s, void *arg)
 {
-    struct end_post *p = arg;
-    enum cq_err err = note_attempt(s, p);
-    return err ? err : store_postpone(s, p->owner, p->c.job_id, p->pause_ms, p->c.failure, p->message);
+    enum cq_err err = note_attempt(s, arg);
+    return err ? err : write_postponement(s, arg);
 }
 
 static void again_written(void *arg, enum cq_err err)

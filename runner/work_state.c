@@ -22,6 +22,12 @@ bool work_post_failed(struct work *w, enum cq_err err, const char *what)
     return true;
 }
 
+uint64_t work_backoff_ms(int doublings)
+{
+    enum { FIRST = 100, MOST = 10000, ENOUGH = 7 };
+    return doublings < ENOUGH ? (uint64_t) FIRST << doublings : MOST;
+}
+
 void work_note(struct work *w, const char *note)
 {
     snprintf(w->note, sizeof w->note, "%s", note);

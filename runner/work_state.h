@@ -15,7 +15,8 @@
  *     work_posts.c     ends of attempts, through the writer
  *     work_ahead.c     what is still to come, for balancers
  *     work_threads.c   how many threads a decoder gets
- *     work_workers.c   decode workers: clips and slots out, frames in
+ *     work_workers.c   decode workers: clips out, frames in
+ *     work_slots.c     what they write frames into, on loan
  *     work_engines.c   engines, as asked for by --device
  *     work_engine_life.c     their processes: start, death, restart
  *     work_engine_models.c   models given to them
@@ -126,5 +127,7 @@ void work_fail(struct work *w, enum cq_err err);
 /* Looks at what a finished post says; true when it failed (and the run with it). */
 bool work_post_failed(struct work *w, enum cq_err err, const char *what);
 void work_note(struct work *w, const char *note);  /* beside the progress; copied */
+/* Before a child is started again: a tenth of a second, doubled so many times, ten seconds at most. */
+uint64_t work_backoff_ms(int doublings);
 
 #endif

@@ -23,7 +23,6 @@ enum { OFFER_MAX = 64 };        /* clips that a balancer chooses from */
 enum { CPUS_OF_A_DECODER = 16 };
 enum { START_S = 10 };          /* that a program may take to start, beside the watchdog's time */
 enum { DEATHS_MAX = 20 };       /* in a row, without a clip between: out of service */
-static const int64_t backoff_first_ms = 100, backoff_max_ms = 10000;
 
 /* ---- messages ---- */
 
@@ -150,9 +149,8 @@ static void start_later(struct worker *wk)
             work_fail(wk->w, CQ_INTERNAL);
         return;
     }
-    int64_t delay = backoff_first_ms << (wk->deaths < 8 ? wk->deaths : 8);
     wk->state = WORKER_WAITING;
-    uv_timer_start(&wk->restart, restart_now, (uint64_t) (delay < backoff_max_ms ? delay : backoff_max_ms), 0);
+    uv_timer_start(&wk->restart, restart_now, work_backoff_ms(wk->deaths), 0);
 }
 
 static void last_line(const char *words, char *out, size_t size)

@@ -1,7 +1,7 @@
-/* A decode worker that stands still in the middle of a run, with adaptive balancing: stopped by a signal (SIGSTOP), it or its
- * opener, or sleeping over a clip; or that the system kills for want of memory. The others take its clips meanwhile, the watchdog kills it, its clip is counted and
- * tried again, and in the end all answers are those of an undisturbed run. A real supervisor and real workers, a pretended
- * engine. */
+/* A decode worker that stands still in the middle of a run, with adaptive balancing: stopped by a signal (SIGSTOP), it or
+ * its opener, or sleeping over a clip; or that the system kills for want of memory. The others take its clips meanwhile,
+ * the watchdog kills it, its clip is counted and tried again, and in the end all answers are those of an undisturbed run.
+ * A real supervisor and real workers, a pretended engine. */
 #include <ctype.h>
 #include <dirent.h>
 #include <setjmp.h>
@@ -188,10 +188,9 @@ static void a_clip_that_makes_its_decoder_sleep(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc == 2 && !strcmp(argv[1], "--child=decode"))
-        return child_decode_main();
-    if (argc == 2 && !strcmp(argv[1], "--child=engine"))
-        return fake_engine_main();
+    int code = fake_child_main(argc, argv, child_decode_main);
+    if (code >= 0)
+        return code;
 #define DAY(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         DAY(a_decoder_that_is_stopped),

@@ -297,10 +297,9 @@ static void who_is_taken_over_gets_no_other_clip(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc == 2 && !strcmp(argv[1], "--child=decode"))
-        return hostile_worker_main();
-    if (argc == 2 && !strcmp(argv[1], "--child=engine"))
-        return fake_engine_main();
+    int code = fake_child_main(argc, argv, hostile_worker_main);
+    if (code >= 0)
+        return code;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_supervisor_survives),
         cmocka_unit_test(other_clips_frames_are_out_of_reach),

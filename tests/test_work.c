@@ -594,10 +594,9 @@ static void cancelled_and_retried_at_once(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc == 2 && !strcmp(argv[1], "--child=decode"))
-        return child_decode_main();
-    if (argc == 2 && !strcmp(argv[1], "--child=engine"))
-        return fake_engine_main();
+    int code = fake_child_main(argc, argv, child_decode_main);
+    if (code >= 0)
+        return code;
 #define DAY(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         DAY(all_clips_are_done_in_full_batches),

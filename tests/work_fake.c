@@ -206,7 +206,7 @@ static enum cq_err say_result(struct fake *e, struct cq_rd *body)
     return reply(e, MSG_RESULT, &b);
 }
 
-int fake_engine_main(void)
+static int engine_main(void)
 {
     static struct fake e;
     struct wire_msg msg;
@@ -226,4 +226,10 @@ int fake_engine_main(void)
     wire_finish(&e.wire);
     arena_reader_finish(&e.arena);
     return err != CQ_EOF;
+}
+
+int fake_child_main(int argc, char **argv, int (*decode)(void))
+{
+    const char *role = argc == 2 ? argv[1] : "";
+    return !strcmp(role, "--child=decode") ? decode() : !strcmp(role, "--child=engine") ? engine_main() : -1;
 }

@@ -21,6 +21,8 @@ void fake_queue(struct fixture *f);
  * Returns work_run()'s code. */
 enum cq_err fake_run(struct fixture *f, const char *faults, const struct work_params *p, struct work_result *out);
 
-int fake_engine_main(void);
+/* What a child that the supervisor started does instead of the tests, `decode` as a decode worker; it returns its exit
+ * code, or -1 in the program that runs the tests. */
+int fake_child_main(int argc, char **argv, int (*decode)(void));
 
 #endif
