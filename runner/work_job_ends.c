@@ -8,7 +8,7 @@
 #include "runner/work_workers.h"
 #include "stages/failure.h"
 
-static const int64_t spare_ms = 1000;   /* until memory is free again, perhaps */
+static const int64_t spare_ms = 1000;   /* until those others are gone, perhaps */
 
 void job_look(struct job *j)
 {
@@ -134,12 +134,12 @@ void job_decode_again(struct job *j)
     given_up(j);
 }
 
-void job_spare(struct job *j, const char *message)
+void job_spare(struct job *j, enum failure f, const char *message)
 {
     if (!give_up(j))
         return;
     cq_log_info(j->w->log, "job %" PRId64 " (%s): %s; it is tried again", j->claim.id, j->claim.path, message);
-    work_post_again(j, FAIL_OUT_OF_MEMORY, spare_ms, message);
+    work_post_again(j, f, spare_ms, message);
     given_up(j);
 }
 

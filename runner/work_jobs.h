@@ -110,9 +110,8 @@ void job_release(struct job *j);
 void job_postpone(struct job *j, const char *message);
 /* Its decoder's threads may have given other frames than one would: back into the queue, untried, for one. */
 void job_decode_again(struct job *j);
-/* Its decoder was killed for want of memory, which another process may have taken: back into the queue, untried, for a
- * moment; `message` is copied. */
-void job_spare(struct job *j, const char *message);
+/* Its decoder was killed, and others may be to blame: back into the queue, untried, for a moment; `message` is copied. */
+void job_spare(struct job *j, enum failure f, const char *message);
 /* It is not ours any more: nothing but a note in its history is written. */
 void job_drop(struct job *j);
 /* Its segments take its place. */

@@ -184,13 +184,20 @@ static void blame_memory(struct job *j)
     if (again)
         job_fail(j, FAIL_OUT_OF_MEMORY, text);
     else
-        job_spare(j, text);
+        job_spare(j, FAIL_OUT_OF_MEMORY, text);
+}
+
+/* It broke the rules, and has decoded other clips before this one: any of them may have made it do so. */
+static bool others_may_be_to_blame(const struct worker *wk, const struct child_exit *e)
+{
+    return e->executed && !wk->hung && wk->parsed > 0 && !was_spared(wk->w->workers, wk->job->claim.id);
 }
 
 static void blame_job(struct worker *wk, const struct child_exit *e)
 {
     char words[300], text[MSG_TEXT];
     struct job *j = wk->job;
+    bool spare = others_may_be_to_blame(wk, e);
     wk->job = NULL;
     j->worker = NULL;
     snprintf(j->words, sizeof j->words, "%s", e->last_words);
@@ -208,7 +215,10 @@ static void blame_job(struct worker *wk, const struct child_exit *e)
     else
         snprintf(text, sizeof text, "the decoder ended with code %" PRId64 " after %" PRId64 " frames%s%s", e->status,
                  j->next_seq, words[0] ? ": " : "", words);
-    job_fail(j, wk->hung ? FAIL_HANG : FAIL_CRASH, text);
+    if (spare)
+        job_spare(j, FAIL_CRASH, text);
+    else
+        job_fail(j, wk->hung ? FAIL_HANG : FAIL_CRASH, text);
 }
 
 static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e)

@@ -67,7 +67,7 @@ enum cq_err __wrap_wire_receive(struct wire *w, struct wire_msg *out);
 
 /* ---- in the worker ---- */
 
-static bool armed, scribbles, stays;
+static bool armed, scribbles, stays, late;
 static uint64_t noise = 1;
 static struct cq_buf earlier;       /* a frame that was sent before */
 
@@ -159,6 +159,11 @@ enum cq_err __wrap_wire_send(struct wire *w, uint16_t type, const struct cq_buf 
         scribble_on_descriptors();
         return err;
     }
+    if (armed && late) {            /* in order now; once more when it has the next clip */
+        cq_buf_clear(&earlier);
+        wire_pack(&earlier, type, body);
+        return __real_wire_send(w, type, body);
+    }
     if (!armed || random_below(ONE_IN))
         return __real_wire_send(w, type, body);
     struct cq_buf frame = {0};
@@ -174,8 +179,11 @@ enum cq_err __wrap_wire_send(struct wire *w, uint16_t type, const struct cq_buf 
 enum cq_err __wrap_wire_receive(struct wire *w, struct wire_msg *out)
 {
     enum cq_err err = __real_wire_receive(w, out);
-    if (!err && w->fd == CHILD_FD && memmem(out->body.data, out->body.size, ".y4m", 4))
+    if (!err && w->fd == CHILD_FD && memmem(out->body.data, out->body.size, ".y4m", 4)) {
+        if (armed && late)
+            send_raw(w, &earlier);
         armed = (armed && stays) || memmem(out->body.data, out->body.size, HOSTILE_CLIP, strlen(HOSTILE_CLIP));
+    }
     return err;
 }
 
@@ -184,6 +192,7 @@ static int hostile_worker_main(void)
     const char *seed = getenv("CLIPQ_TEST_SEED");
     scribbles = getenv("CLIPQ_TEST_SCRIBBLES") != NULL;
     stays = getenv("CLIPQ_TEST_STAYS") != NULL;
+    late = getenv("CLIPQ_TEST_LATE") != NULL;
     noise = strtoull(seed ? seed : "1", NULL, 10) * 2654435761u + (uint64_t) getpid();
     return child_decode_main();
 }
@@ -222,6 +231,23 @@ static void the_supervisor_survives(void **state)
         fixture_teardown(&fx);
     }
     assert_true(killed >= RUNS / 2);    /* it was worth the trouble */
+}
+
+/* A process that stays for many clips and repeats an END when it has the next clip: that one goes back untried. */
+static void the_next_clip_is_not_blamed(void **state)
+{
+    (void) state;
+    struct work_result r;
+    fake_queue(&fx);
+    setenv("CLIPQ_TEST_LATE", "1", 1);
+    assert_int_equal(fake_run(&fx, "", &(struct work_params) {.workers = 1}, &r), CQ_OK);
+    unsetenv("CLIPQ_TEST_LATE");
+    assert_int_equal(r.done, FAKE_CLIPS);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM v_jobs WHERE attempts = 1 AND state = 'done'"), FAKE_CLIPS);
+    assert_int_equal(of_others("SELECT count(*) FROM v_attempts WHERE outcome = 'released' AND reason = 'crash' AND %s"), 1);
+    assert_int_equal(fixture_int(&fx, "SELECT worker_restarts FROM runs"), 1);
+    fixture_check_books(&fx);
+    fixture_teardown(&fx);
 }
 
 #define OF_OTHER_WORKERS "(SELECT path FROM v_attempts WHERE pid NOT IN (SELECT pid FROM v_attempts WHERE path LIKE '%" HOSTILE_CLIP "'))"
@@ -302,6 +328,7 @@ int main(int argc, char **argv)
         return code;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_supervisor_survives),
+        cmocka_unit_test(the_next_clip_is_not_blamed),
         cmocka_unit_test(other_clips_frames_are_out_of_reach),
         cmocka_unit_test(who_is_taken_over_gets_no_other_clip),
     };
