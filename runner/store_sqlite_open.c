@@ -111,11 +111,28 @@ static enum cq_err look_first(struct store *s)
     return ours_or_empty ? CQ_OK : foreign(s, "another program's SQLite file");
 }
 
+/* Who was killed while making or upgrading the database left a journal that must be played back first, which a
+ * connection for reading may not do. */
+static void settle(const struct store *s)
+{
+    sqlite3 *db = NULL;
+    bool ours_or_empty;
+    if (!sqlite3_open_v2(s->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL)) {
+        sqlite3_busy_timeout(db, s->busy_timeout_ms);
+        query_identity(db, &ours_or_empty);
+    }
+    sqlite3_close(db);
+}
+
 /* The same through the real connection, before it changes anything. */
 static enum cq_err look_again(struct store *s)
 {
     bool ours_or_empty;
     int rc = query_identity(s->db, &ours_or_empty);
+    if (rc == SQLITE_READONLY_ROLLBACK) {
+        settle(s);
+        rc = query_identity(s->db, &ours_or_empty);
+    }
     if (rc)
         return sql_error(s, rc);
     return ours_or_empty ? CQ_OK : foreign(s, "another program's SQLite file");

@@ -1,4 +1,4 @@
-/* A migration that is killed leaves what was there before, and the next one finds nothing in its way. */
+/* A migration that is killed leaves what was there before, and neither a reader nor the next one finds anything in its way. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -51,6 +51,15 @@ static void make_old(const char *path)
     script(path, whole);
 }
 
+/* Reading undoes what the killed one left half done. */
+static void look(const struct fixture *f)
+{
+    struct cq_log log = f->log;
+    struct store *s;
+    assert_int_equal(store_open(&log, f->db, STORE_READ, &s), CQ_OK);
+    store_close(&s);
+}
+
 static void migrate_and_exit(const struct fixture *f)
 {
     struct store *s;
@@ -84,6 +93,7 @@ static void a_killed_migration_changes_nothing(void **state)
         usleep((useconds_t) (takes_us * i / (KILLS + 2)));
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
+        look(&killed);
         int64_t version = fixture_int(&killed, "PRAGMA user_version");
         assert_true(version == 1 || version == STORE_VERSION);
         undone += version == 1;
@@ -99,10 +109,42 @@ static void a_killed_migration_changes_nothing(void **state)
     fixture_teardown(&home);
 }
 
+/* Pages already in the file, their old selves in a journal beside it. */
+static void write_half_and_die(const char *path)
+{
+    sqlite3 *db;
+    if (!sqlite3_open(path, &db))
+        sqlite3_exec(db, "PRAGMA cache_size = 1; BEGIN; UPDATE jobs SET message = 'half'; DROP TABLE frames", NULL, NULL, NULL);
+    raise(SIGKILL);
+}
+
+static void a_reader_undoes_what_is_half_written(void **state)
+{
+    (void) state;
+    struct fixture home, half;
+    fixture_setup(&home);
+    half = home;
+    half.store = NULL;
+    snprintf(half.db, sizeof half.db, "%s/half", home.folder);
+    make_old(half.db);
+    pid_t pid = fork();
+    if (!pid)
+        write_half_and_die(half.db);
+    waitpid(pid, NULL, 0);
+    char journal[160];
+    snprintf(journal, sizeof journal, "%s-journal", half.db);
+    assert_int_equal(access(journal, F_OK), 0);
+    look(&half);
+    assert_int_equal(fixture_int(&half, "SELECT count(*) FROM jobs WHERE message = 'half'"), 0);
+    assert_int_equal(fixture_int(&half, "SELECT count(*) FROM frames"), JOBS / 10 * 9);
+    fixture_teardown(&home);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_killed_migration_changes_nothing),
+        cmocka_unit_test(a_reader_undoes_what_is_half_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
