@@ -209,6 +209,30 @@ static void a_cut_file_is_truncated_and_keeps_its_frames(void **state)
     }
 }
 
+/* Raw frames all of one size: cut within a frame or in the line before one, but not between two. */
+static void a_cut_raw_file_is_truncated(void **state)
+{
+    (void) state;
+    enum { W = 64, H = 48, FRAMES = 4, FRAME = 6 + W * H * 3 / 2 };
+    static const char head[] = "YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C420jpeg\n";
+    char data[sizeof head - 1 + FRAMES * FRAME];
+    memset(data, 100, sizeof data);
+    memcpy(data, head, sizeof head - 1);
+    for (int i = 0; i < FRAMES; i++)
+        memcpy(data + sizeof head - 1 + i * FRAME, "FRAME\n", 6);
+    const struct {
+        int missing, frames;
+        enum failure failure;
+    } cases[] = {
+        {0, 4, FAIL_NONE}, {1, 3, FAIL_TRUNCATED}, {FRAME - 6, 3, FAIL_TRUNCATED}, {FRAME - 3, 3, FAIL_TRUNCATED}, {FRAME, 3, FAIL_NONE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        make_file(make_path("raw.y4m"), data, (int64_t) sizeof data - cases[i].missing);
+        struct clip_params params = params_of(make_path("raw.y4m"));
+        check_end(decoded(&params), cases[i].failure, cases[i].frames);
+    }
+}
+
 /* Bytes after the boxes, as cameras leave them, make no clip partial. */
 static void a_tail_of_other_bytes_is_no_damage(void **state)
 {
@@ -388,6 +412,7 @@ int main(void)
         cmocka_unit_test(key_frames_are_decoded_alone),
         cmocka_unit_test(key_frames_without_pts_have_the_same_times),
         cmocka_unit_test(a_cut_file_is_truncated_and_keeps_its_frames),
+        cmocka_unit_test(a_cut_raw_file_is_truncated),
         cmocka_unit_test(a_tail_of_other_bytes_is_no_damage),
         cmocka_unit_test(a_size_that_changes_is_survived),
         cmocka_unit_test(damage_inside_is_survived),

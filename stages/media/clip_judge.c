@@ -12,7 +12,7 @@
 static int64_t bytes_expected(const struct clip *c)
 {
     int64_t claimed = extent_claimed(c->source.fd, c->source.size);
-    int64_t indexed = extent_indexed(c->source.format, c->stream->index);
+    int64_t indexed = extent_indexed(c->source.format, c->stream->index, c->source.fd, c->source.size);
     return claimed > indexed ? claimed : indexed;
 }
 

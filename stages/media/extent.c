@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 #include <libavformat/avformat.h>
+#include <libavutil/imgutils.h>
 
-enum { MAX_BOXES = 1 << 20 };
+enum { MAX_BOXES = 1 << 20, FRAME_LINE = 6 };
 
 static uint64_t big_endian(const uint8_t *p, int bytes)
 {
@@ -108,11 +109,8 @@ int64_t extent_claimed(int fd, int64_t size)
     return claimed > size ? claimed : 0;
 }
 
-int64_t extent_indexed(const struct AVFormatContext *format, int stream)
+static int64_t indexed_by_samples(AVStream *st)
 {
-    if (strncmp(format->iformat->name, "mov,", 4) != 0)
-        return 0;
-    AVStream *st = format->streams[stream];
     int64_t end = 0;
     int n = avformat_index_get_entries_count(st);
     for (int i = 0; i < n; i++) {
@@ -121,4 +119,30 @@ int64_t extent_indexed(const struct AVFormatContext *format, int stream)
             end = e->pos + e->size;
     }
     return end;
+}
+
+/* YUV4MPEG2: a line of header, then frames of one size, each after a line of its own. Where those lines have parameters
+ * nothing is known: the last one does not stand where it should. */
+static int64_t indexed_by_frame_size(int fd, int64_t size, const AVCodecParameters *par)
+{
+    uint8_t head[256];
+    int image = av_image_get_buffer_size(par->format, par->width, par->height, 1);
+    const uint8_t *end = size >= (int64_t) sizeof head && read_at(fd, head, sizeof head, 0) ? memchr(head, '\n', sizeof head) : NULL;
+    if (image <= 0 || !end)
+        return 0;
+    int64_t first = end + 1 - head, step = FRAME_LINE + image;
+    int64_t last = first + (size - 1 - first) / step * step;
+    if (size - last < FRAME_LINE)
+        return last + step;                 /* cut in the line itself */
+    return read_at(fd, head, FRAME_LINE, last) && is_type(head, "FRAM") && head[5] == '\n' ? last + step : 0;
+}
+
+int64_t extent_indexed(const struct AVFormatContext *format, int stream, int fd, int64_t size)
+{
+    AVStream *st = format->streams[stream];
+    if (!strncmp(format->iformat->name, "mov,", 4))
+        return indexed_by_samples(st);
+    if (!strcmp(format->iformat->name, "yuv4mpegpipe"))
+        return indexed_by_frame_size(fd, size, st->codecpar);
+    return 0;
 }

@@ -16,7 +16,8 @@ struct AVFormatContext;
  * this container makes no claim, or one that a file of `size` bytes fulfils. */
 int64_t extent_claimed(int fd, int64_t size);
 
-/* End of the furthest sample that the index of the stream knows of, where the container has such an index. */
-int64_t extent_indexed(const struct AVFormatContext *format, int stream);
+/* End of the furthest sample: of those that the stream's index names (ISO base media), or, where all have one size, of
+ * the one that the file begins last (YUV4MPEG2). 0 in other containers. */
+int64_t extent_indexed(const struct AVFormatContext *format, int stream, int fd, int64_t size);
 
 #endif

@@ -168,7 +168,7 @@ static void drop_crossed(struct scan *s)
 
 static bool is_whole(const struct source *s, int stream)
 {
-    return extent_claimed(s->fd, s->size) <= s->size && extent_indexed(s->format, stream) <= s->size;
+    return extent_claimed(s->fd, s->size) <= s->size && extent_indexed(s->format, stream, s->fd, s->size) <= s->size;
 }
 
 enum cq_err scan_clip(const struct source_want *want, void (*tick)(void *ctx, int64_t packets), void *ctx, struct scan *out)
