@@ -18,7 +18,7 @@ enum { CLAIM_MAX = 64, PIPELINES_MAX = 64 };
 static const int64_t look_again_ns = 1000000000;
 
 struct work_claims {
-    bool beating, matching;
+    bool beating;
 };
 
 static int least(int a, int b) { return a < b ? a : b; }
@@ -263,20 +263,26 @@ static void matched(void *arg, enum cq_err err)
 {
     struct match_post *p = arg;
     struct work *w = p->w;
-    bool more = p->more && !err;
+    bool more = p->more;
     free(p);
-    w->claims->matching = false;
-    if (!work_post_failed(w, err, "comparing signatures") && !more && w->phase == WORK_MATCHING)
+    if (work_post_failed(w, err, "comparing signatures") || w->phase != WORK_MATCHING)
+        return;
+    if (more)
+        work_match(w);
+    else
         w->phase = WORK_STOPPED;
 }
 
 void work_match(struct work *w)
 {
-    struct match_post *p = w->claims->matching ? NULL : calloc(1, sizeof *p);
-    if (!p)
-        return;
-    p->w = w;
-    w->claims->matching = !writer_post(w->writer, &(struct writer_post) {match, matched, p});
-    if (!w->claims->matching)
+    struct match_post *p = calloc(1, sizeof *p);
+    enum cq_err err = CQ_NOMEM;
+    if (p) {
+        p->w = w;
+        err = writer_post(w->writer, &(struct writer_post) {match, matched, p});
+    }
+    if (err) {
         free(p);
+        work_fail(w, err);
+    }
 }

@@ -46,6 +46,13 @@ check_code 0 "$clipq" submit --db fps.db --fps 2.5 in/clip1.y4m
 check_code 0 "$clipq" work -q --db fps.db
 check "2.5 a second" "0 4 8" "$(sql fps.db "SELECT group_concat(frame, ' ') FROM (SELECT frame FROM v_frames ORDER BY frame)")"
 
+# More clips than are compared with each other in one piece.
+mkdir many
+for i in $(seq 70); do make_clip "many/$i.y4m" "$i" 1; done
+check_code 0 "$clipq" submit -q --db many.db many
+check_code 0 timeout 300 "$clipq" work -q --db many.db
+check "every signature is compared with every other" "70 70" "$(sql many.db "SELECT count(*), sum(matched) FROM signatures")"
+
 # What happens between submit and work.
 mkdir late
 for name in gone changed; do make_clip "late/$name.y4m" "${#name}" 5; done
