@@ -168,8 +168,8 @@ enum cq_err store_fail_attempt(struct store *s, int64_t job_id, int attempt, con
 
 /* ---- near-duplicates ---- */
 
-/* Compares signatures not compared yet with all others, block by block; *more when work is left (call again,
- * so that a group commit stays short). */
+/* Compares signatures not compared yet with all others, block by block; a clip is recorded with at most sixteen that were
+ * compared before it. *more when work is left (call again, so that a group commit stays short). */
 enum cq_err store_match_signatures(struct store *s, double threshold, bool *more);
 
 /* ---- runs and devices ---- */

@@ -277,6 +277,7 @@ void work_match(struct work *w)
 {
     struct match_post *p = calloc(1, sizeof *p);
     enum cq_err err = CQ_NOMEM;
+    work_note(w, "comparing clips with each other");
     if (p) {
         p->w = w;
         err = writer_post(w->writer, &(struct writer_post) {match, matched, p});

@@ -76,7 +76,6 @@ static void an_unaccepted_signature_is_not_compared(void **state)
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_duplicates"), 1);
 }
 
-/* 300 clips along 60 axes, matched after every 37th: five in each group, ten pairs each. */
 /* A partial clip that is done anew has another signature: its pairs are found again. */
 static void pairs_outlive_a_retry(void **state)
 {
@@ -100,6 +99,7 @@ static void pairs_outlive_a_retry(void **state)
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_duplicates"), 1);
 }
 
+/* 300 clips along 60 axes: five in each group, ten pairs each. */
 static void every_pair_once_in_many_blocks(void **state)
 {
     struct fixture *f = *state;
@@ -107,12 +107,29 @@ static void every_pair_once_in_many_blocks(void **state)
     fixture_submit_all(f, CLIPS);
     for (int i = 0; i < CLIPS; i++) {
         work_off(f, i * 7 % AXES);
-        if (i % 37 == 0)
-            match_all(f);
+        if (i % 7 == 0 && i < 30)
+            match_all(f);                       /* then more than a block */
     }
     match_all(f);
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_duplicates"), AXES * 10);
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_duplicates WHERE job_a >= job_b"), 0);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM signatures WHERE matched IS NOT 1"), 0);
+}
+
+/* Forty that look alike: each knows sixteen of those before it, through however many calls. */
+static void a_crowd_is_no_square_of_pairs(void **state)
+{
+    struct fixture *f = *state;
+    enum { CLIPS = 40, KNOWN = 16 };
+    fixture_submit_all(f, CLIPS);
+    for (int i = 0; i < CLIPS; i++) {
+        work_off(f, 0);
+        if (i == 10 || i == 30)
+            match_all(f);
+    }
+    match_all(f);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_duplicates"), KNOWN * (KNOWN - 1) / 2 + (CLIPS - KNOWN) * KNOWN);
+    assert_int_equal(fixture_int(f, "SELECT max(n) FROM (SELECT count(*) AS n FROM duplicates GROUP BY clip_b)"), KNOWN);
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM signatures WHERE matched IS NOT 1"), 0);
 }
 
@@ -149,6 +166,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_unaccepted_signature_is_not_compared, fixture_begin, fixture_end),
         cmocka_unit_test_setup_teardown(pairs_outlive_a_retry, fixture_begin, fixture_end),
         cmocka_unit_test_setup_teardown(every_pair_once_in_many_blocks, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(a_crowd_is_no_square_of_pairs, fixture_begin, fixture_end),
         cmocka_unit_test_setup_teardown(a_long_stream_goes_on_where_it_stopped, fixture_begin, fixture_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
