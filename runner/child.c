@@ -377,19 +377,29 @@ int64_t child_rss_bytes(struct child *c)
     return kb * 1024;
 }
 
-/* "PID (name, which may hold anything) S", and eleven fields later user and system time in ticks. */
-double child_cpu_s(const struct child *c)
+/* "PID (name, which may hold anything) S", and eleven fields later user and system time in ticks, of itself and of the
+ * children that it has waited for. */
+static double cpu_of_s(int pid)
 {
     char path[64], line[1024];
-    unsigned long long user = 0, system = 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", child_pid(c));
-    FILE *f = c->exited ? NULL : fopen(path, "re");
+    unsigned long long ticks[4] = {0};
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *f = fopen(path, "re");
     const char *end = f && fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL;
     if (end)
-        sscanf(end + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu", &user, &system);
+        sscanf(end + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu %llu %llu", &ticks[0], &ticks[1], &ticks[2],
+               &ticks[3]);
     if (f)
         fclose(f);
-    return (double) (user + system) / (double) sysconf(_SC_CLK_TCK);
+    return (double) (ticks[0] + ticks[1] + ticks[2] + ticks[3]) / (double) sysconf(_SC_CLK_TCK);
+}
+
+/* Its opener waits for whom it forks, so those of before are in its account. */
+double child_cpu_s(const struct child *c)
+{
+    if (c->exited)
+        return 0;
+    return cpu_of_s(c->process.pid) + (c->parser ? cpu_of_s(c->parser) : 0);
 }
 
 void child_destroy(struct child **pc)

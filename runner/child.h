@@ -75,7 +75,8 @@ int child_pid(const struct child *c);              /* of the one that parses med
 /* What it has said so far on standard error, its tail in whole lines; its last words begin anew. */
 void child_take_words(struct child *c, char out[CHILD_WORDS]);
 int64_t child_rss_bytes(struct child *c);        /* now, from /proc; 0 when unknown */
-double child_cpu_s(const struct child *c);       /* seconds it computed so far, all threads; 0 when unknown */
+/* Seconds it computed so far, all threads and all that were forked for it; 0 when unknown. */
+double child_cpu_s(const struct child *c);
 /* After on_exit, or before it: then it is killed, silently. Memory is freed by the loop, which must run on. */
 void child_destroy(struct child **c);
 

@@ -67,8 +67,6 @@ static void has_parsed(struct worker *wk)
         return;
     wk->parsed = 0;
     wk->stalled_ns = 0;
-    wk->cpu_before_s += child_cpu_s(wk->child);
-    wk->cpu_s = 0;
     if (child_renew(wk->child) == CQ_NOMEM)
         work_fail(wk->w, CQ_NOMEM);
 }

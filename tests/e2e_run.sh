@@ -52,6 +52,8 @@ for i in $(seq 70); do make_clip "many/$i.y4m" "$i" 1; done
 check_code 0 "$clipq" submit -q --db many.db many
 check_code 0 timeout 300 "$clipq" work -q --db many.db
 check "every signature is compared with every other" "70 70" "$(sql many.db "SELECT count(*), sum(matched) FROM signatures")"
+check "what short clips compute is counted, though each has a process of its own" 1 \
+    "$(sql many.db "SELECT sum(cpu_s) > 0.02 FROM v_workers WHERE role = 'decode'")"
 
 # What happens between submit and work.
 mkdir late
