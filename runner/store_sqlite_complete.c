@@ -17,19 +17,13 @@ static const char *state_of(const struct store_completion *c)
 
 struct accepted { int64_t attempt_id, run_id, probe_ns, media_ms, parent_id; };
 
-/* The guard: changes the job only where (job, attempt, owner) still holds. */
-static enum cq_err settle_job(struct store *s, const struct store_completion *c, const char *state, const char *message,
-                              int64_t now, struct accepted *out)
+/* The guard: finds the job only where (job, attempt, owner) still holds, and nobody can change that before the commit. */
+static enum cq_err find_job(struct store *s, const struct store_completion *c, struct accepted *out)
 {
-    bool keep = state[0] != 'f';
     sqlite3_stmt *row;
     enum cq_err err = sql_query(s, &row,
-        "UPDATE jobs SET state = ?, reason = ?, message = ?, ended_ms = ?, owner = NULL, lease_until_ms = NULL, "
-        "accepted_id = CASE WHEN ?5 AND parent_id IS NULL THEN attempt_id END, "
-        "frame_rows = CASE WHEN ?5 THEN (SELECT count(*) FROM frames f WHERE f.attempt_id = jobs.attempt_id) ELSE 0 END "
-        "WHERE id = ? AND attempt = ? AND owner = ? AND state = 'running' "
-        "RETURNING attempt_id, coalesce(run_id, 0), probe_ns, media_ms, parent_id", "tttIiIit", state, failure_name(c->failure), message,
-        now, (int) keep, c->job_id, c->attempt, c->owner);
+        "SELECT attempt_id, coalesce(run_id, 0), probe_ns, media_ms, parent_id FROM jobs "
+        "WHERE id = ? AND attempt = ? AND owner = ? AND state = 'running'", "Iit", c->job_id, c->attempt, c->owner);
     if (err)
         return err == CQ_EOF ? CQ_STALE : err;
     *out = (struct accepted) {sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1), sqlite3_column_int64(row, 2),
@@ -38,12 +32,21 @@ static enum cq_err settle_job(struct store *s, const struct store_completion *c,
     return CQ_OK;
 }
 
+static enum cq_err settle_job(struct store *s, const struct store_completion *c, const char *state, const char *message, int64_t now)
+{
+    bool keep = state[0] != 'f';
+    return sql_exec(s,
+        "UPDATE jobs SET state = ?, reason = ?, message = ?, ended_ms = ?, owner = NULL, lease_until_ms = NULL, "
+        "accepted_id = CASE WHEN ?5 AND parent_id IS NULL THEN attempt_id END, "
+        "frame_rows = CASE WHEN ?5 THEN (SELECT count(*) FROM frames f WHERE f.attempt_id = jobs.attempt_id) ELSE 0 END "
+        "WHERE id = ?", "tttIiI", state, failure_name(c->failure), message, now, (int) keep, c->job_id);
+}
+
 /* Of a partial job that was tried again: what it had until now. */
 static enum cq_err drop_earlier_results(struct store *s, const struct store_completion *c)
 {
     return sql_exec(s,
-        "UPDATE attempts SET outcome = 'replaced', sweep = 1 WHERE id = (SELECT accepted_id FROM jobs WHERE id = ? AND attempt = ? "
-        "AND owner = ? AND state = 'running')", "Iit", c->job_id, c->attempt, c->owner);
+        "UPDATE attempts SET outcome = 'replaced', sweep = 1 WHERE id = (SELECT accepted_id FROM jobs WHERE id = ?)", "I", c->job_id);
 }
 
 static enum cq_err settle_attempt(struct store *s, const struct store_completion *c, const char *state, const char *message,
@@ -89,9 +92,11 @@ enum cq_err store_complete(struct store *s, const struct store_completion *c)
     const char *message = c->message ? c->message : c->failure ? failure_text(c->failure) : "";
     int64_t now = cq_utc_ms();
     struct accepted a;
-    enum cq_err err = c->attempt > 1 && state[0] != 'f' ? drop_earlier_results(s, c) : CQ_OK;
+    enum cq_err err = find_job(s, c, &a);
+    if (!err && c->attempt > 1 && state[0] != 'f')
+        err = drop_earlier_results(s, c);
     if (!err)
-        err = settle_job(s, c, state, message, now, &a);
+        err = settle_job(s, c, state, message, now);
     if (!err)
         err = end_attempt(s, c, state, message, now, &a);
     if (!err && state[0] != 'f' && !a.parent_id)

@@ -1,6 +1,6 @@
 /* The queue: claiming, and leases.
  *
- * A claim is one UPDATE over the partial index jobs_queue, under the write lock that store_begin took, so
+ * A claim is a look at the partial index jobs_queue and an UPDATE, under the write lock that store_begin took, so
  * two processes never get the same job. Each claim raises the job's `attempt`, the fencing number: whoever
  * comes back with an older one finds nothing to change.
  *
@@ -38,48 +38,60 @@ static enum cq_err take_back_expired(struct store *s, int64_t now)
         "WHERE state = 'running' AND lease_until_ms < ?1", "IiI", now, LOST_MAX, wall);
 }
 
-static void read_job(sqlite3_stmt *row, struct store_job *out)
+struct waiting { int64_t id, attempt_id; int attempt; };    /* attempt_id: of the latest, 0 for none */
+
+static void read_job(sqlite3_stmt *row, struct store_job *out, struct waiting *w)
 {
-    out->id = sqlite3_column_int64(row, 0);
-    out->attempt = sqlite3_column_int(row, 1);
-    out->pipeline_id = sqlite3_column_int64(row, 2);
-    out->whole = sqlite3_column_int(row, 3);
-    out->parent_id = sqlite3_column_int64(row, 4);
-    out->priority = sqlite3_column_int(row, 5);
-    sql_text(row, 6, out->path, sizeof out->path);
-    store_read_probe(row, 7, &out->probe);
+    int c = 0;
+    w->id = out->id = sqlite3_column_int64(row, c++);
+    w->attempt = sqlite3_column_int(row, c++);
+    w->attempt_id = sqlite3_column_int64(row, c++);
+    out->attempt = w->attempt + 1;
+    out->pipeline_id = sqlite3_column_int64(row, c++);
+    out->whole = sqlite3_column_int(row, c++);
+    out->parent_id = sqlite3_column_int64(row, c++);
+    out->priority = sqlite3_column_int(row, c++);
+    sql_text(row, c++, out->path, sizeof out->path);
+    store_read_probe(row, c, &out->probe);
+}
+
+static enum cq_err first_waiting(struct store *s, int64_t now, struct store_job *out, struct waiting *w)
+{
+    sqlite3_stmt *row;
+    enum cq_err err = sql_query(s, &row,
+        "SELECT j.id, j.attempt, j.attempt_id, j.pipeline_id, j.whole, j.parent_id, j.priority, c.path, " PROBE_COLUMNS
+        " FROM (SELECT id, attempt, attempt_id, pipeline_id, whole OR accepted_id IS NOT NULL AS whole, parent_id, priority, clip_id "
+        "FROM jobs WHERE id = (SELECT id FROM jobs WHERE state = 'pending' AND not_before_ms <= ? "
+        "ORDER BY priority DESC, not_before_ms, id LIMIT 1)) j JOIN clips c ON c.id = j.clip_id", "I", now);
+    if (!err)
+        read_job(row, out, w);
+    sql_done(row);
+    return err;
+}
+
+/* What was done and then put back into the queue by hand: done attempts are the latest of their job. */
+static enum cq_err set_aside(struct store *s, int64_t attempt_id)
+{
+    return sql_exec(s, "UPDATE attempts SET outcome = 'replaced', sweep = (SELECT accepted_id IS NOT attempts.id FROM jobs "
+                       "WHERE id = attempts.job_id) WHERE id = ? AND outcome = 'done'", "I", attempt_id);
 }
 
 static enum cq_err claim_one(struct store *s, const char *owner, int64_t run_id, int64_t now, int64_t lease_ms,
                              struct store_job *out)
 {
-    sqlite3_stmt *row;
+    struct waiting w;
     int64_t wall = cq_utc_ms();
-    enum cq_err err = sql_query(s, &row,
-        "UPDATE jobs SET state = 'running', owner = ?1, run_id = nullif(?2, 0), lease_until_ms = ?3 + ?4, started_ms = ?5, "
-        "attempts = attempts + 1, attempt = attempt + 1, attempt_id = (SELECT coalesce(max(id), 0) + 1 FROM attempts) "
-        "WHERE id = (SELECT id FROM jobs WHERE state = 'pending' AND not_before_ms <= ?3 "
-        "ORDER BY priority DESC, not_before_ms, id LIMIT 1) RETURNING id, attempt, attempt_id", "tIIII", owner, run_id, now,
-        lease_ms, wall);
-    if (err)
-        return err;
-    int64_t id = sqlite3_column_int64(row, 0), attempt_id = sqlite3_column_int64(row, 2);
-    int attempt = sqlite3_column_int(row, 1);
-    sql_done(row);
-
-    err = sql_exec(s, "INSERT INTO attempts (id, job_id, attempt, run_id, owner, started_ms, outcome) "
-                      "VALUES (?, ?, ?, nullif(?, 0), ?, ?, 'running')", "IIiItI", attempt_id, id, attempt, run_id, owner, wall);
-    if (err)
-        return err;
-    err = sql_query(s, &row, "SELECT j.id, j.attempt, j.pipeline_id, j.whole, j.parent_id, j.priority, c.path, " PROBE_COLUMNS
-                             " FROM (SELECT id, attempt, pipeline_id, priority, clip_id, whole OR accepted_id IS NOT NULL AS whole, "
-                             "parent_id FROM jobs WHERE id = ?) j "
-                             "JOIN clips c ON c.id = j.clip_id", "I", id);
-    if (err)
-        return err == CQ_EOF ? CQ_CORRUPT : err;
-    read_job(row, out);
-    sql_done(row);
-    return out->parent_id ? store_read_segment(s, out) : CQ_OK;
+    enum cq_err err = first_waiting(s, now, out, &w);
+    if (!err && w.attempt_id)
+        err = set_aside(s, w.attempt_id);
+    if (!err)
+        err = sql_exec(s, "INSERT INTO attempts (job_id, attempt, run_id, owner, started_ms, outcome) "
+                          "VALUES (?, ?, nullif(?, 0), ?, ?, 'running')", "IiItI", w.id, out->attempt, run_id, owner, wall);
+    if (!err)
+        err = sql_exec(s, "UPDATE jobs SET state = 'running', owner = ?, run_id = nullif(?, 0), lease_until_ms = ?, started_ms = ?, "
+                          "attempts = attempts + 1, attempt = ?, attempt_id = ? WHERE id = ?", "tIIIiII", owner, run_id, now + lease_ms,
+                       wall, out->attempt, sql_last_id(s), w.id);
+    return !err && out->parent_id ? store_read_segment(s, out) : err;
 }
 
 enum cq_err store_claim(struct store *s, const char *owner, int64_t run_id, int64_t lease_ms, int max, struct store_job *out, int *n)
