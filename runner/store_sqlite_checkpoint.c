@@ -7,7 +7,7 @@
 
 #include "runner/store_sqlite.h"
 
-enum { LOG_PAGES = 1000 };
+enum { LOG_PAGES = 2000 };
 
 static int pages_written(sqlite3 *db)
 {

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -295,9 +296,18 @@ static enum cq_err check_version(struct store *s)
     return err;
 }
 
+/* Nobody asks SQLite how much memory it has, and to count that is a lock for every piece of it. In vain where this process
+ * has used SQLite before. */
+static void configure_once(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 enum cq_err store_open(struct cq_log *log, const char *path, enum store_mode mode, struct store **out)
 {
     *out = NULL;
+    static pthread_once_t configured = PTHREAD_ONCE_INIT;
+    pthread_once(&configured, configure_once);
     struct store *s = calloc(1, sizeof *s);
     if (!s)
         return CQ_NOMEM;
@@ -326,7 +336,7 @@ enum cq_err store_open(struct cq_log *log, const char *path, enum store_mode mod
         err = look_again(s);
     if (!err)
         err = sql_script(s, "PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY;"
-                            "PRAGMA journal_size_limit = 67108864");
+                            "PRAGMA journal_size_limit = 67108864; PRAGMA secure_delete = OFF; PRAGMA page_size = 2048");
     if (!err && mode == STORE_CREATE)
         err = prepare_writing(s);
     if (!err)
