@@ -107,9 +107,15 @@ void store_turn_begun(struct store *s);
 void store_turn_ends(struct store *s);
 
 /* Brings the file to the newest schema; see store_sqlite_migrate.c. */
-enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 16, STORE_WITH_SEGMENTS = 7,
+enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 17, STORE_WITH_SEGMENTS = 7,
        STORE_WITH_MODEL_TOTALS = 10 };
 enum cq_err store_migrate(struct store *s);
+
+/* Attempts, by the job and their number, both parameters; running and done ones are in no index but are their job's newest
+ * (schema/017_quiet_claims.sql). */
+#define ATTEMPT_ASIDE(a) a "outcome <> 'running' AND " a "outcome <> 'done'"
+#define ATTEMPT_ID(job, attempt) "id IN (SELECT attempt_id FROM jobs WHERE id = " job " AND attempt = " attempt " UNION ALL " \
+                                 "SELECT id FROM attempts WHERE job_id = " job " AND attempt = " attempt " AND " ATTEMPT_ASIDE("") ")"
 
 /* Deletes up to `budget` result rows of attempts that came to nothing. */
 enum { SWEEP_PIECE = 2000 };    /* as much as one call of the queue does on the way */

@@ -39,11 +39,22 @@ static bool is_by_state_only(const struct store_filter *f)
     return !f->id && !f->run && !f->reason && !f->path && !f->pipeline && !f->model && !f->probed;
 }
 
+static enum cq_err count_by_state(struct store *s, int states, int64_t *n)
+{
+    struct store_counts c;
+    enum cq_err err = store_get_counts(s, &c);
+    const int64_t counts[STATES] = {c.pending, c.running, c.done, c.partial, c.failed, c.dead, c.cancelled};
+    *n = 0;
+    for (int i = 0; i < STATES; i++)
+        *n += states & 1 << i ? counts[i] : 0;
+    return err;
+}
+
 enum cq_err store_count_jobs(struct store *s, const struct store_filter *f, int64_t *n)
 {
     struct filter_values v = filter_values(f);
     if (is_by_state_only(f))
-        return sql_int(s, n, "SELECT total(jobs) FROM totals WHERE " STATES_SQL("state"), "nni", v.states);
+        return count_by_state(s, v.states, n);
     return sql_int(s, n, FILTERED(filter_way(f), "SELECT count(*) FROM jobs j WHERE ", ""), FILTER_TYPES, FILTER_VALUES(f, v));
 }
 
@@ -187,7 +198,9 @@ static enum cq_err attempts_of_clip(struct store *s, int64_t job_id, const struc
 {
     sqlite3_stmt *row;
     enum cq_err err = sql_query(s, &row, "SELECT " ATTEMPT_COLUMNS "0 FROM attempts a JOIN jobs j ON j.id = a.job_id "
-                                         "LEFT JOIN runs r ON r.id = a.run_id WHERE a.job_id = ? ORDER BY a.attempt", "I", job_id);
+                                         "LEFT JOIN runs r ON r.id = a.run_id WHERE a.id IN (SELECT attempt_id FROM jobs WHERE id = ?1 "
+                                         "UNION ALL SELECT id FROM attempts WHERE job_id = ?1 AND " ATTEMPT_ASIDE("") ") "
+                                         "ORDER BY a.attempt", "I", job_id);
     return each_attempt(s, err, row, h);
 }
 
@@ -196,7 +209,9 @@ static enum cq_err attempts_of_segments(struct store *s, int64_t job_id, const s
     sqlite3_stmt *row;
     enum cq_err err = sql_query(s, &row, "SELECT " ATTEMPT_COLUMNS "g.number FROM jobs j JOIN segments g ON g.job_id = j.id "
                                          "JOIN attempts a ON a.job_id = j.id LEFT JOIN runs r ON r.id = a.run_id "
-                                         "WHERE j.job_id = ? AND j.parent_id IS NOT NULL ORDER BY j.id, a.attempt", "I", job_id);
+                                         "WHERE a.id IN (SELECT attempt_id FROM jobs WHERE job_id = ?1 AND parent_id IS NOT NULL "
+                                         "UNION ALL SELECT t.id FROM jobs p JOIN attempts t ON t.job_id = p.id WHERE p.job_id = ?1 "
+                                         "AND p.parent_id IS NOT NULL AND " ATTEMPT_ASIDE("t.") ") ORDER BY j.id, a.attempt", "I", job_id);
     return each_attempt(s, err, row, h);
 }
 
@@ -292,6 +307,6 @@ enum cq_err store_note_attempt(struct store *s, const struct store_attempt_note 
 {
     return sql_exec(s, "UPDATE attempts SET pid = coalesce(nullif(?, 0), pid), device = coalesce(nullif(?, ''), device), "
                        "last_words = coalesce(nullif(?, ''), last_words), frames_decoded = ?, frames_sampled = ?, "
-                       "frames_inferred = ? WHERE job_id = ? AND attempt = ?", "ittIIIIi", n->pid, n->device, n->last_words,
+                       "frames_inferred = ? WHERE " ATTEMPT_ID("?7", "?8"), "ittIIIIi", n->pid, n->device, n->last_words,
                     n->frames_decoded, n->frames_sampled, n->frames_inferred, n->job_id, n->attempt);
 }

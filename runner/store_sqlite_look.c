@@ -9,20 +9,24 @@
 
 enum cq_err store_get_counts(struct store *s, struct store_counts *out)
 {
+    /* An older version's totals have two rows for what is open. */
+#define OPEN(sum) sum " FILTER (WHERE state IN ('open', 'pending', 'running'))"
 #define STATE(name) "sum(jobs) FILTER (WHERE state = '" name "'), "
     sqlite3_stmt *row;
     enum cq_err err = sql_query(s, &row,
-        "SELECT sum(jobs), " STATE("pending") STATE("running") STATE("done") STATE("partial") STATE("failed") STATE("dead")
+        "SELECT sum(jobs), " OPEN("sum(jobs)") ", (SELECT count(*) FROM jobs WHERE state = 'running' AND +parent_id IS NULL), " STATE("done") STATE("partial") STATE("failed") STATE("dead")
         STATE("cancelled") "sum(frame_rows), sum(media_ms) / 1000.0, "
-        "sum(media_ms) FILTER (WHERE state IN ('pending', 'running')) / 1000.0 FROM totals", "");
+        OPEN("sum(media_ms)") " / 1000.0 FROM totals", "");
+#undef OPEN
 #undef STATE
+    *out = (struct store_counts) {0};
     if (err)
         return err;
     int c = 0;
-    *out = (struct store_counts) {0};
     out->submitted = sqlite3_column_int64(row, c++);
     out->pending = sqlite3_column_int64(row, c++);
     out->running = sqlite3_column_int64(row, c++);
+    out->pending -= out->running;
     out->done = sqlite3_column_int64(row, c++);
     out->partial = sqlite3_column_int64(row, c++);
     out->failed = sqlite3_column_int64(row, c++);

@@ -212,7 +212,7 @@ enum cq_err store_attempt_is_void(struct store *s, int64_t job_id, int attempt, 
 {
     int64_t found = 0;
     enum cq_err err = sql_int(s, &found, "SELECT 1 FROM attempts WHERE job_id = ? AND attempt = ? "
-                                         "AND outcome NOT IN ('running', 'done', 'partial')", "Ii", job_id, attempt);
+                                         "AND " ATTEMPT_ASIDE("") " AND outcome <> 'partial'", "Ii", job_id, attempt);
     *is_void = found;
     return err == CQ_EOF ? CQ_OK : err;
 }

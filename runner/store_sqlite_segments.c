@@ -37,7 +37,7 @@ enum cq_err store_split(struct store *s, int64_t job_id, int attempt, const char
     if (!err && !sql_changes(s))
         return CQ_STALE;
     if (!err)
-        err = sql_exec(s, "UPDATE attempts SET outcome = 'split' WHERE job_id = ? AND attempt = ?", "Ii", job_id, attempt);
+        err = sql_exec(s, "UPDATE attempts SET outcome = 'split' WHERE " ATTEMPT_ID("?1", "?2"), "Ii", job_id, attempt);
     for (int i = 0; i < n && !err; i++)
         err = add_segment(s, job_id, &parts[i], i + 1);
     return err;
@@ -86,7 +86,7 @@ enum cq_err store_unsplit(struct store *s, int64_t segment_id, int attempt, cons
                                             "AND state = 'running'", "Iit", segment_id, attempt, owner);
     if (err)
         return err == CQ_EOF ? CQ_STALE : err;
-    err = sql_exec(s, "UPDATE attempts SET outcome = 'released', message = ?, ended_ms = ? WHERE job_id = ? AND attempt = ?", "tIIi",
+    err = sql_exec(s, "UPDATE attempts SET outcome = 'released', message = ?, ended_ms = ? WHERE " ATTEMPT_ID("?3", "?4"), "tIIi",
                    message, cq_utc_ms(), segment_id, attempt);
     if (err)
         return err;

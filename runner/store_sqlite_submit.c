@@ -278,7 +278,8 @@ enum cq_err store_pending_pipelines(struct store *s, int64_t *ids, int max, int 
 {
     *n = 0;
     sqlite3_stmt *row;
-    enum cq_err err = sql_query(s, &row, "SELECT pipeline_id FROM totals WHERE state = 'pending' AND jobs > 0 "
+    enum cq_err err = sql_query(s, &row, "SELECT pipeline_id FROM totals t WHERE state = 'open' AND jobs > (SELECT count(*) "
+                                         "FROM jobs WHERE state = 'running' AND +parent_id IS NULL AND +pipeline_id = t.pipeline_id) "
                                          "ORDER BY pipeline_id LIMIT ?", "i", max);
     for (; !err; err = sql_next(s, row))
         ids[(*n)++] = sqlite3_column_int64(row, 0);

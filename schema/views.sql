@@ -210,8 +210,8 @@ SELECT j.job_id, c.path, a.attempt,
        a.last_words,                   -- the end of what its decoder said on standard error, libav's messages too; or NULL
        r.pid AS supervisor_pid,        -- of the `clipq work` that tried
        g.number AS segment             -- of which segment; NULL: of the clip
-FROM attempts a
-JOIN jobs j ON j.id = a.job_id
+FROM jobs j
+JOIN attempts a ON a.id = j.attempt_id OR (a.job_id = j.id AND a.outcome <> 'running' AND a.outcome <> 'done')
 JOIN clips c ON c.id = j.clip_id
 LEFT JOIN segments g ON g.job_id = j.id
 LEFT JOIN runs r ON r.id = a.run_id;

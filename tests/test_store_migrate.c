@@ -1,4 +1,5 @@
-/* A migration that is killed leaves what was there before, and neither a reader nor the next one finds anything in its way. */
+/* A migration that is killed leaves what was there before, and neither a reader nor the next one finds anything in its way; what
+ * it moves elsewhere says the same there. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -44,6 +45,7 @@ static void make_old(const char *path)
         "attempt, attempt_id, accepted_id, frame_rows) SELECT i, 1, iif(i % 10, 'done', 'pending'), '', '', 0, 0, 5, 0, 1000, "
         "i % 10 > 0, iif(i % 10, i, NULL), iif(i % 10, i, NULL), i % 10 > 0 FROM n;"
         "INSERT INTO attempts (id, job_id, attempt, owner, started_ms, outcome) SELECT i, i, 1, 'me', 1, 'done' FROM n WHERE i % 10;"
+        "INSERT INTO job_stages VALUES (2, 4, 3, 0.5, 0.25, 1.5, 1.75), (2, 1, 10, 1.5, 1.25, 2.000001, 40), (3, 6, 1, 7, 7, 7, 7);"
         "INSERT INTO frames SELECT i, 0, 0, 0, 0, 0, 0, NULL FROM n WHERE i % 10;");
     assert_in_range(n, 1, sizeof all - 1);
     char whole[sizeof all + 32];
@@ -140,9 +142,38 @@ static void a_reader_undoes_what_is_half_written(void **state)
     fixture_teardown(&home);
 }
 
+static void expect(const struct fixture *f, const char *sql, const char *text)
+{
+    char found[512];
+    fixture_text(f, sql, found, sizeof found);
+    assert_string_equal(found, text);
+}
+
+/* Version 13: what was rows of job_stages, in milliseconds. */
+static void timings_move_into_the_attempt(void **state)
+{
+    (void) state;
+    struct fixture home, old;
+    struct store *s;
+    fixture_setup(&home);
+    old = home;
+    snprintf(old.db, sizeof old.db, "%s/old", home.folder);
+    make_old(old.db);
+    assert_int_equal(store_open(&home.log, old.db, STORE_WRITE, &s), CQ_OK);
+    store_close(&s);
+    expect(&old, "SELECT stages FROM attempts WHERE id = 2",
+           "[[1,10,1500000,1250000,2000001,40000000],[4,3,500000,250000,1500000,1750000]]");
+    expect(&old, "SELECT count(*) FROM attempts WHERE stages IS NOT NULL", "2");
+    expect(&old, "SELECT group_concat(stage || ' ' || count || ' ' || mean_ms || ' ' || p50_ms || ' ' || p95_ms || ' ' || max_ms, ', ') "
+                 "FROM v_job_metrics WHERE job_id IN (2, 3)",
+           "decode 10 1.5 1.25 2.000001 40.0, infer 3 0.5 0.25 1.5 1.75, write 1 7.0 7.0 7.0 7.0");
+    fixture_teardown(&home);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(timings_move_into_the_attempt),
         cmocka_unit_test(a_killed_migration_changes_nothing),
         cmocka_unit_test(a_reader_undoes_what_is_half_written),
     };
