@@ -1,4 +1,4 @@
--- Ten questions to a clipq database. All at once:   sqlite3 -box clipq.db < examples/queries.sql
+-- Eleven questions to a clipq database. All at once:   sqlite3 -box clipq.db < examples/queries.sql
 -- Only the v_* views are used; they are stable. Change labels and thresholds to what your models know.
 
 -- 1. How did the batch go: how many clips in which state, how much video, how many frames?
@@ -81,3 +81,9 @@ SELECT stage, round(sum(seconds), 2) AS seconds, round(100 * sum(seconds) / (SEL
 FROM spent
 GROUP BY stage
 ORDER BY sum(seconds) DESC;
+
+-- 11. How near did the last run come to what this machine can do, and what took the rest?
+SELECT s.run_id, round(s.score, 1) AS score, round(s.took_s, 1) AS took_s, l.key AS lost_to, round(100 * l.value / s.took_s, 1) AS points
+FROM v_scores s JOIN json_each(s.losses) l
+WHERE s.scope = 'run' AND s.run_id = (SELECT max(run_id) FROM v_scores WHERE scope = 'run')
+ORDER BY l.value DESC;

@@ -21,6 +21,7 @@
 
 #include "kernels/base/err.h"
 #include "runner/metrics.h"
+#include "runner/store_limits.h"
 #include "stages/answer/answer.h"
 #include "stages/answer/shots.h"
 #include "stages/failure.h"
@@ -151,6 +152,7 @@ struct store_completion {
     char device[128];
     struct histogram stages[METRIC_COUNT];
     int host_pid;                /* worker */
+    struct store_score score;    /* what earlier attempts took is added */
 };
 
 /* Is (job, attempt) known, over, and not what its job's results are? */

@@ -91,6 +91,7 @@ struct store_attempt_note {
     int attempt, pid;             /* of the decode worker */
     const char *device, *last_words;
     int64_t frames_decoded, frames_sampled, frames_inferred;
+    double took_s;                /* its share of the run's time (runner/score.h) */
 };
 enum cq_err store_note_attempt(struct store *s, const struct store_attempt_note *n);
 

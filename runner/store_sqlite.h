@@ -107,7 +107,7 @@ void store_turn_begun(struct store *s);
 void store_turn_ends(struct store *s);
 
 /* Brings the file to the newest schema; see store_sqlite_migrate.c. */
-enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 17, STORE_WITH_SEGMENTS = 7,
+enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 18, STORE_WITH_SEGMENTS = 7,
        STORE_WITH_MODEL_TOTALS = 10 };
 enum cq_err store_migrate(struct store *s);
 
@@ -141,6 +141,17 @@ void store_restore_totals(struct store *s);       /* and back to it */
  * totals get them all if the transaction commits. `out`: as attempts.stages has them. */
 enum { STAGES_TEXT = 1024 };
 void store_add_stages(struct store *s, struct histogram stages[METRIC_COUNT], int64_t probe_ns, char out[STAGES_TEXT]);
+
+/* Scores (runner/store_limits.h), as the columns score and score_inputs take them; score is "" where there is none. False:
+ * nothing is to be kept. */
+struct score_columns { char score[32], inputs[SCORE_TEXT]; };
+bool store_score_text(const struct store_score *score, struct score_columns *out);
+/* What the job's other attempts took. */
+enum cq_err store_add_lost_attempts(struct store *s, int64_t job_id, int64_t attempt_id, struct store_score *score);
+/* Of a clip whose segments are done: the sum of theirs. */
+enum cq_err store_score_split(struct store *s, int64_t clip_job, int64_t attempt_id);
+/* The table score_reasons. */
+enum cq_err store_put_reasons(struct store *s);
 
 /* What a claimed segment is, into out->segment and out->probe. */
 enum cq_err store_read_segment(struct store *s, struct store_job *out);

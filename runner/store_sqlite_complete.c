@@ -52,12 +52,19 @@ static enum cq_err drop_earlier_results(struct store *s, const struct store_comp
 static enum cq_err settle_attempt(struct store *s, const struct store_completion *c, const char *state, const char *message,
                                   int64_t now, int64_t attempt_id, const char *stages)
 {
+    struct store_score score = c->score;
+    struct score_columns columns;
+    enum cq_err err = c->attempt > 1 ? store_add_lost_attempts(s, c->job_id, attempt_id, &score) : CQ_OK;
+    if (err)
+        return err;
+    bool has_score = state[0] != 'f' && store_score_text(&score, &columns);
     return sql_exec(s,
         "UPDATE attempts SET outcome = ?, reason = ?, message = ?, ended_ms = ?, sweep = ?, pid = nullif(?, 0), device = ?, "
         "wall_ns = ?, frames_decoded = ?, frames_sampled = ?, frames_inferred = ?, batches = ?, mean_batch = ?, "
-        "oom_halvings = ?, stages = ? WHERE id = ?", "tttIiitIIIIIdItI", state, failure_name(c->failure), message, now, state[0] == 'f',
-        c->host_pid, c->device, c->wall_ns, c->frames_decoded, c->frames_sampled, c->frames_inferred, c->batches,
-        c->mean_batch, c->oom_halvings, stages, attempt_id);
+        "oom_halvings = ?, stages = ?, score = CAST(nullif(?, '') AS REAL), score_inputs = ? WHERE id = ?", "tttIiitIIIIIdItttI",
+        state, failure_name(c->failure), message, now, state[0] == 'f', c->host_pid, c->device, c->wall_ns, c->frames_decoded,
+        c->frames_sampled, c->frames_inferred, c->batches, c->mean_batch, c->oom_halvings, stages, has_score ? columns.score : NULL,
+        has_score ? columns.inputs : NULL, attempt_id);
 }
 
 static enum cq_err add_to_run(struct store *s, const struct store_completion *c, const struct accepted *a)

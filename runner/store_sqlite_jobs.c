@@ -307,6 +307,7 @@ enum cq_err store_note_attempt(struct store *s, const struct store_attempt_note 
 {
     return sql_exec(s, "UPDATE attempts SET pid = coalesce(nullif(?, 0), pid), device = coalesce(nullif(?, ''), device), "
                        "last_words = coalesce(nullif(?, ''), last_words), frames_decoded = ?, frames_sampled = ?, "
-                       "frames_inferred = ? WHERE " ATTEMPT_ID("?7", "?8"), "ittIIIIi", n->pid, n->device, n->last_words,
-                    n->frames_decoded, n->frames_sampled, n->frames_inferred, n->job_id, n->attempt);
+                       "frames_inferred = ?, score_inputs = json_object('took_s', nullif(?9, 0.0)) WHERE " ATTEMPT_ID("?7", "?8"),
+                    "ittIIIIid", n->pid, n->device, n->last_words, n->frames_decoded, n->frames_sampled, n->frames_inferred,
+                    n->job_id, n->attempt, n->took_s);
 }

@@ -16,14 +16,14 @@ extern const char schema_001_init[], schema_002_tunings[], schema_003_workers[],
     schema_009_boots[], schema_010_model_totals[], schema_011_accepting[],
     schema_012_failed[], schema_013_stage_texts[], schema_014_queue_index[],
     schema_015_set_aside[], schema_016_neighbours[], schema_017_quiet_claims[],
-    schema_views[];
+    schema_018_scores[], schema_views[];
 
 static const char *const migrations[STORE_VERSION] = {
     schema_001_init, schema_002_tunings, schema_003_workers, schema_004_last_words, schema_005_pause,
     schema_006_failure_counts, schema_007_segments, schema_008_engines, schema_009_boots,
     schema_010_model_totals, schema_011_accepting, schema_012_failed,
     schema_013_stage_texts, schema_014_queue_index, schema_015_set_aside,
-    schema_016_neighbours, schema_017_quiet_claims,
+    schema_016_neighbours, schema_017_quiet_claims, schema_018_scores,
 };
 
 static enum cq_err drop_views(struct store *s)
@@ -51,6 +51,8 @@ static enum cq_err upgrade(struct store *s, int64_t from)
         err = sql_script(s, migrations[v]);
     if (!err)
         err = sql_script(s, schema_views);
+    if (!err)
+        err = store_put_reasons(s);
     if (err)
         return err;
     char stamp[128];

@@ -223,6 +223,8 @@ enum cq_err store_complete_split(struct store *s, int64_t clip_job)
     if (!err)
         err = merge_stages(s, clip_job, attempt_id, probe_ns);
     if (!err)
+        err = store_score_split(s, clip_job, attempt_id);
+    if (!err)
         err = sql_exec(s, "UPDATE signatures SET matched = 0 WHERE attempt_id = ?", "I", attempt_id);
     if (!err && s->run_id)
         err = sql_exec(s, "UPDATE runs SET jobs = jobs + 1 WHERE id = ? AND ended_ms IS NULL", "I", s->run_id);

@@ -263,3 +263,49 @@ SELECT run_id, slot, spec, device, chosen, batches, frames,
        frames / nullif(busy_s, 0) / sum(frames / nullif(busy_s, 0)) OVER run AS speed_share   -- of the speeds together
 FROM engines
 WINDOW run AS (PARTITION BY run_id);
+
+CREATE VIEW v_limits AS
+-- What a unit of work takes at best, which scores are held against: processor-seconds for a decoded frame, seconds of the
+-- device for an inferred one. `clipq bench infer --record` and `bench decode --record` measure them; runs observe them.
+SELECT host, kind, device, driver, units, coalesce(m.name, subject) AS subject, shape, source, batch, unit_s,
+       strftime('%Y-%m-%dT%H:%M:%fZ', measured_ms / 1000.0, 'unixepoch') AS measured
+FROM limits LEFT JOIN (SELECT hash, min(name) AS name FROM models GROUP BY hash) m ON m.hash = subject;
+
+CREATE VIEW v_scores AS
+-- How near each ended run (scope `run`), and each clip that is done or partial (scope `job`), came to what the machine can do: 100
+-- times what the slowest necessary resource needed at its limit over what it took. `recomputed` is `score` once more, from
+-- the columns after it. README.md says more, runner/score.h all.
+SELECT scope, run_id, job_id, path, score,   -- 0..100, or NULL; then the reason says why
+       CASE WHEN unknown OR needed_s <= 0 OR took_s <= 0 THEN NULL ELSE min(100.0, 100.0 * needed_s / took_s) END AS recomputed,
+       formula, took_s, needed_s,
+       CASE WHEN device_s * 1.0 / max(devices, 1) > (decode_s + infer_s) * 1.0 / max(processors, 1) THEN 'devices' ELSE 'processors' END AS resource,
+       processors, devices,
+       decoded, decode_s,              -- frames, and processor-seconds that they need at the limit
+       inferred, infer_s,              -- the same of those inferred on the processors,
+       on_devices, device_s,           -- and on devices of their own, in seconds of a device
+       observed,                       -- 1: a limit among these is the best of runs, not measured by itself
+       unknown,                        -- 1: a limit is not known at all
+       s.reason, a.advice,             -- the largest part of what is missing, and the change that helps
+       losses                          -- JSON {reason: seconds of took_s, ...}
+FROM (SELECT *, max((decode_s + infer_s) * 1.0 / max(processors, 1), device_s * 1.0 / max(devices, 1)) AS needed_s
+      FROM (SELECT 'run' AS scope, id AS run_id, NULL AS job_id, NULL AS path, score, score_inputs AS i,
+                   score_inputs ->> '$.formula' AS formula, score_inputs ->> '$.took_s' AS took_s,
+                   score_inputs ->> '$.processors' AS processors, score_inputs ->> '$.devices' AS devices,
+                   score_inputs ->> '$.decoded' AS decoded, score_inputs ->> '$.decode_s' AS decode_s,
+                   score_inputs ->> '$.inferred' AS inferred, score_inputs ->> '$.infer_s' AS infer_s,
+                   score_inputs ->> '$.on_devices' AS on_devices, score_inputs ->> '$.device_s' AS device_s,
+                   score_inputs ->> '$.observed' AS observed, score_inputs ->> '$.unknown' AS unknown,
+                   score_inputs ->> '$.reason' AS reason, score_inputs -> '$.losses' AS losses
+            FROM runs WHERE score_inputs IS NOT NULL
+            UNION ALL
+            SELECT 'job', a.run_id, j.id, c.path, a.score, a.score_inputs,
+                   a.score_inputs ->> '$.formula', a.score_inputs ->> '$.took_s',
+                   a.score_inputs ->> '$.processors', a.score_inputs ->> '$.devices',
+                   a.score_inputs ->> '$.decoded', a.score_inputs ->> '$.decode_s',
+                   a.score_inputs ->> '$.inferred', a.score_inputs ->> '$.infer_s',
+                   a.score_inputs ->> '$.on_devices', a.score_inputs ->> '$.device_s',
+                   a.score_inputs ->> '$.observed', a.score_inputs ->> '$.unknown',
+                   a.score_inputs ->> '$.reason', a.score_inputs -> '$.losses'
+            FROM jobs j JOIN attempts a ON a.id = j.accepted_id JOIN clips c ON c.id = j.clip_id
+            WHERE j.parent_id IS NULL AND a.score_inputs IS NOT NULL)) s
+LEFT JOIN score_reasons a ON a.reason = s.reason;
