@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "kernels/base/clock.h"
@@ -172,6 +173,7 @@ static enum cq_err work_clip(struct decode_child *d, const struct clip_file *fil
     struct msg_end m = {.serial = d->job.serial};
     struct clip *clip = NULL;
     enum cq_err lost = CQ_OK;
+    double cpu_s = cq_cpu_s(RUSAGE_SELF);
 
     d->log->last_error[0] = '\0';
     enum cq_err err = clip_open(d->log, &params, &clip, &m.end);
@@ -189,6 +191,7 @@ static enum cq_err work_clip(struct decode_child *d, const struct clip_file *fil
     if (lost || d->err)
         return lost ? lost : d->err;
     m.end.sampled = d->seq;
+    m.cpu_ns = (int64_t) ((cq_cpu_s(RUSAGE_SELF) - cpu_s) * 1e9);
     msg_put_end(&d->out, &m);
     return tell(d, MSG_END);
 }

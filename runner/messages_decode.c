@@ -217,6 +217,7 @@ void msg_put_end(struct cq_buf *b, const struct msg_end *m)
     cq_put_i64(b, m->end.counted);
     cq_put_i64(b, (int64_t) m->end.digest);
     cq_put_i64(b, m->decode_ns);
+    cq_put_i64(b, m->cpu_ns);
 }
 
 enum cq_err msg_get_end(struct cq_rd *r, struct msg_end *m)
@@ -232,5 +233,6 @@ enum cq_err msg_get_end(struct cq_rd *r, struct msg_end *m)
     m->end.counted = msg_get_natural(r);
     m->end.digest = (uint64_t) cq_get_i64(r);
     m->decode_ns = msg_get_natural(r);
+    m->cpu_ns = msg_get_natural(r);
     return r->err;
 }

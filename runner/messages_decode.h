@@ -83,6 +83,7 @@ struct msg_end {
     uint32_t serial;
     struct clip_end end;
     int64_t decode_ns;          /* spent after the last frame */
+    int64_t cpu_ns;             /* of processors, from the JOB on, by all its threads */
 };
 
 void msg_put_job(struct cq_buf *b, const struct msg_job *m);

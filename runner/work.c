@@ -23,6 +23,7 @@
 #include "runner/work_mounts.h"
 #include "runner/work_progress.h"
 #include "runner/work_queue.h"
+#include "runner/work_score.h"
 #include "runner/work_state.h"
 #include "runner/work_workers.h"
 
@@ -99,6 +100,7 @@ static void work_turn(uv_prepare_t *handle)
         work_batches_turn(w);
         work_workers_turn(w);   /* batches that went out may have made room for slots */
         look_for_end(w);
+        work_score_turn(w);
     }
     if (w->phase == WORK_STOPPED)
         uv_stop(&w->loop);
@@ -228,6 +230,8 @@ static enum cq_err open_store(struct work *w)
     if (!err)
         err = work_tunings_create(w, s);
     if (!err)
+        err = work_score_create(w, s);
+    if (!err)
         return writer_create(&w->loop, log_relay_log(w->store_log), s, &w->writer);
     store_close(&s);
     return err;
@@ -265,6 +269,9 @@ struct farewell {
     char owner[256];
     int64_t run_id;
     struct store_run_end end;
+    struct store_score score;
+    struct store_limit *limits; /* owned, [n_limits] */
+    int n_limits;
     struct store_counts counts;
     struct cq_log *log;         /* the writer's */
     const char *folder;         /* NULL: the engines were never made */
@@ -276,6 +283,10 @@ static enum cq_err write_farewell(struct store *s, void *arg)
     enum cq_err err = store_release(s, f->owner, 0);
     if (!err)
         err = store_end_run(s, f->run_id, &f->end);
+    if (!err)
+        err = store_put_run_score(s, f->run_id, &f->score);
+    for (int i = 0; i < f->n_limits && !err; i++)
+        err = store_put_limit(s, &f->limits[i]);
     return err ? err : store_get_counts(s, &f->counts);
 }
 
@@ -303,6 +314,10 @@ static void say_farewell(struct work *w, struct farewell *f)
         .devices = w->engines ? work_engines_account(w) : "",
     };
     memcpy(f->end.stages, t->stages, sizeof f->end.stages);
+    if (w->engines)
+        work_score_run(w, &f->score);
+    if (work_score_limits(w, &f->limits, &f->n_limits))
+        cq_log_warn(w->log, "no memory to keep how fast the devices are");
     f->log = log_relay_log(w->store_log);
     f->folder = w->engines ? work_engines_folder(w) : NULL;
     writer_post(w->writer, &(struct writer_post) {.work = write_farewell, .arg = f});
@@ -346,6 +361,7 @@ static void stop(struct life *l, struct farewell *f)
     work_batches_destroy(w);
     work_tunings_destroy(w);
     work_jobs_destroy(w);
+    work_score_destroy(w);
     work_models_destroy(w);
     work_lanes_destroy(w);
     work_claims_destroy(w);
@@ -377,6 +393,8 @@ enum cq_err work_run(const struct work_params *p, struct work_result *out)
             .left = f->counts.pending, .signal = w->signal, .aborted = w->aborted,
         };
     }
+    if (f)
+        free(f->limits);
     free(f);
     free(l);
     return err;

@@ -192,7 +192,7 @@ static enum failure failure_of(enum cq_err err)
 }
 
 static void count_for_job(struct job *j, const struct frame_input *in, const struct batch *b, const struct msg_result *m,
-                          const char *device)
+                          struct engine *e)
 {
     int64_t waited = b->start_ns - in->frame->arrived_ns;
     histogram_add(&j->stages[METRIC_WAIT], waited > 0 ? waited : 0);
@@ -207,7 +207,8 @@ static void count_for_job(struct job *j, const struct frame_input *in, const str
         j->halvings += m->halvings;
     }
     if (!j->device[0])
-        snprintf(j->device, sizeof j->device, "%s", device);
+        snprintf(j->device, sizeof j->device, "%s", e->name);
+    job_score_frame(j, e, b->lane, m);
 }
 
 /* A place where no file can be written fails every clip alike: that is no fault of theirs. */
@@ -238,9 +239,10 @@ static enum cq_err settle_batch(struct engine *e, const struct batch *b, const s
     enum cq_err err = CQ_OK;
     w->tally.oom_halvings += m->halvings;
     if (!m->err) {
+        engine_score_batch(e, b, m);
         for (int i = 0; i < b->n; i++)
             if (!m->answers[i].err)
-                count_for_job(b->inputs[i]->frame->job, b->inputs[i], b, m, e->name);
+                count_for_job(b->inputs[i]->frame->job, b->inputs[i], b, m, e);
         err = work_post_rows(w, b->inputs, m->answers, b->n);
         if (m->halvings)
             engine_set_limit(e, b->lane, m->safe_batch, true);

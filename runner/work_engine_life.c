@@ -27,6 +27,7 @@ static enum cq_err on_hello(struct engine *e, struct cq_rd *body)
     }
     e->state = ENGINE_UP;
     e->is_cpu = m.is_cpu;
+    e->units = m.compute_units;
     e->budget = m.budget;
     snprintf(e->spec, sizeof e->spec, "%s", m.spec);
     snprintf(e->name, sizeof e->name, "%s", m.name);

@@ -18,6 +18,7 @@
 struct child;
 struct child_exit;
 struct frame_input;
+struct limit;
 struct store_engine;
 struct store_worker;
 
@@ -43,6 +44,7 @@ struct engine_lane {
     struct speed speed;         /* in frames a second */
     int tune_ms;                /* what it may spend on timing kernels while it is loaded */
     int tuned;                  /* operators timed then */
+    struct limit *best;         /* how fast it can be (runner/limits.h); NULL: not looked up */
 };
 
 enum engine_state { ENGINE_STARTING, ENGINE_UP, ENGINE_WAITING /* to be started again */, ENGINE_OUT };
@@ -56,6 +58,7 @@ struct engine {
     char chosen[128];           /* how it came to be chosen */
     char driver[64];            /* of the device found */
     bool is_cpu;
+    int units;                  /* compute units */
     int64_t budget;             /* bytes of memory for all its models */
     enum cq_err err;            /* of OUT */
     int deaths;                 /* in a row, without a result or a smaller batch between */

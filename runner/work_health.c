@@ -10,6 +10,7 @@
 #include "runner/work_engines.h"
 #include "runner/work_jobs.h"
 #include "runner/work_progress.h"
+#include "runner/work_score.h"
 #include "runner/work_workers.h"
 
 static const int64_t every_ns = 2000000000;
@@ -18,6 +19,7 @@ struct work_health {
     struct health_post *post;   /* owned while it is not out */
     int64_t told_ns;
     int64_t *frames;            /* [ROWS], as told last */
+    double children_cpu_s;      /* that too */
 };
 
 enum { ROWS = WORK_CHILDREN + 1 };
@@ -83,9 +85,11 @@ static struct store_worker of_myself(const struct work *w)
 static void add_rates(struct work_health *h, struct health_post *p, int64_t now)
 {
     double seconds = (double) (now - h->told_ns) / 1e9;
+    h->children_cpu_s = 0;
     for (int i = 0; i < p->n; i++) {
         p->rows[i].frames_per_s = seconds > 0 ? (double) (p->rows[i].frames - h->frames[i]) / seconds : 0;
         h->frames[i] = p->rows[i].frames;
+        h->children_cpu_s += i ? p->rows[i].cpu_s : 0;      /* the first is the supervisor's */
     }
     h->told_ns = now;
 }
@@ -104,7 +108,10 @@ void work_health_tell(struct work *w, bool last)
     p->n += work_engines_health(w, p->rows + p->n, ROWS - p->n);
     p->n_engines = work_engines_shares(w, p->engines);
     add_rates(h, p, now);
+    work_score_look(w);
     h->post = NULL;
     if (writer_post(w->writer, &(struct writer_post) {put, told, p}))
         h->post = p;
 }
+
+double work_health_children_cpu_s(const struct work *w) { return w->health->children_cpu_s; }

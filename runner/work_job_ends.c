@@ -27,6 +27,7 @@ void job_end(struct job *j, const struct msg_end *m)
     j->decoded = m->end.decoded;
     if (m->decode_ns)
         histogram_add(&j->stages[METRIC_DECODE], m->decode_ns);
+    job_score_decoded(j, m);
     if (work_mounts_blame(j->w, j, m->end.failure, m->end.message)) {
         job_postpone(j, m->end.message);
         return;

@@ -155,6 +155,7 @@ void job_begin(struct job *j)
 {
     job_stop_waiting(j);
     j->begun_ns = cq_now_ns();
+    job_score_come(j);
 }
 
 void job_remove(struct job *j)
@@ -177,6 +178,7 @@ void job_wait_again(struct job *j)
 {
     j->scanning = false;
     j->waiting = true;
+    job_score_go(j);
     j->w->jobs->waiting++;
     if (j->w->phase != WORK_RUNNING)
         job_release(j);

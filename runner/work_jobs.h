@@ -12,6 +12,7 @@
 #include "runner/metrics.h"
 #include "runner/pipeline.h"
 #include "runner/store.h"
+#include "runner/work_score.h"
 #include "runner/work_state.h"
 #include "stages/answer/geometry.h"
 #include "stages/failure.h"
@@ -58,6 +59,7 @@ struct job {
     int worker_pid;
     char words[CHILD_WORDS];    /* what its decoder said on standard error */
     struct histogram stages[METRIC_COUNT];
+    struct job_score score;
 };
 
 /* One model's look at one frame; what the batcher queues. */

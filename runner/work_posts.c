@@ -35,6 +35,7 @@ static struct end_post *new_end(struct job *j, const char *message)
         work_fail(j->w, CQ_NOMEM);
         return NULL;
     }
+    job_score_go(j);
     p->job = j;
     snprintf(p->owner, sizeof p->owner, "%s", j->w->owner);
     snprintf(p->message, sizeof p->message, "%s", message);
@@ -42,6 +43,7 @@ static struct end_post *new_end(struct job *j, const char *message)
     p->c = (struct store_completion) {
         .job_id = j->claim.id, .attempt = j->claim.attempt, .owner = p->owner, .frames_decoded = j->decoded,
         .frames_sampled = j->next_seq, .frames_inferred = j->inferred, .host_pid = j->worker_pid,
+        .score = {.inputs = {.took_s = j->score.share.taken.s}},
     };
     snprintf(p->c.device, sizeof p->c.device, "%s", j->device);
     p->clip_job = j->claim.parent_id;
@@ -104,6 +106,7 @@ static enum cq_err note_attempt(struct store *s, const struct end_post *p)
     return store_note_attempt(s, &(struct store_attempt_note) {
         .job_id = c->job_id, .attempt = c->attempt, .pid = c->host_pid, .device = c->device, .last_words = p->words,
         .frames_decoded = c->frames_decoded, .frames_sampled = c->frames_sampled, .frames_inferred = c->frames_inferred,
+        .took_s = c->score.inputs.took_s,
     });
 }
 
@@ -136,13 +139,14 @@ static enum cq_err write_completion(struct store *s, void *arg)
 
 static void count_completion(const struct end_post *p)
 {
-    const struct job *j = p->job;
+    struct job *j = p->job;
     struct work_tally *t = &j->w->tally;
     t->done += p->clip_job ? p->clip_done : !p->c.partial;
     t->partial += p->c.partial;
     t->media_s += j->claim.probe.duration_s;
     for (int i = 0; i < METRIC_COUNT; i++)
         histogram_merge(&t->stages[i], &j->stages[i]);
+    job_score_accepted(j);
 }
 
 static void completion_written(void *arg, enum cq_err err)
@@ -174,6 +178,7 @@ void work_post_completion(struct job *j)
     c->oom_halvings = j->halvings;
     c->wall_ns = cq_now_ns() - j->begun_ns;
     memcpy(c->stages, j->stages, sizeof c->stages);
+    c->score = *job_score_complete(j);
     p->scene = j->pipeline->scene;
     j->w->tally.frames_decoded += j->end.decoded;
     post_end(p, write_completion, completion_written);
@@ -335,6 +340,7 @@ void work_post_split(struct job *j, const struct segment *parts, int n)
     struct end_post *p = new_end(j, "");
     if (!p)
         return;
+    job_score_accepted(j);      /* looking for segments was of use */
     p->parts = malloc((size_t) n * sizeof *parts);
     p->n_parts = n;
     if (!p->parts) {

@@ -21,5 +21,6 @@ enum { WORK_CHILDREN = 272 /* 256 workers and 16 engines, the most there can be 
 enum cq_err work_health_create(struct work *w);
 void work_health_destroy(struct work *w);
 void work_health_tell(struct work *w, bool last);  /* now and then */
+double work_health_children_cpu_s(const struct work *w);   /* what all of them have computed, as told last */
 
 #endif

@@ -53,7 +53,7 @@ static bool wants_slot(const struct worker *wk)
     return wk->job && !wk->job->scanning && wk->state == WORKER_READY && !wk->dismissed && wk->n_loans < WORKER_LOANS;
 }
 
-static int busy_workers(const struct work *w)
+int work_workers_busy(const struct work *w)
 {
     int n = 0;
     for (int i = 0; i < w->workers->n; i++)
@@ -130,7 +130,7 @@ static void lend_slots(struct work *w, int room)
 /* What the engines can use, and bunches for more decoders than there are processors, for some wait for their disk. */
 static int slots_wanted(const struct work *w)
 {
-    int busy = busy_workers(w), most = DECODERS_PER_CPU * w->workers->cpus;
+    int busy = work_workers_busy(w), most = DECODERS_PER_CPU * w->workers->cpus;
     return work_engines_appetite(w) + WORKER_LOANS * (busy < most ? busy : most);
 }
 

@@ -25,6 +25,7 @@
  *     work_batches.c   batches to engines and back
  *     work_progress.c  counting and telling
  *     work_mounts.c    file systems that cannot be read are left alone for a while
+ *     work_score.c     how near it comes to what the machine can do
  *     work_health.c    how the children fare, for the database
  *
  * Each of them keeps its own state behind a pointer in struct work. Events (messages, timers, finished posts)
@@ -62,6 +63,7 @@ struct work_lanes;
 struct work_models;
 struct work_mounts;
 struct work_progress_state;
+struct work_score;
 struct work_workers;
 
 enum work_phase {
@@ -120,6 +122,7 @@ struct work {
     struct work_progress_state *progress;
     struct work_health *health;
     struct work_mounts *mounts;
+    struct work_score *score;
 };
 
 /* The run cannot go on: everything of ours is handed back and work_run() returns `err`. Logged by the caller. */

@@ -26,6 +26,7 @@ void worker_forget_job(struct worker *wk);         /* kills it in the middle of 
 /* ---- work_slots.c ---- */
 
 bool work_workers_starved(const struct work *w);   /* nobody has a slot to fill */
+int work_workers_busy(const struct work *w);       /* with a clip */
 
 /* ---- work_ahead.c ---- */
 

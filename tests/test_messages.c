@@ -57,7 +57,7 @@ static void make_segments(struct cq_buf *b)
 static void make_end(struct cq_buf *b)
 {
     msg_put_end(b, &(struct msg_end) {.serial = 9, .end = {.failure = FAIL_TRUNCATED, .message = "half", .decoded = 5,
-                                      .sampled = 4, .errors = 1, .doubtful = true, .last_s = 3.5}, .decode_ns = 8});
+                                      .sampled = 4, .errors = 1, .doubtful = true, .last_s = 3.5}, .decode_ns = 8, .cpu_ns = 7});
 }
 
 static void make_setup(struct cq_buf *b)
