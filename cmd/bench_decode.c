@@ -12,6 +12,7 @@
 #include "runner/bench_decode.h"
 #include "runner/bench_spread.h"
 #include "runner/cost.h"
+#include "runner/limits.h"
 #include "runner/messages_decode.h"
 #include "runner/sandbox_try.h"
 
@@ -22,11 +23,12 @@ struct decode_args {
     struct cq_opt_size size;
     struct sampling_args sampling;
     int workers, threads, runs, sandbox;
-    bool against_all;
+    bool against_all, record;
     struct common common;
 
     struct card card;
     struct bench_clips clips;
+    struct limits limits;         /* the best of the runs so far */
     struct bench_decode_clip *results[MODES];    /* owned; of the newest run, for each clip */
     double *seconds[MODES];       /* owned; [clips + 1][runs]: of a clip's worker; last the whole run's */
     double media_s;               /* of the clips that decode, in the range that is looked at */
@@ -40,6 +42,8 @@ static const struct cq_opt opts[] = {
     SAMPLING_OPTS(struct decode_args, sampling),
     CQ_OPT(struct decode_args, against_all, .name = "against-all",
            .help = "also decode every frame, take the same ones, and tell the ratio"),
+    CQ_OPT(struct decode_args, record, .name = "record",
+           .help = "keep the best figure of each kind of clip in the database, for scores"),
     CQ_OPT(struct decode_args, workers, BENCH_WORKERS_OPT),
     CQ_OPT(struct decode_args, threads, .name = "threads", .value = "N", .def = 1, .min = 1, .max = MSG_DECODER_THREADS,
            .help = "threads of each decoder, where its codec may have more than one"),
@@ -206,6 +210,44 @@ static int tell(struct decode_args *a)
 
 /* ---- measuring ---- */
 
+/* Clips of one kind count together; of the runs, the best does. */
+static enum cq_err note_limits(struct decode_args *a, const struct bench_decode_params *params)
+{
+    struct limits run = {0};
+    enum cq_err err = CQ_OK;
+    for (int i = 0; i < a->clips.n && !err; i++) {
+        const struct bench_decode_clip *r = &a->results[SAMPLED][i];
+        struct store_limit key;
+        bench_decode_key(params, &a->clips.list[i], &key);
+        struct limit *l = limits_get(&run, &key);
+        if (l && !r->failure)
+            limit_see_clip(l, r->decoded, r->cpu_s);
+        err = l ? CQ_OK : CQ_NOMEM;
+    }
+    for (int i = 0; i < run.n && !err; i++) {
+        struct limit *best = limits_get(&a->limits, &run.list[i]->key);
+        bool measured;
+        double s = limit_s(run.list[i], &measured);
+        if (best && s > 0 && (best->bench_s <= 0 || s < best->bench_s))
+            best->bench_s = s;
+        err = best ? CQ_OK : CQ_NOMEM;
+    }
+    limits_finish(&run);
+    return err;
+}
+
+static enum cq_err record(struct decode_args *a)
+{
+    enum cq_err err = CQ_OK;
+    for (int i = 0; i < a->limits.n && !err; i++) {
+        struct store_limit l = a->limits.list[i]->key;
+        l.unit_s = a->limits.list[i]->bench_s;
+        l.measured = true;
+        err = l.unit_s > 0 ? limits_record(&a->common.log, a->common.db, &l, 1) : CQ_OK;
+    }
+    return err;
+}
+
 /* run < 0: one to warm up. */
 static enum cq_err measure_run(struct decode_args *a, struct bench_decode *b, enum mode mode, int run)
 {
@@ -235,11 +277,13 @@ static enum cq_err measure(struct decode_args *a)
     enum cq_err err = bench_decode_create(&params, &b);
     for (int run = -1; run < a->runs && !err; run++) {
         err = measure_run(a, b, SAMPLED, run);
+        if (!err && run >= 0)
+            err = note_limits(a, &params);
         if (!err && a->against_all)
             err = measure_run(a, b, EVERYTHING, run);
     }
     bench_decode_destroy(&b);
-    return err;
+    return err || !a->record ? err : record(a);
 }
 
 static void finish(struct decode_args *a)
@@ -248,6 +292,7 @@ static void finish(struct decode_args *a)
         free(a->results[m]);
         free(a->seconds[m]);
     }
+    limits_finish(&a->limits);
     bench_clips_finish(&a->clips);
     card_finish(&a->card);
 }
@@ -285,7 +330,10 @@ const struct command cmd_bench_decode = {
         "decode every clip and scale the frames that sampling takes into shared memory; nothing is inferred. For a\n"
         "clip the time is its worker's own; the last line has the time of all, the workers side by side. Frames a\n"
         "second are frames taken; the rate is the median run's, the spread the middle half of the runs in percent\n"
-        "of the median. scale is the share of the workers' time that went into colours and size.\n\n"
+        "of the median. scale is the share of the workers' time that went into colours and size.\n"
+        "--record keeps, for clips of one codec, pixel format and size, what a frame takes of a processor, in the best\n"
+        "of the runs: it is the limit that scores of runs with this model and sampling are held against (see v_limits).\n"
+        "Measure with nothing else on the machine.\n\n"
         "Exit codes: 0, 1 nothing could be measured, 2 usage, 3 some clips failed.",
     .run = run,
 };

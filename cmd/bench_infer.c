@@ -7,6 +7,7 @@
 #include "kernels/peak.h"
 #include "runner/bench_infer.h"
 #include "runner/budget.h"
+#include "runner/limits.h"
 #include "runner/tunings.h"
 
 enum { MAX_BATCHES = 16, MAX_BATCH = 1024 };
@@ -17,7 +18,7 @@ struct infer_args {
     struct cq_opt_bytes memory_limit;
     int threads, runs, precision;
     double seconds;
-    bool layers;
+    bool layers, record;
     struct common common;
 
     int batch[MAX_BATCHES], n_batches;
@@ -38,6 +39,7 @@ static const struct cq_opt opts[] = {
     CQ_OPT(struct infer_args, seconds, .name = "seconds", .value = "S", .def = 0, .min = 0, .max = 3600,
            .help = "and go on for at least so long"),
     CQ_OPT(struct infer_args, layers, .name = "layers", .help = "then time every operator by itself"),
+    CQ_OPT(struct infer_args, record, .name = "record", .help = "keep the best figure of each model in the database, for scores"),
     CQ_OPT(struct infer_args, size, .name = "size", .value = "WxH", .min = 1, .max = 8192,
            .help = "input size where a model leaves it open"),
     CQ_OPT(struct infer_args, precision, PRECISION_OPT),
@@ -182,13 +184,17 @@ static enum cq_err tell_layers(const struct infer_args *a, struct bench_infer *b
 
 /* ---- measuring ---- */
 
-static enum cq_err measure_batch(struct infer_args *a, struct bench_infer *b, const char *model, int batch)
+static enum cq_err measure_batch(struct infer_args *a, struct bench_infer *b, const char *model, int batch, struct store_limit *best)
 {
     const struct bench_effort effort = {.runs = a->runs, .seconds = a->seconds};
     struct bench_infer_figures f;
     enum cq_err err = bench_infer_run(b, batch, &effort, &f);
     if (!err)
         (a->common.json ? print_json : print_text)(a, model, batch, &f);
+    if (!err && (!best->batch || f.ms.min / 1e3 < best->unit_s)) {
+        best->batch = batch;
+        best->unit_s = f.ms.min / 1e3;
+    }
     if (!err && a->layers)
         err = tell_layers(a, b, model, batch);
     if (err)
@@ -196,10 +202,27 @@ static enum cq_err measure_batch(struct infer_args *a, struct bench_infer *b, co
     return err;
 }
 
+/* For scores of runs (runner/score.h). */
+static enum cq_err record(struct infer_args *a, const struct bench_infer *b, const char *model, const struct store_limit *best)
+{
+    const char *hash, *shape;
+    struct store_limit l;
+    if (!bench_infer_key(b, &hash, &shape)) {
+        cq_log_warn(&a->common.log, "%s takes no picture, so no run can use it: nothing is recorded of it", model);
+        return CQ_OK;
+    }
+    limit_key_of_model(a->info.name, a->info.driver, a->info.compute_units, hash, shape, &l);
+    l.batch = best->batch;
+    l.unit_s = best->unit_s;
+    l.measured = true;
+    return limits_record(&a->common.log, a->common.db, &l, 1);
+}
+
 /* The first error; what can be measured is. */
 static enum cq_err measure_model(struct infer_args *a, struct device *dev, const char *model)
 {
     struct bench_infer *b = NULL;
+    struct store_limit best = {.batch = 0};
     const struct bench_infer_params params = {
         .model = model, .width = a->size.width, .height = a->size.height, .choices = &a->choices, .precision = a->precision,
         .memory_limit = budget_here(&a->info, (size_t) a->memory_limit.n),
@@ -208,7 +231,11 @@ static enum cq_err measure_model(struct infer_args *a, struct device *dev, const
     if (err)
         cq_log_error(&a->common.log, "%s cannot be measured: %s", model, cq_err_text(err));
     for (int i = 0; i < a->n_batches && b; i++) {
-        enum cq_err e = measure_batch(a, b, model, a->batch[i]);
+        enum cq_err e = measure_batch(a, b, model, a->batch[i], &best);
+        err = err ? err : e;
+    }
+    if (a->record && best.batch) {
+        enum cq_err e = record(a, b, model, &best);
         err = err ? err : e;
     }
     bench_infer_destroy(&b);
@@ -269,7 +296,9 @@ const struct command cmd_bench_infer = {
         "--layers adds a line for every operator of the plan, in milliseconds and bytes per image; shapes are those of\n"
         "what a stream runs at once. Their sum is more than a run takes, as the device is waited for after each, some\n"
         "tens of microseconds. In JSON, ms and bytes are for the number in images, ms_per_image and bytes_per_image\n"
-        "for one.\n\n"
+        "for one.\n"
+        "--record keeps the least time of an image over all these batches in the database: it is the limit that scores\n"
+        "of runs are held against (see v_limits). Measure with nothing else on the machine, at the batches of `work`.\n\n"
         "Exit codes: 0, 1 something could not be measured (the rest was), 2 usage, 11 no usable device.",
     .run = run,
 };

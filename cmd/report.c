@@ -4,6 +4,7 @@
 
 #include "cmd/common.h"
 #include "cmd/report_facts.h"
+#include "cmd/score_rows.h"
 #include "kernels/base/clock.h"
 
 enum { RUNS_SHOWN = 5 };
@@ -95,6 +96,14 @@ static void print_bottleneck(const struct report *r)
            text_seconds(r->prepare_s, prepare));
 }
 
+static void print_score(const struct report *r)
+{
+    if (!r->score.kept)
+        return;
+    printf("\nScore of run %" PRId64 "\n", report_last_run(r)->id);
+    score_print(&r->score);
+}
+
 static void print_run(const struct store_run_row *run)
 {
     char started[CQ_RFC3339_SIZE], wall[FIGURE_SIZE], frames[FIGURE_SIZE];
@@ -181,6 +190,7 @@ static void print_text(const struct report *r)
     print_classes(r);
     print_stages(r);
     print_bottleneck(r);
+    print_score(r);
     print_runs(r);
     print_models(r);
     report_advise(r, print_advice, &any);
@@ -215,7 +225,8 @@ const struct command cmd_report = {
     .summary = "Tell what happened, what was slow and what to change",
     .details =
         "Reconciles the counts, lists failures by class with an example, gives p50, p95 and max of each step, names\n"
-        "the bottleneck and says what to try next. The rest is SQL: see the v_* views.\n\n"
+        "the bottleneck and says what to try next. The score is how near the newest run came to what this machine was\n"
+        "measured to be able to do (`clipq bench infer --record`, `bench decode --record`), and what took the rest. The rest is SQL: see the v_* views.\n\n"
         "Exit codes: 0, 2 usage, 10 database missing, foreign or newer.",
     .run = run,
 };

@@ -2,9 +2,10 @@
 #include <stdarg.h>
 
 #include "cmd/report_facts.h"
+#include "cmd/score_rows.h"
 #include "stages/failure.h"
 
-enum { SLOW_WRITE_MS = 1000 };
+enum { SLOW_WRITE_MS = 1000, GOOD_SCORE = 95 };
 
 struct teller {
     void (*say)(void *ctx, const char *text);
@@ -74,7 +75,7 @@ static bool few_clips(const struct report *r)
 
 static void about_inference(const struct report *r, const struct teller *t)
 {
-    if (r->mean_batch > 0 && r->mean_batch < 3 && !few_clips(r))
+    if (!score_advice(&r->score) && r->mean_batch > 0 && r->mean_batch < 3 && !few_clips(r))
         say(t, "batches hold %.1f frames on average: more --workers would fill them", r->mean_batch);
     say(t, "inference sets the pace (%.0f %% busy): a faster --device, a smaller model, or fewer frames "
            "(submit --fps 5, --every 5) would shorten the run", r->loads[RESOURCE_INFER].share * 100);
@@ -115,12 +116,22 @@ static void about_recording(const struct report *r, const struct teller *t)
 static void about_idleness(const struct report *r, const struct teller *t)
 {
     double share = r->loads[r->busiest].share * 100;
+    if (score_advice(&r->score))
+        return;                     /* it has told what was waited for */
     if (few_clips(r))
         say(t, "nothing was busy more than %.0f %% of the time, with fewer clips than workers: the machine has room "
                "for more clips at once", share);
     else
         say(t, "nothing was busy more than %.0f %% of the time: more --workers, unless there was nothing to do or one "
                "long clip was left at the end", share);
+}
+
+/* What keeps the newest run from what this machine can do; the pace is what would change that. */
+static void about_score(const struct report *r, const struct teller *t)
+{
+    const char *advice = score_advice(&r->score);
+    if (advice && r->score.score < GOOD_SCORE)
+        say(t, "the score is %.0f for %s: %s", r->score.score, r->score.reason, advice);
 }
 
 static void about_pace(const struct report *r, const struct teller *t)
@@ -158,6 +169,7 @@ void report_advise(const struct report *r, void (*fn)(void *ctx, const char *tex
 {
     const struct teller t = {fn, ctx};
     about_queue(r, &t);
+    about_score(r, &t);
     about_pace(r, &t);
     about_accidents(r, &t);
     about_failures(r, &t);

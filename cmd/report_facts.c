@@ -128,6 +128,8 @@ enum cq_err report_gather(struct store *s, struct report *out)
         err = store_each_model(s, add_model, out);
     if (!err && out->n_runs)
         err = store_each_engine(s, report_last_run(out)->id, add_engine, out);
+    if (!err && out->n_runs)
+        err = store_get_run_score(s, report_last_run(out)->id, &out->score);
     if (err) {
         report_finish(out);
         return err;

@@ -44,6 +44,7 @@ struct report {
     int n_models;
     struct store_engine engines[REPORT_ENGINES];   /* of report_last_run() */
     int n_engines;
+    struct store_score_row score;                  /* that too */
 
     /* Over the runs that have ended. */
     double wall_s, media_s, prepare_s;

@@ -1,6 +1,7 @@
 /* The report as JSON lines: one for the whole, then one for each class, step, resource, run, model, advice. */
 #include "cmd/common.h"
 #include "cmd/report_facts.h"
+#include "cmd/score_rows.h"
 #include "kernels/base/clock.h"
 
 static void emit_totals(const struct report *r)
@@ -115,6 +116,16 @@ static void emit_engine(const struct store_engine *e, int64_t run_id)
     json_emit("engine", j);
 }
 
+static void emit_score(const struct report *r)
+{
+    if (!r->score.kept)
+        return;
+    json_t *j = json_object();
+    field_int(j, "run_id", report_last_run(r)->id);
+    score_fields(j, &r->score);
+    json_emit("score", j);
+}
+
 static void emit_model(const struct store_model_row *m)
 {
     json_t *j = json_object();
@@ -151,6 +162,7 @@ void report_print_json(const struct report *r)
         emit_run(&r->runs[i]);
     for (int i = 0; i < r->n_engines; i++)
         emit_engine(&r->engines[i], report_last_run(r)->id);
+    emit_score(r);
     for (int i = 0; i < r->n_models; i++)
         emit_model(&r->models[i]);
     report_advise(r, emit_advice, NULL);

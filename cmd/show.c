@@ -6,6 +6,7 @@
 #include "cmd/common.h"
 #include "cmd/filter.h"
 #include "cmd/job_rows.h"
+#include "cmd/score_rows.h"
 #include "kernels/base/clock.h"
 #include "runner/store.h"
 #include "runner/store_jobs.h"
@@ -231,6 +232,26 @@ static enum cq_err print_known(void *ctx, const struct store_job_row *r)
     return err;
 }
 
+static enum cq_err show_score(const struct show *s)
+{
+    struct store_score_row r;
+    enum cq_err err = store_get_job_score(s->store, s->job_id, &r);
+    if (err || !r.kept)
+        return err;
+    if (s->common.json) {
+        json_t *j = json_object();
+        field_int(j, "job_id", s->job_id);
+        score_fields(j, &r);
+        json_emit("job_score", j);
+        return CQ_OK;
+    }
+    printf("\n");
+    score_print(&r);
+    if (score_advice(&r))
+        printf("  advice     %s\n", score_advice(&r));
+    return CQ_OK;
+}
+
 static enum cq_err show_one(struct show *s)
 {
     const struct store_filter f = {.id = s->job_id};
@@ -249,7 +270,9 @@ static enum cq_err show_one(struct show *s)
     if (!err && s->whole && !s->n && !s->common.json)
         printf("job %lld has not been tried\n", (long long) s->job_id);
     s->n = 0;
-    return err || s->whole ? err : store_each_job_stage(s->store, s->job_id, print_stage, s);
+    if (!err && !s->whole)
+        err = store_each_job_stage(s->store, s->job_id, print_stage, s);
+    return err || s->whole ? err : show_score(s);
 }
 
 static int show_all(const struct command *self, struct show *s, char **ids, int n)
@@ -295,7 +318,8 @@ const struct command cmd_show = {
     .name = "show",
     .usage = "[options] ID...",
     .summary = "Show a job: clip, pipeline, attempts, failures, where its time went",
-    .details = "With --json a line `job`, a line `attempt` for each, a line `job_stage` for each step.\n\n"
+    .details = "With --json a line `job`, a line `attempt` for each, a line `job_stage` for each step, and\n"
+               "`job_score`, how near it came to what the machine can do.\n\n"
                "Exit codes: 0, 1 no such job, 2 usage, 10 database missing, foreign or newer.",
     .run = run_show,
 };

@@ -16,6 +16,7 @@
 #include "kernels/base/log.h"
 #include "runner/arena.h"
 #include "runner/child.h"
+#include "runner/limits.h"
 #include "runner/messages_decode.h"
 #include "stages/answer/card.h"
 
@@ -46,12 +47,22 @@ struct bench_decode {
 
 /* ---- clips ---- */
 
-static struct scale_target target_for(const struct bench_decode *b, const struct probe *p)
+static struct scale_target target_of(const struct card *card, const struct probe *p)
 {
     int width, height;
-    card_size_for(b->params.card, p->display_w > 0 ? p->display_w : 1, p->display_h > 0 ? p->display_h : 1, &width,
-                  &height);
-    return pipeline_target(b->params.card, width, height);
+    card_size_for(card, p->display_w > 0 ? p->display_w : 1, p->display_h > 0 ? p->display_h : 1, &width, &height);
+    return pipeline_target(card, width, height);
+}
+
+static struct scale_target target_for(const struct bench_decode *b, const struct probe *p)
+{
+    return target_of(b->params.card, p);
+}
+
+void bench_decode_key(const struct bench_decode_params *p, const struct bench_clip *c, struct store_limit *out)
+{
+    struct scale_target t = target_of(p->card, &c->probe);
+    limit_key_of_clip(&c->probe, &p->sample, &t, 1, out);
 }
 
 static void grant(struct decoder *d, const int64_t *offsets, int n)
@@ -138,6 +149,7 @@ static enum cq_err on_end(struct decoder *d, struct cq_rd *body)
         return CQ_PROTOCOL;
     struct bench_decode_clip *r = &d->b->results[d->clip];
     r->decoded = m.end.decoded;
+    r->cpu_s = (double) m.cpu_ns / 1e9;
     r->decode_s += (double) m.decode_ns / 1e9;
     end_clip(d, m.end.failure, m.end.message);
     return CQ_OK;

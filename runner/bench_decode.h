@@ -18,6 +18,7 @@
 struct bench_decode;
 struct card;
 struct cq_log;
+struct store_limit;
 
 struct bench_decode_params {
     struct cq_log *log;               /* borrowed, as are the next two */
@@ -35,8 +36,12 @@ struct bench_decode_clip {
     char message[256];
     int64_t decoded, sampled;         /* frames */
     double decode_s, scale_s;         /* in which its worker decoded, scaled */
+    double cpu_s;                     /* what that computed */
     uint64_t chosen;                  /* hash of its frames' times: equal for equal frames */
 };
+
+/* What its limit is of (runner/limits.h). */
+void bench_decode_key(const struct bench_decode_params *p, const struct bench_clip *c, struct store_limit *out);
 
 int bench_decode_workers(int asked);  /* 0: as many as CPUs may be used */
 

@@ -6,6 +6,7 @@
 
 #include "kernels/base/clock.h"
 #include "kernels/base/log.h"
+#include "runner/pipeline.h"
 #include "runner/pipeline_load.h"
 #include "stages/answer/card.h"
 #include "stages/infer/model.h"
@@ -16,12 +17,13 @@ struct bench_infer {
     struct cq_log *log;             /* borrowed */
     struct model *model;            /* owned, as is the session */
     struct session *session;
+    char shape[PIPELINE_SHAPE];     /* "": it takes no picture */
 };
 
 /* The card's picture and precision. A model that does not take a picture is no error: out->image stays NULL, else it
  * is `image`. */
 static enum cq_err take_card(struct cq_log *log, const struct model *m, const struct bench_infer_params *p,
-                             struct session_image *image, struct session_params *out)
+                             struct session_image *image, struct session_params *out, char shape[PIPELINE_SHAPE])
 {
     const struct pipeline_flags flags = {.threshold = NAN, .nms = NAN, .width = p->width, .height = p->height,
                                          .precision = p->precision};
@@ -34,6 +36,7 @@ static enum cq_err take_card(struct cq_log *log, const struct model *m, const st
         return pipeline_make_card(log, m, p->model, &flags, &card);      /* again, to be told why */
     *image = card.image;
     card_size_for(&card, CLIP_WIDTH, CLIP_HEIGHT, &image->width, &image->height);
+    pipeline_shape(&card, image->width, image->height, shape);
     out->image = image;
     out->precision = card.precision;
     card_finish(&card);
@@ -52,7 +55,7 @@ enum cq_err bench_infer_create(struct cq_log *log, struct device *dev, const str
     b->log = log;
     enum cq_err err = pipeline_load_file(log, p->model, &b->model);
     if (!err)
-        err = take_card(log, b->model, p, &image, &params);
+        err = take_card(log, b->model, p, &image, &params, b->shape);
     if (!err)
         err = session_create(log, dev, b->model, &params, &b->session);
     if (err)
@@ -71,6 +74,13 @@ void bench_infer_destroy(struct bench_infer **pb)
     model_destroy(&b->model);
     free(b);
     *pb = NULL;
+}
+
+bool bench_infer_key(const struct bench_infer *b, const char **hash, const char **shape)
+{
+    *hash = model_hash(b->model);
+    *shape = b->shape;
+    return b->shape[0];
 }
 
 static enum cq_err time_run(struct bench_infer *b, const struct session_noise *noise, double *ms)

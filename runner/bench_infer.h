@@ -51,6 +51,10 @@ void bench_infer_destroy(struct bench_infer **b);
 enum cq_err bench_infer_run(struct bench_infer *b, int batch, const struct bench_effort *effort,
                             struct bench_infer_figures *out);
 
+/* What its limit is of (runner/limits.h): the model's hash, and its input as work_lane.shape has it. False: it takes no
+ * picture, so that no run can use it. The texts live as long as `b`. */
+bool bench_infer_key(const struct bench_infer *b, const char **hash, const char **shape);
+
 /* Where the time of the newest bench_infer_run goes: see session_profile. */
 enum cq_err bench_infer_layers(struct bench_infer *b, int runs,
                                void (*step)(void *ctx, const struct session_step *step), void *ctx);

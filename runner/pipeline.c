@@ -149,3 +149,8 @@ struct scale_target pipeline_target(const struct card *c, int width, int height)
         .pad = c->pad,
     };
 }
+
+void pipeline_shape(const struct card *c, int width, int height, char out[PIPELINE_SHAPE])
+{
+    snprintf(out, PIPELINE_SHAPE, "%dx%dx%d%s", width, height, c->image.channels, c->precision == PRECISION_FP16 ? " fp16" : "");
+}

@@ -43,5 +43,8 @@ void pipeline_finish(struct pipeline *p);
 
 /* What frames are scaled to for a model with that card, its input being `width` x `height`. */
 struct scale_target pipeline_target(const struct card *c, int width, int height);
+/* "416x416x3", "416x416x3 fp16": such an input, and how it is computed, as limits in the database name it. */
+enum { PIPELINE_SHAPE = 48 };
+void pipeline_shape(const struct card *c, int width, int height, char out[PIPELINE_SHAPE]);
 
 #endif

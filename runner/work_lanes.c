@@ -109,8 +109,7 @@ static enum cq_err get_lane(struct work *w, const struct pipeline_model *m, cons
     snprintf(l->hash, sizeof l->hash, "%s", m->hash);
     snprintf(l->name, sizeof l->name, "%s", m->name);
     snprintf(l->path, sizeof l->path, "%s", m->path);
-    snprintf(l->shape, sizeof l->shape, "%dx%dx%d%s", t->width, t->height, m->card.image.channels,
-             m->card.precision == PRECISION_FP16 ? " fp16" : "");
+    pipeline_shape(&m->card, t->width, t->height, l->shape);
     *out = room;
     return CQ_OK;
 }

@@ -6,12 +6,12 @@
 #include <stdint.h>
 
 #include "kernels/base/err.h"
+#include "runner/pipeline.h"
 #include "runner/store.h"
 #include "stages/media/scale.h"
 
 struct engine_lane;
 struct job;
-struct pipeline_model;
 struct work;
 
 /* Of a model: in an engine, in all of them, or of all models of a pipeline. */
@@ -24,7 +24,7 @@ struct work_lane {
     char path[STORE_PATH];
     char *card;                 /* owned JSON */
     struct scale_target target;
-    char shape[48];             /* "416x416x3", "416x416x3 fp16" */
+    char shape[PIPELINE_SHAPE];
     bool sized;                 /* for clips of one size: it ends when nobody holds it and another needs the room */
     int holders;                /* jobs, of a sized one */
     int64_t held;               /* when it was last taken, in holds */
