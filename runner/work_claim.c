@@ -96,7 +96,6 @@ struct claim_post {
     int64_t run_id, lease_ms;
     char owner[256];
     int max, n;
-    bool expire;                  /* look for owners that died */
     struct store_pause pause;
     struct store_counts counts;
     struct store_job jobs[CLAIM_MAX];
@@ -131,14 +130,25 @@ static enum cq_err find_new_pipelines(struct store *s, struct claim_post *p)
     return CQ_OK;
 }
 
+/* Before the queue is called empty, those are looked for who died holding some of it. */
+static enum cq_err claim_some(struct store *s, struct claim_post *p, int max)
+{
+    int more = 0;
+    enum cq_err err = store_claim(s, p->owner, p->run_id, p->lease_ms, max, p->jobs, &p->n);
+    if (!err && p->n < max)
+        err = store_expire_owners(s, owner_is_dead);
+    if (!err && p->n < max)
+        err = store_claim(s, p->owner, p->run_id, p->lease_ms, max - p->n, p->jobs + p->n, &more);
+    p->n += more;
+    return err;
+}
+
 static enum cq_err claim(struct store *s, void *arg)
 {
     struct claim_post *p = arg;
-    enum cq_err err = p->expire ? store_expire_owners(s, owner_is_dead) : CQ_OK;
+    enum cq_err err = store_get_pause(s, &p->pause);
     if (!err)
-        err = store_get_pause(s, &p->pause);
-    if (!err)
-        err = store_claim(s, p->owner, p->run_id, p->lease_ms, p->pause.since_ms ? 0 : p->max, p->jobs, &p->n);
+        err = claim_some(s, p, p->pause.since_ms ? 0 : p->max);
     if (!err)
         err = find_new_pipelines(s, p);
     return err ? err : store_get_counts(s, &p->counts);
@@ -201,7 +211,6 @@ void work_claim(struct work *w)
     p->run_id = w->run_id;
     p->lease_ms = w->p.lease_ms;
     p->max = wanted(w);
-    p->expire = q->empty;
     p->n_known = work_models_ids(w, p->known, PIPELINES_MAX);
     snprintf(p->owner, sizeof p->owner, "%s", w->owner);
     q->claiming = true;

@@ -68,6 +68,21 @@ check "leases are given back" 0 "$(count abort.db running)"
 check_code 0 "$clipq" work --db abort.db --progress none
 check_whole abort.db "after an abort"
 
+# One of two dies holding clips, while the other has more to do: that one does them before it calls the queue empty.
+"$clipq" submit -q --db two.db in
+CLIPQ_FAULT=hang@clip7. start two.db
+await_done two.db 1
+dying=$pid
+start two.db
+await_done two.db $(( clips / 2 ))
+check "the one that dies holds some" 1 $(( $(sql two.db "SELECT count(*) FROM jobs WHERE owner GLOB '*/$dying/*'") > 0 ))
+kill -KILL -- "-$dying"
+wait "$dying" 2> /dev/null || true
+code=0
+wait "$pid" || code=$?
+check "the other ends well" 0 "$code"
+check_whole two.db "after the death of one of two"
+
 "$clipq" submit -q --db watch.db in
 CLIPQ_FAULT=hang@clip7. start watch.db
 while [ "$(sql watch.db "SELECT count(*) FROM v_workers WHERE path LIKE '%/clip7.y4m'")" != 1 ] && kill -0 "$pid"; do sleep 0.1; done
