@@ -387,7 +387,7 @@ static double cpu_of_s(int pid)
     FILE *f = fopen(path, "re");
     const char *end = f && fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL;
     if (end)
-        sscanf(end + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu %llu %llu", &ticks[0], &ticks[1], &ticks[2],
+        sscanf(end + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu %llu %llu", &ticks[0], &ticks[1], &ticks[2],
                &ticks[3]);
     if (f)
         fclose(f);

@@ -50,10 +50,13 @@ check "2.5 a second" "0 4 8" "$(sql fps.db "SELECT group_concat(frame, ' ') FROM
 mkdir many
 for i in $(seq 70); do make_clip "many/$i.y4m" "$i" 1; done
 check_code 0 "$clipq" submit -q --db many.db many
-check_code 0 timeout 300 "$clipq" work -q --db many.db
+TIMEFORMAT='%U + %S'
+{ time check_code 0 timeout 300 "$clipq" work -q --db many.db; } 2> computed.txt
 check "every signature is compared with every other" "70 70" "$(sql many.db "SELECT count(*), sum(matched) FROM signatures")"
 check "what short clips compute is counted, though each has a process of its own" 1 \
     "$(sql many.db "SELECT sum(cpu_s) > 0.02 FROM v_workers WHERE role = 'decode'")"
+check "all processes together computed what the system says" 1 \
+    "$(sql many.db "SELECT sum(cpu_s) BETWEEN 0.7 * ($(tail -1 computed.txt)) AND 1.1 * ($(tail -1 computed.txt)) FROM v_workers")"
 
 # What happens between submit and work.
 mkdir late
