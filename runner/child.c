@@ -377,7 +377,7 @@ int64_t child_rss_bytes(struct child *c)
     return kb * 1024;
 }
 
-/* "PID (name, which may hold anything) S", and eleven fields later user and system time in ticks, of itself and of the
+/* "PID (name, which may hold anything) S", and after ten more fields user and system time in ticks, of itself and of the
  * children that it has waited for. */
 static double cpu_of_s(int pid)
 {

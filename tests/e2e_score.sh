@@ -14,7 +14,11 @@ check_code 0 "$clipq" bench decode --runs 2 --record in
 check "both limits are kept" "decode|infer" "$(sql clipq.db "SELECT group_concat(kind, '|') FROM (SELECT DISTINCT kind FROM v_limits WHERE source = 'bench' AND unit_s > 0 ORDER BY kind)")"
 
 check_code 0 "$clipq" submit -q in
-check_code 0 "$clipq" work -q --device "$device" --batch 4 --workers 2
+TIMEFORMAT='%U %S'
+{ time check_code 0 "$clipq" work -q --device "$device" --batch 4 --workers 2 2> /dev/null; } 2> times.txt
+read -r user system < times.txt
+check "what its processes computed is what the system says, about" 1 \
+    "$(sql clipq.db "SELECT sum(cpu_s) BETWEEN ($user + $system) / 2 AND $user + $system + 0.2 FROM v_workers WHERE run_id = 1")"
 check "the run and each clip have a score" "job 4|run 1" "$(sql clipq.db "SELECT group_concat(t, '|') FROM (SELECT scope || ' ' || count(*) AS t FROM v_scores
     WHERE score > 0 AND score <= 100 AND reason <> '' AND advice <> '' GROUP BY scope ORDER BY scope)")"
 check "SQL works out the same" 5 "$(sql clipq.db "SELECT count(*) FROM v_scores WHERE abs(score - recomputed) < 1e-5")"
