@@ -62,6 +62,7 @@ static void look(struct store *s)
 {
     struct store_counts counts;
     struct probe probe;
+    struct store_score_row score;
     const struct store_filter one = {.id = 1};
     int64_t n;
     bool held;
@@ -79,6 +80,8 @@ static void look(struct store *s)
     assert_int_equal(store_get_probe(s, 1, &probe), CQ_OK);
     assert_int_equal(store_each_attempt(s, 1, skip_attempt, NULL), CQ_OK);
     assert_int_equal(store_each_job_stage(s, 1, skip_stage, NULL), CQ_OK);
+    assert_int_equal(store_get_job_score(s, 1, &score), CQ_OK);
+    assert_int_equal(store_get_run_score(s, 1, &score), CQ_OK);
     assert_int_equal(store_is_held(s, "me", 1, 1, &held), CQ_OK);
 }
 
