@@ -32,6 +32,16 @@ static void print_counts(const struct report *r)
                r->segments.clips == 1 ? "" : "s", r->segments.segments, r->segments.again);
 }
 
+static void print_cache(const struct report *r)
+{
+    char n[4][FIGURE_SIZE];
+    const struct store_cache_use *c = &r->cache;
+    if (c->hits || c->evictions)
+        printf("\nAnswers of frames\n  %s were known, which saved %s of inference; %s were not; %s went to make room\n",
+               text_count(c->hits, n[0]), text_seconds((double) c->saved_ns / 1e9, n[1]), text_count(c->misses, n[2]),
+               text_count(c->evictions, n[3]));
+}
+
 static void print_classes(const struct report *r)
 {
     if (!r->n_classes)
@@ -187,6 +197,7 @@ static void print_text(const struct report *r)
 {
     bool any = false;
     print_counts(r);
+    print_cache(r);
     print_classes(r);
     print_stages(r);
     print_bottleneck(r);

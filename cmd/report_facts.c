@@ -119,6 +119,8 @@ enum cq_err report_gather(struct store *s, struct report *out)
     if (!err)
         err = store_sum_segments(s, &out->segments);
     if (!err)
+        err = store_sum_cache_use(s, &out->cache);
+    if (!err)
         err = store_each_failure_class(s, add_class, out);
     if (!err)
         err = store_get_stages(s, out->stages);

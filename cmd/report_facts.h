@@ -34,6 +34,7 @@ struct load {
 struct report {
     struct store_counts counts;
     struct store_segment_sums segments;
+    struct store_cache_use cache;
     bool adds_up;              /* submitted is the sum of the states */
     struct store_failure_class *classes;   /* owned */
     int n_classes;

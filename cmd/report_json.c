@@ -32,6 +32,10 @@ static void emit_totals(const struct report *r)
     field_int(j, "frames_decoded", r->decoded);
     field_int(j, "frames_sampled", r->sampled);
     field_int(j, "frames_inferred", r->inferred);
+    field_int(j, "frames_cached", r->cache.hits);
+    field_int(j, "cache_misses", r->cache.misses);
+    field_int(j, "cache_evictions", r->cache.evictions);
+    field_figure(j, "cache_saved_s", (double) r->cache.saved_ns / 1e9);
     field_int(j, "batches", r->batches);
     field_figure(j, "mean_batch", r->mean_batch);
     field_int(j, "oom_halvings", r->halvings);

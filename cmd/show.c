@@ -44,6 +44,7 @@ static void emit_attempt(const struct show *s, const struct store_attempt_row *a
     field_int(j, "frames_decoded", a->frames_decoded);
     field_int(j, "frames_sampled", a->frames_sampled);
     field_int(j, "frames_inferred", a->frames_inferred);
+    field_int(j, "frames_cached", a->frames_cached);
     field_int(j, "batches", a->batches);
     field_int(j, "oom_halvings", a->oom_halvings);
     json_emit("attempt", j);
@@ -61,7 +62,7 @@ static void print_line(struct show *s, const struct store_attempt_row *a)
     if (!s->n++)
         printf("\n%-8s %-9s %-17s %12s %8s  %s\n", "attempt", "outcome", "reason", "took", "frames", "message");
     printf("%-8s %-9s %-17s %12s %8lld  %s\n", number, a->outcome, a->reason[0] ? a->reason : "-", wall(a, took),
-           (long long) a->frames_inferred, text_safe(a->message, message, sizeof message));
+           (long long) (a->frames_inferred + a->frames_cached), text_safe(a->message, message, sizeof message));
 }
 
 static void print_words(const char *words)
@@ -91,8 +92,9 @@ static void print_whole(struct show *s, const struct store_attempt_row *a)
            a->host[0] ? text_safe(a->host, text, sizeof text) : "?", a->supervisor_pid, a->pid);
     if (a->device[0])
         printf("  device    %s\n", text_safe(a->device, text, sizeof text));
-    printf("  frames    %lld decoded, %lld sampled, %lld inferred in %lld batches, %lld halvings\n", (long long) a->frames_decoded,
-           (long long) a->frames_sampled, (long long) a->frames_inferred, (long long) a->batches, (long long) a->oom_halvings);
+    printf("  frames    %lld decoded, %lld sampled, %lld inferred in %lld batches, %lld cached, %lld halvings\n", (long long) a->frames_decoded,
+           (long long) a->frames_sampled, (long long) a->frames_inferred, (long long) a->batches,
+           (long long) a->frames_cached, (long long) a->oom_halvings);
     if (a->last_words[0])
         print_words(a->last_words);
 }

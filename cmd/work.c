@@ -16,7 +16,9 @@ struct work_args {
     const char *device;
     bool forever;
     double drain_timeout, stall_timeout, batch_timeout, io_pause, arena;
-    struct cq_opt_bytes memory_limit;
+    struct cq_opt_bytes memory_limit, cache_size;
+    int cache;
+    double cache_ttl;
 
     struct common common;
     struct progress show;
@@ -47,6 +49,12 @@ static const struct cq_opt opts[] = {
     CQ_OPT(struct work_args, arena, .name = "arena", .value = "MIB", .def = 256, .min = 1, .max = 65536,
            .help = "MiB of shared memory for frames on their way"),
     CQ_OPT(struct work_args, memory_limit, MEMORY_LIMIT_OPT),
+    CQ_OPT(struct work_args, cache, .name = "cache", .choices = "memory|off",
+           .help = "reuse answers of frames whose pixels the same model has seen"),
+    CQ_OPT(struct work_args, cache_size, .name = "cache-size", .value = "SIZE", .min = 0, .max = 1e15,
+           .help = "memory for answers (64MiB); less is used while memory is short"),
+    CQ_OPT(struct work_args, cache_ttl, .name = "cache-ttl", .value = "HOURS", .def = 168, .min = 0.0001, .max = 1e6,
+           .help = "how long an answer is kept that is of no more use; longer if it is"),
     CQ_OPT(struct work_args, tune, .name = "tune", .choices = "auto|off|always",
            .help = "time the kernels that can serve a model which is new to a device,\nand keep the fastest; auto: before an hour of video or more"),
     CQ_OPT(struct work_args, sandbox, SANDBOX_OPT),
@@ -69,6 +77,7 @@ static json_t *progress_json(const struct work_progress *p, bool last)
     field_int(j, "frames_decoded", p->frames_decoded);
     field_int(j, "frames_sampled", p->frames_sampled);
     field_int(j, "frames_inferred", p->frames_inferred);
+    field_int(j, "frames_cached", p->frames_cached);
     field_figure(j, "frames_per_s", p->frames_per_s);
     field_figure(j, "media_s_done", p->media_s_done);
     field_figure(j, "media_s_left", p->media_s_left);
@@ -92,7 +101,7 @@ static void progress_text(const struct work_progress *p, char *out, size_t size)
         snprintf(failed, sizeof failed, ", %lld failed", (long long) p->clips_failed);
     if (p->eta_s >= 0 && left)
         snprintf(when, sizeof when, "  ETA %s", text_seconds(p->eta_s, eta));
-    if (p->frames_inferred || !left)
+    if (p->frames_inferred || p->frames_cached || !left)
         snprintf(speed, sizeof speed, "  %.1f frames/s  %.2fx real time", p->frames_per_s, p->times_real_time);
     if (p->note)
         snprintf(note, sizeof note, "  (%s)", p->note);
@@ -223,6 +232,7 @@ static int run(const struct command *self, int argc, char **argv)
         .batch_timeout_s = a.batch_timeout, .io_pause_s = a.io_pause,
         .sandbox = (enum sandbox_mode) a.sandbox, .clips_per_worker = a.clips_per_worker, .tune = (enum work_tune) a.tune,
         .split_s = a.split, .arena_bytes = (int64_t) (a.arena * (1 << 20)), .memory_limit = a.memory_limit.n,
+        .cache = a.cache ? WORK_CACHE_OFF : WORK_CACHE_MEMORY, .cache_bytes = a.cache_size.n, .cache_ttl_s = a.cache_ttl * 3600,
         .progress = on_progress, .ctx = &a, .log = &a.common.log,
     };
     err = work_run(&params, &result);

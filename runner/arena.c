@@ -28,6 +28,7 @@ struct extent {
 
 struct part {
     int fd;
+    const uint8_t *base;        /* mapped when somebody looks */
     int64_t used, touched;      /* bytes */
     int64_t high;               /* end of the highest slot so far */
     struct extent *extents;     /* owned; cover the part without gaps */
@@ -98,6 +99,8 @@ void arena_destroy(struct arena **pa)
     if (!a)
         return;
     for (int i = 0; i < a->n; i++) {
+        if (a->parts[i].base)
+            munmap((void *) a->parts[i].base, (size_t) a->bytes);
         if (a->parts[i].fd >= 0)
             close(a->parts[i].fd);
         free(a->parts[i].extents);
@@ -139,6 +142,16 @@ void arena_close_readers(const struct arena *a, const int fds[ARENA_PARTS])
     for (int i = 0; i < a->n; i++)
         if (fds[i] >= 0)
             close(fds[i]);
+}
+
+const uint8_t *arena_look(struct arena *a, int64_t slot, int64_t offset)
+{
+    struct part *p = &a->parts[slot / a->bytes];
+    if (!p->base) {
+        void *base = mmap(NULL, (size_t) a->bytes, PROT_READ, MAP_SHARED, p->fd, 0);
+        p->base = base == MAP_FAILED ? NULL : base;
+    }
+    return p->base ? p->base + arena_offset(a, slot) + offset : NULL;
 }
 
 /* ---- memory ---- */

@@ -1,5 +1,5 @@
-/* The shared memory that frames travel in, cut into slots by the supervisor, which owns the books and never looks at a
- * pixel.
+/* The shared memory that frames travel in, cut into slots by the supervisor, which owns the books. It looks
+ * at pixels only to hash them.
  *
  *     decode worker 0 ── writes ──> part 0 ─┐
  *     decode worker 1 ── writes ──> part 1 ─┼── read only ──> engines (runner/arena_view.h)
@@ -44,6 +44,8 @@ void arena_close_readers(const struct arena *a, const int fds[ARENA_PARTS]);
 enum cq_err arena_take(struct arena *a, int part, int64_t bytes, int64_t *slot);
 /* `slot` must be in use. */
 void arena_give(struct arena *a, int64_t slot);
+/* The bytes of a slot from `offset` of it on, to read; NULL: they cannot be mapped. Who wrote them may still do so. */
+const uint8_t *arena_look(struct arena *a, int64_t slot, int64_t offset);
 int64_t arena_offset(const struct arena *a, int64_t slot);   /* its name for the part's own worker */
 int64_t arena_used(const struct arena *a);       /* bytes in slots */
 int64_t arena_touched(const struct arena *a);    /* bytes of memory that were in slots and not given back, at most */

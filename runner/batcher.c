@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-static void append(struct batcher_lane *l, struct batch_item *item)
+void batcher_lane_add(struct batcher_lane *l, struct batch_item *item)
 {
     item->next = NULL;
     if (l->last)
@@ -17,7 +17,7 @@ static void append(struct batcher_lane *l, struct batch_item *item)
 void batcher_add(struct batcher *b, int lane, struct batch_item *item, int64_t now_ns)
 {
     item->since_ns = now_ns;
-    append(&b->lanes[lane], item);
+    batcher_lane_add(&b->lanes[lane], item);
 }
 
 void batcher_put_back(struct batcher *b, int lane, struct batch_item *const *items, int n)
@@ -32,15 +32,20 @@ void batcher_put_back(struct batcher *b, int lane, struct batch_item *const *ite
     }
 }
 
-void batcher_remove(struct batcher *b, int lane, bool (*drop)(void *ctx, struct batch_item *item), void *ctx)
+void batcher_lane_remove(struct batcher_lane *l, bool (*drop)(void *ctx, struct batch_item *item), void *ctx)
 {
-    struct batcher_lane old = b->lanes[lane];
-    b->lanes[lane] = (struct batcher_lane) {0};
+    struct batcher_lane old = *l;
+    *l = (struct batcher_lane) {0};
     for (struct batch_item *item = old.first, *next; item; item = next) {
         next = item->next;
         if (!drop(ctx, item))
-            append(&b->lanes[lane], item);
+            batcher_lane_add(l, item);
     }
+}
+
+void batcher_remove(struct batcher *b, int lane, bool (*drop)(void *ctx, struct batch_item *item), void *ctx)
+{
+    batcher_lane_remove(&b->lanes[lane], drop, ctx);
 }
 
 static bool is_due(const struct batcher *b, const struct batcher_lane *l, int limit, const struct batcher_ask *ask)

@@ -33,10 +33,15 @@ struct batcher {
     struct batcher_lane lanes[BATCHER_LANES];
 };
 
+/* As a plain list, in order. */
+void batcher_lane_add(struct batcher_lane *l, struct batch_item *item);
+/* Takes out every item that `drop` says yes to, calling it once for each. */
+void batcher_lane_remove(struct batcher_lane *l, bool (*drop)(void *ctx, struct batch_item *item), void *ctx);
+
 void batcher_add(struct batcher *b, int lane, struct batch_item *item, int64_t now_ns);
 /* Back to the front, after a batch was lost; `items` in the order they had. */
 void batcher_put_back(struct batcher *b, int lane, struct batch_item *const *items, int n);
-/* Takes out every item that `drop` says yes to, calling it once for each item of the lane. */
+/* Takes out as above. */
 void batcher_remove(struct batcher *b, int lane, bool (*drop)(void *ctx, struct batch_item *item), void *ctx);
 
 struct batcher_ask {

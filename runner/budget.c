@@ -153,6 +153,11 @@ static size_t left_of_rlimit(int which, size_t used)
     return minus((size_t) r.rlim_cur, used);
 }
 
+size_t budget_host_left(const char *root)
+{
+    return least(read_kib(root, "/proc", "meminfo", "MemAvailable", unlimited), left_in_cgroups(root));
+}
+
 void budget_look(const char *root, const struct device_info *info, struct budget_facts *out)
 {
     *out = (struct budget_facts) {

@@ -25,6 +25,9 @@ struct budget_facts {
     size_t data, address_space;  /* what the resource limits leave */
 };
 
+/* What the host and all enclosing cgroups leave, SIZE_MAX where that is unknown. `root` as below. */
+size_t budget_host_left(const char *root);
+
 /* Looks at the machine. `root` is put before /proc and /sys, for tests; "" otherwise. */
 void budget_look(const char *root, const struct device_info *info, struct budget_facts *out);
 

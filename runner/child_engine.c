@@ -15,6 +15,7 @@
 #include "kernels/device.h"
 #include "kernels/pocl_cache.h"
 #include "runner/arena_view.h"
+#include "runner/batch_pixels.h"
 #include "runner/budget.h"
 #include "runner/child.h"
 #include "runner/engine_model.h"
@@ -29,6 +30,7 @@
 struct flight {
     struct msg_batch batch;
     const uint8_t *pixels[BATCHER_MAX];
+    struct batch_pixels own;                 /* where answers are to be kept */
     bool started;                            /* the device has it; else it is run when its turn comes */
 };
 
@@ -38,6 +40,7 @@ struct engine_child {
     struct arena_reader arena;
     struct cq_buf out;                       /* the message being written */
     struct device *dev;
+    uint64_t seed;                           /* of hashes */
     size_t budget;                           /* bytes of device memory for all models */
     char folder[MSG_PATH], folder_label[MSG_TEXT];
     struct choices choices;
@@ -85,6 +88,7 @@ static enum cq_err setup(struct engine_child *e)
         return CQ_PROTOCOL;
     strcpy(e->folder, m.folder);
     strcpy(e->folder_label, m.folder_label);
+    e->seed = m.seed;
     err = open_device(e, &m);
 
     struct msg_hello hello = {.err = err, .message = "", .spec = "", .name = "", .driver = ""};
@@ -227,6 +231,7 @@ static enum cq_err answer(struct engine_child *e)
     drag(e, &e->result);
     e->result.id = f->batch.id;
     e->result.lane = f->batch.lane;
+    batch_pixels_tell(&f->own, &e->result);
     msg_put_result(&e->out, &e->result);
     return tell(e, MSG_RESULT);
 }
@@ -255,6 +260,10 @@ static enum cq_err take_batch(struct engine_child *e, struct cq_rd *body, struct
         if (!f->pixels[i])
             return CQ_PROTOCOL;
     }
+    if (f->batch.hash)
+        batch_pixels_take(&f->own, e->seed, f->pixels, f->batch.n, (size_t) engine_model_frame_bytes(m));
+    else
+        batch_pixels_skip(&f->own);
     return CQ_OK;
 }
 
@@ -304,6 +313,8 @@ static void finish(struct engine_child *e)
 {
     for (int i = 0; i < BATCHER_LANES; i++)
         engine_model_destroy(&e->models[i]);
+    for (int i = 0; i < SESSION_FLIGHTS; i++)
+        batch_pixels_finish(&e->flights[i].own);
     choices_finish(&e->choices);
     device_close(&e->dev);
     wire_finish(&e->wire);

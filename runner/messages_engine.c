@@ -17,6 +17,7 @@ void msg_put_setup(struct cq_buf *b, const struct msg_setup *m)
     cq_put_str(b, m->folder);
     cq_put_str(b, m->folder_label);
     cq_put_i32(b, (int) m->sandbox);
+    cq_put_i64(b, (int64_t) m->seed);
 }
 
 enum cq_err msg_get_setup(struct cq_rd *r, struct msg_setup *m)
@@ -28,6 +29,7 @@ enum cq_err msg_get_setup(struct cq_rd *r, struct msg_setup *m)
     m->folder = cq_get_str(r);
     m->folder_label = cq_get_str(r);
     m->sandbox = (enum sandbox_mode) msg_get_range(r, SANDBOX_AUTO, SANDBOX_OFF);
+    m->seed = (uint64_t) cq_get_i64(r);
     return r->err;
 }
 
@@ -173,6 +175,7 @@ void msg_put_batch(struct cq_buf *b, const struct msg_batch *m)
 {
     cq_put_i64(b, m->id);
     cq_put_u32(b, m->lane);
+    cq_put_u8(b, m->hash);
     cq_put_i32(b, m->n);
     for (int i = 0; i < m->n; i++) {
         const struct msg_batch_item *it = &m->items[i];
@@ -189,6 +192,7 @@ enum cq_err msg_get_batch(struct cq_rd *r, struct msg_batch *m)
 {
     m->id = cq_get_i64(r);
     m->lane = cq_get_u32(r);
+    m->hash = msg_get_bool(r);
     m->n = msg_get_range(r, 1, BATCHER_MAX);
     for (int i = 0; i < m->n; i++) {
         struct msg_batch_item *it = &m->items[i];
@@ -219,6 +223,9 @@ void msg_put_result(struct cq_buf *b, const struct msg_result *m)
         cq_put_str(b, m->answers[i].message);
         cq_put_u32(b, (uint32_t) m->answers[i].size);
         cq_put(b, m->answers[i].blob, m->answers[i].size);
+        cq_put_u8(b, m->answers[i].hashed);
+        cq_put_i64(b, (int64_t) m->answers[i].pixels.high);
+        cq_put_i64(b, (int64_t) m->answers[i].pixels.low);
     }
 }
 
@@ -239,6 +246,9 @@ enum cq_err msg_get_result(struct cq_rd *r, struct msg_result *m)
         m->answers[i].message = cq_get_str(r);
         m->answers[i].size = cq_get_u32(r);
         m->answers[i].blob = cq_get(r, m->answers[i].size);
+        m->answers[i].hashed = msg_get_bool(r);
+        m->answers[i].pixels.high = (uint64_t) cq_get_i64(r);
+        m->answers[i].pixels.low = (uint64_t) cq_get_i64(r);
     }
     return m->lane >= BATCHER_LANES ? msg_refuse(r) : r->err;
 }

@@ -14,6 +14,7 @@
 #include "kernels/base/buf.h"
 #include "kernels/base/err.h"
 #include "runner/batcher.h"
+#include "runner/cache_key.h"
 #include "runner/messages.h"
 #include "runner/sandbox.h"
 #include "stages/answer/geometry.h"
@@ -26,6 +27,7 @@ struct msg_setup {
     const char *folder;         /* for artifacts; "" : nowhere */
     const char *folder_label;   /* as rows name it */
     enum sandbox_mode sandbox;
+    uint64_t seed;              /* of hashes of pixels (runner/cache_key.h) */
 };
 
 struct msg_hello {
@@ -89,6 +91,7 @@ struct msg_batch_item {
 struct msg_batch {
     int64_t id;
     uint32_t lane;
+    bool hash;                  /* answers are to say which pixels they are of */
     int n;
     struct msg_batch_item items[BATCHER_MAX];
 };
@@ -98,6 +101,8 @@ struct msg_answer {
     const char *message;        /* of err */
     const void *blob;           /* answer_put() */
     size_t size;
+    bool hashed;                /* then `pixels` is the hash of those that it was computed from */
+    struct cache_key pixels;
 };
 
 struct msg_result {

@@ -116,6 +116,9 @@ enum cq_err store_pending_pipelines(struct store *s, int64_t *ids, int max, int 
 
 /* ---- work: results, staged under (job, attempt) ---- */
 
+/* What the cache of answers did, in answers; evictions make room for new ones. */
+struct store_cache_use { int64_t hits, misses, evictions, saved_ns; };
+
 enum store_source { SOURCE_INFERRED, SOURCE_INHERITED, SOURCE_CACHED };
 
 struct store_frame {
@@ -145,6 +148,7 @@ struct store_completion {
     bool partial;                /* frames were kept although failure is set */
     const char *message;         /* for the failure; may be NULL */
     int64_t frames_decoded, frames_sampled, frames_inferred;
+    struct store_cache_use cache;
     int64_t batches;             /* batches that held a frame of it */
     double mean_batch;
     int64_t oom_halvings;
@@ -186,6 +190,7 @@ enum cq_err store_start_run(struct store *s, const struct store_run *r, int64_t 
 
 struct store_run_end {
     int64_t frames_decoded, frames_sampled, frames_inferred, batches, oom_halvings, worker_restarts, engine_restarts;
+    struct store_cache_use cache;
     double media_s;                   /* seconds of video worked off */
     double prepare_s;                 /* until an engine was ready; nothing could be done before */
     int engines;
@@ -253,6 +258,9 @@ struct store_run_row {
     bool active;                      /* heartbeat is fresh */
 };
 enum cq_err store_each_run(struct store *s, int newest, enum cq_err (*fn)(void *ctx, const struct store_run_row *r), void *ctx);
+
+/* Over all runs. */
+enum cq_err store_sum_cache_use(struct store *s, struct store_cache_use *out);
 
 struct store_model_row {
     char name[128];

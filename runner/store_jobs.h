@@ -56,7 +56,7 @@ struct store_attempt_row {
     int pid, supervisor_pid;      /* of the decode worker, of the run; 0: unknown */
     int64_t run_id, started_ms, ended_ms;
     double wall_s;                /* -1 while it runs */
-    int64_t frames_decoded, frames_sampled, frames_inferred, batches, oom_halvings;
+    int64_t frames_decoded, frames_sampled, frames_inferred, frames_cached, batches, oom_halvings;
 };
 /* The clip's, then those of its segments; oldest first. */
 enum cq_err store_each_attempt(struct store *s, int64_t job_id,
@@ -90,7 +90,7 @@ struct store_attempt_note {
     int64_t job_id;
     int attempt, pid;             /* of the decode worker */
     const char *device, *last_words;
-    int64_t frames_decoded, frames_sampled, frames_inferred;
+    int64_t frames_decoded, frames_sampled, frames_inferred, frames_cached;
     double took_s;                /* its share of the run's time (runner/score.h) */
 };
 enum cq_err store_note_attempt(struct store *s, const struct store_attempt_note *n);

@@ -107,7 +107,7 @@ void store_turn_begun(struct store *s);
 void store_turn_ends(struct store *s);
 
 /* Brings the file to the newest schema; see store_sqlite_migrate.c. */
-enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 18, STORE_WITH_SEGMENTS = 7,
+enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 19, STORE_WITH_SEGMENTS = 7,
        STORE_WITH_MODEL_TOTALS = 10 };
 enum cq_err store_migrate(struct store *s);
 

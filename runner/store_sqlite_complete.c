@@ -61,10 +61,11 @@ static enum cq_err settle_attempt(struct store *s, const struct store_completion
     return sql_exec(s,
         "UPDATE attempts SET outcome = ?, reason = ?, message = ?, ended_ms = ?, sweep = ?, pid = nullif(?, 0), device = ?, "
         "wall_ns = ?, frames_decoded = ?, frames_sampled = ?, frames_inferred = ?, batches = ?, mean_batch = ?, "
-        "oom_halvings = ?, stages = ?, score = CAST(nullif(?, '') AS REAL), score_inputs = ? WHERE id = ?", "tttIiitIIIIIdItttI",
+        "oom_halvings = ?, stages = ?, score = CAST(nullif(?, '') AS REAL), score_inputs = ?, frames_cached = ?, "
+        "cache_misses = ?, cache_evictions = ?, cache_saved_ns = ? WHERE id = ?", "tttIiitIIIIIdItttIIIII",
         state, failure_name(c->failure), message, now, state[0] == 'f', c->host_pid, c->device, c->wall_ns, c->frames_decoded,
         c->frames_sampled, c->frames_inferred, c->batches, c->mean_batch, c->oom_halvings, stages, has_score ? columns.score : NULL,
-        has_score ? columns.inputs : NULL, attempt_id);
+        has_score ? columns.inputs : NULL, c->cache.hits, c->cache.misses, c->cache.evictions, c->cache.saved_ns, attempt_id);
 }
 
 static enum cq_err add_to_run(struct store *s, const struct store_completion *c, const struct accepted *a)
@@ -73,8 +74,11 @@ static enum cq_err add_to_run(struct store *s, const struct store_completion *c,
         return CQ_OK;
     return sql_exec(s,
         "UPDATE runs SET jobs = jobs + ?, frames_decoded = frames_decoded + ?, frames_sampled = frames_sampled + ?, "
-        "frames_inferred = frames_inferred + ?, media_s = media_s + ? / 1000.0 WHERE id = ? AND ended_ms IS NULL", "iIIIII",
-        !a->parent_id, c->frames_decoded, c->frames_sampled, c->frames_inferred, a->media_ms, a->run_id);
+        "frames_inferred = frames_inferred + ?, media_s = media_s + ? / 1000.0, frames_cached = frames_cached + ?, "
+        "cache_misses = cache_misses + ?, cache_evictions = cache_evictions + ?, cache_saved_ns = cache_saved_ns + ? "
+        "WHERE id = ? AND ended_ms IS NULL", "iIIIIIIIII",
+        !a->parent_id, c->frames_decoded, c->frames_sampled, c->frames_inferred, a->media_ms, c->cache.hits, c->cache.misses,
+        c->cache.evictions, c->cache.saved_ns, a->run_id);
 }
 
 /* A segment's timings are kept until its clip's end. */

@@ -153,7 +153,13 @@ static void read_attempt(sqlite3_stmt *row, struct store_attempt_row *a)
     a->segment = sqlite3_column_int(row, c);
 }
 
-/* By itself, for a reader may look at a database that is older than the column. */
+/* By themselves, for a reader may look at a database that is older than the columns. */
+static enum cq_err read_cached(struct store *s, bool kept, int64_t id, struct store_attempt_row *a)
+{
+    a->frames_cached = 0;
+    return kept ? sql_int(s, &a->frames_cached, "SELECT coalesce(frames_cached, 0) FROM attempts WHERE id = ?", "I", id) : CQ_OK;
+}
+
 static enum cq_err read_words(struct store *s, bool kept, int64_t id, struct store_attempt_row *a)
 {
     sqlite3_stmt *row;
@@ -170,7 +176,7 @@ static enum cq_err read_words(struct store *s, bool kept, int64_t id, struct sto
 struct history {
     enum cq_err (*fn)(void *ctx, const struct store_attempt_row *a);
     void *ctx;
-    bool words_kept;
+    bool words_kept, cached_kept;
 };
 
 /* `err` is of the query that gave `row`. */
@@ -180,6 +186,8 @@ static enum cq_err each_attempt(struct store *s, enum cq_err err, sqlite3_stmt *
         struct store_attempt_row a;
         read_attempt(row, &a);
         err = read_words(s, h->words_kept, sqlite3_column_int64(row, 0), &a);
+        if (!err)
+            err = read_cached(s, h->cached_kept, sqlite3_column_int64(row, 0), &a);
         if (!err)
             err = h->fn(h->ctx, &a);
         if (err)
@@ -220,13 +228,16 @@ enum cq_err store_each_attempt(struct store *s, int64_t job_id,
 {
     struct history h = {.fn = fn, .ctx = ctx};
     bool has_segments;
-    int64_t kept;
+    int64_t kept, cached;
     enum cq_err err = sql_int(s, &kept, "SELECT count(*) FROM pragma_table_info('attempts') WHERE name = 'last_words'", "");
+    if (!err)
+        err = sql_int(s, &cached, "SELECT count(*) FROM pragma_table_info('attempts') WHERE name = 'frames_cached'", "");
     if (!err)
         err = sql_has_table(s, "segments", &has_segments);
     if (err)
         return err;
     h.words_kept = kept;
+    h.cached_kept = cached;
     err = attempts_of_clip(s, job_id, &h);
     return err || !has_segments ? err : attempts_of_segments(s, job_id, &h);
 }
@@ -307,7 +318,7 @@ enum cq_err store_note_attempt(struct store *s, const struct store_attempt_note 
 {
     return sql_exec(s, "UPDATE attempts SET pid = coalesce(nullif(?, 0), pid), device = coalesce(nullif(?, ''), device), "
                        "last_words = coalesce(nullif(?, ''), last_words), frames_decoded = ?, frames_sampled = ?, "
-                       "frames_inferred = ?, score_inputs = json_object('took_s', nullif(?9, 0.0)) WHERE " ATTEMPT_ID("?7", "?8"),
-                    "ittIIIIid", n->pid, n->device, n->last_words, n->frames_decoded, n->frames_sampled, n->frames_inferred,
-                    n->job_id, n->attempt, n->took_s);
+                       "frames_inferred = ?, frames_cached = ?10, score_inputs = json_object('took_s', nullif(?9, 0.0)) WHERE " ATTEMPT_ID("?7", "?8"),
+                    "ittIIIIidI", n->pid, n->device, n->last_words, n->frames_decoded, n->frames_sampled, n->frames_inferred,
+                    n->job_id, n->attempt, n->took_s, n->frames_cached);
 }

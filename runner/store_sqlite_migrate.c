@@ -16,14 +16,14 @@ extern const char schema_001_init[], schema_002_tunings[], schema_003_workers[],
     schema_009_boots[], schema_010_model_totals[], schema_011_accepting[],
     schema_012_failed[], schema_013_stage_texts[], schema_014_queue_index[],
     schema_015_set_aside[], schema_016_neighbours[], schema_017_quiet_claims[],
-    schema_018_scores[], schema_views[];
+    schema_018_scores[], schema_019_cache[], schema_views[];
 
 static const char *const migrations[STORE_VERSION] = {
     schema_001_init, schema_002_tunings, schema_003_workers, schema_004_last_words, schema_005_pause,
     schema_006_failure_counts, schema_007_segments, schema_008_engines, schema_009_boots,
     schema_010_model_totals, schema_011_accepting, schema_012_failed,
     schema_013_stage_texts, schema_014_queue_index, schema_015_set_aside,
-    schema_016_neighbours, schema_017_quiet_claims, schema_018_scores,
+    schema_016_neighbours, schema_017_quiet_claims, schema_018_scores, schema_019_cache,
 };
 
 static enum cq_err drop_views(struct store *s)

@@ -48,13 +48,30 @@ enum cq_err store_end_run(struct store *s, int64_t run_id, const struct store_ru
     enum cq_err err = sql_exec(s,
         "UPDATE runs SET ended_ms = ?, end_reason = ?, frames_decoded = ?, frames_sampled = ?, frames_inferred = ?, "
         "batches = ?, oom_halvings = ?, worker_restarts = ?, engine_restarts = ?, media_s = ?, prepare_s = ?, engines = ?, "
-        "devices = coalesce(nullif(?, ''), devices) WHERE id = ?", "ItIIIIIIIddItI",
+        "devices = coalesce(nullif(?, ''), devices), frames_cached = ?, cache_misses = ?, cache_evictions = ?, cache_saved_ns = ? "
+        "WHERE id = ?", "ItIIIIIIIddItIIIII",
         cq_utc_ms(), or_empty(e->end_reason), e->frames_decoded, e->frames_sampled, e->frames_inferred, e->batches,
         e->oom_halvings, e->worker_restarts, e->engine_restarts, e->media_s, e->prepare_s, (int64_t) e->engines,
-        or_empty(e->devices), run_id);
+        or_empty(e->devices), e->cache.hits, e->cache.misses, e->cache.evictions, e->cache.saved_ns, run_id);
     store_hurry_totals(s);
     for (int i = 0; i < METRIC_COUNT && !err; i++)
         err = put_run_stage(s, run_id, i, &e->stages[i]);
+    return err;
+}
+
+enum cq_err store_sum_cache_use(struct store *s, struct store_cache_use *out)
+{
+    int64_t kept;
+    sqlite3_stmt *row;
+    *out = (struct store_cache_use) {0};
+    enum cq_err err = sql_int(s, &kept, "SELECT count(*) FROM pragma_table_info('runs') WHERE name = 'frames_cached'", "");
+    if (err || !kept)
+        return err;                 /* a file of an earlier version that is only read */
+    err = sql_query(s, &row, "SELECT sum(frames_cached), sum(cache_misses), sum(cache_evictions), sum(cache_saved_ns) FROM runs", "");
+    if (!err)
+        *out = (struct store_cache_use) {sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1),
+                                         sqlite3_column_int64(row, 2), sqlite3_column_int64(row, 3)};
+    sql_done(row);
     return err;
 }
 

@@ -187,10 +187,12 @@ static enum cq_err end_attempt(struct store *s, int64_t clip_job, int64_t attemp
     return sql_exec(s,
         "UPDATE attempts SET outcome = 'done', ended_ms = ?1, wall_ns = (?1 - started_ms) * 1000000, device = t.device, "
         "frames_decoded = t.decoded, frames_sampled = t.sampled, frames_inferred = t.inferred, batches = t.batches, "
-        "mean_batch = t.batch_frames / max(t.batches, 1), oom_halvings = t.halvings "
+        "mean_batch = t.batch_frames / max(t.batches, 1), oom_halvings = t.halvings, frames_cached = t.cached, "
+        "cache_misses = t.misses, cache_evictions = t.evictions, cache_saved_ns = t.saved "
         "FROM (SELECT max(a.device) AS device, sum(a.frames_decoded) AS decoded, sum(a.frames_sampled) AS sampled, "
         "sum(a.frames_inferred) AS inferred, sum(a.batches) AS batches, total(a.mean_batch * a.batches) AS batch_frames, "
-        "sum(a.oom_halvings) AS halvings FROM jobs p JOIN attempts a ON a.id = p.attempt_id "
+        "sum(a.oom_halvings) AS halvings, sum(a.frames_cached) AS cached, sum(a.cache_misses) AS misses, "
+        "sum(a.cache_evictions) AS evictions, sum(a.cache_saved_ns) AS saved FROM jobs p JOIN attempts a ON a.id = p.attempt_id "
         "WHERE p.job_id = ?2 AND p.parent_id IS NOT NULL AND p.state = 'done') t WHERE attempts.id = ?3", "III", now, clip_job,
         attempt_id);
 }

@@ -17,6 +17,7 @@
 #include "runner/log_relay.h"
 #include "runner/orphans.h"
 #include "runner/owner.h"
+#include "runner/work_cache.h"
 #include "runner/work_engines.h"
 #include "runner/work_jobs.h"
 #include "runner/work_models.h"
@@ -97,6 +98,7 @@ static void work_turn(uv_prepare_t *handle)
     if (w->phase != WORK_STOPPED) {
         work_claim(w);
         work_workers_turn(w);
+        work_cache_turn(w);
         work_batches_turn(w);
         work_workers_turn(w);   /* batches that went out may have made room for slots */
         look_for_end(w);
@@ -131,6 +133,7 @@ static void on_tick(uv_timer_t *t)
     }
     orphans_bury(&l->orphans, now);
     work_control_tick(&l->work);
+    work_cache_tick(&l->work);
     work_progress_tell(&l->work, false);
     work_health_tell(&l->work, false);
 }
@@ -184,6 +187,8 @@ static enum cq_err fill_defaults(struct work *w, const struct work_params *p)
     w->p.stall_timeout_s = p->stall_timeout_s > 0 ? p->stall_timeout_s : 60;
     w->p.io_pause_s = p->io_pause_s > 0 ? p->io_pause_s : 60;
     w->p.batch_timeout_s = p->batch_timeout_s > 0 ? p->batch_timeout_s : 600;
+    w->p.cache_bytes = p->cache_bytes > 0 ? p->cache_bytes : (int64_t) 64 << 20;
+    w->p.cache_ttl_s = p->cache_ttl_s > 0 ? p->cache_ttl_s : 7 * 86400;
     w->p.arena_bytes = p->arena_bytes > 0 ? p->arena_bytes : (int64_t) 256 << 20;
     w->balance = p->balance ? balancer_find(p->balance) : balancer_classes[0];
     if (!w->balance)
@@ -257,6 +262,8 @@ static enum cq_err start_modules(struct work *w)
     if (!err)
         err = arena_create(w->log, w->p.arena_bytes, w->p.workers, &w->arena);
     if (!err)
+        err = work_cache_create(w);
+    if (!err)
         err = work_batches_create(w);
     if (!err)
         err = work_engines_create(w);
@@ -308,7 +315,7 @@ static void say_farewell(struct work *w, struct farewell *f)
     f->run_id = w->run_id;
     f->end = (struct store_run_end) {
         .frames_decoded = t->frames_decoded, .frames_sampled = t->frames_sampled, .frames_inferred = t->frames_inferred,
-        .batches = t->batches, .oom_halvings = t->oom_halvings, .worker_restarts = t->worker_restarts,
+        .cache = t->cache, .batches = t->batches, .oom_halvings = t->oom_halvings, .worker_restarts = t->worker_restarts,
         .engine_restarts = t->engine_restarts, .media_s = t->media_s, .end_reason = reason_of(w),
         .engines = work_engines_alive(w), .prepare_s = work_engines_prepare_s(w),
         .devices = w->engines ? work_engines_account(w) : "",
@@ -359,6 +366,7 @@ static void stop(struct life *l, struct farewell *f)
     work_workers_destroy(w);
     work_engines_destroy(w);
     work_batches_destroy(w);
+    work_cache_destroy(w);
     work_tunings_destroy(w);
     work_jobs_destroy(w);
     work_score_destroy(w);

@@ -16,8 +16,8 @@ struct cq_log;
 struct work_progress {
     double elapsed_s;
     int64_t clips_done, clips_failed, clips_running, clips_left;   /* of this run; left: in the queue */
-    int64_t frames_decoded, frames_sampled, frames_inferred;
-    double frames_per_s;          /* inferred, smoothed over the last seconds */
+    int64_t frames_decoded, frames_sampled, frames_inferred, frames_cached;   /* the last two: answers */
+    double frames_per_s;          /* answered, smoothed over the last seconds */
     double media_s_done, media_s_left;
     double times_real_time;       /* media seconds per second */
     double eta_s;                 /* from media time left and its measured rate; < 0: unknown */
@@ -28,6 +28,9 @@ struct work_progress {
 
 /* Are kernels timed that nobody has timed on the device? AUTO: where the queue is long enough for that to pay. */
 enum work_tune { TUNE_AUTO, TUNE_OFF, TUNE_ALWAYS };
+
+/* Are answers of frames reused? Here: within this run; the zero is for who measures. */
+enum work_cache_mode { WORK_CACHE_OFF, WORK_CACHE_MEMORY };
 
 struct work_params {
     const char *db_path;
@@ -46,6 +49,9 @@ struct work_params {
     int clips_per_worker;         /* clips and segments that a process parses, then another takes its place; 0: no end */
     double split_s;               /* clips of which more is looked at are done in segments; 0: none */
     enum work_tune tune;
+    enum work_cache_mode cache;
+    int64_t cache_bytes;          /* of memory; 0: 64 MiB */
+    double cache_ttl_s;           /* that an answer lives without being of use; 0: a week */
     int64_t arena_bytes;          /* 0: 256 MiB */
     int64_t memory_limit;         /* bytes for the models of each device; 0: what budget_of() finds */
     /* Called on the loop's thread about four times a second, and once at the end with `last`. */

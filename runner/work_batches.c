@@ -13,6 +13,7 @@
 #include "runner/balancer.h"
 #include "runner/child.h"
 #include "runner/speed.h"
+#include "runner/work_cache.h"
 #include "runner/work_engines.h"
 #include "runner/work_jobs.h"
 #include "runner/work_posts.h"
@@ -55,6 +56,7 @@ static enum cq_err send_batch(struct engine *e, const struct batch *b)
     m->id = b->id;
     m->lane = (uint32_t) b->lane;
     m->n = b->n;
+    m->hash = work_cache_keeps(e->w, b->lane);
     for (int i = 0; i < b->n; i++) {
         const struct frame_input *in = b->inputs[i];
         const struct frame *f = in->frame;
@@ -171,7 +173,7 @@ static bool send_one(struct work *w)
 void work_batches_turn(struct work *w)
 {
     w->batches->now_ns = cq_now_ns();
-    w->batches->flush = work_workers_starved(w);
+    w->batches->flush = work_workers_starved(w) && !work_cache_asks(w);
     while (!w->fatal && batcher_count(&w->batcher) && send_one(w))
         ;
 }
@@ -243,7 +245,8 @@ static enum cq_err settle_batch(struct engine *e, const struct batch *b, const s
         for (int i = 0; i < b->n; i++)
             if (!m->answers[i].err)
                 count_for_job(b->inputs[i]->frame->job, b->inputs[i], b, m, e);
-        err = work_post_rows(w, b->inputs, m->answers, b->n);
+        work_cache_keep(w, b->lane, b->inputs, m);
+        err = work_post_rows(w, SOURCE_INFERRED, b->inputs, m->answers, b->n);
         if (m->halvings)
             engine_set_limit(e, b->lane, m->safe_batch, true);
     }

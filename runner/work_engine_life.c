@@ -7,6 +7,7 @@
 #include "kernels/base/clock.h"
 #include "runner/arena.h"
 #include "runner/child.h"
+#include "runner/work_cache.h"
 #include "runner/work_engine.h"
 
 enum { DEATHS_MAX = 5 };
@@ -112,7 +113,7 @@ static void send_setup(struct engine *e)
 {
     struct msg_setup m = {
         .device = e->spec, .memory_limit = e->w->p.memory_limit, .afresh = e->afresh, .folder = e->w->engines->folder,
-        .folder_label = e->w->engines->folder_label, .sandbox = e->w->p.sandbox,
+        .folder_label = e->w->engines->folder_label, .sandbox = e->w->p.sandbox, .seed = work_cache_seed(e->w),
     };
     struct cq_buf body = {0};
     msg_put_setup(&body, &m);

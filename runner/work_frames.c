@@ -1,4 +1,5 @@
-/* Frames of a job: from the worker into the lanes of its models, and gone when each has answered.
+/* Frames of a job: from the worker to where each model's look at them begins (work_cache.c), and gone when each has
+ * answered.
  *
  * A frame of a job that was given up stays in its slot until the engine that reads it has answered; only then may the
  * slot be filled again.
@@ -53,7 +54,7 @@ enum cq_err job_add_frame(struct job *j, const struct msg_frame *m)
     count_frame(j, m);
     for (int i = 0; i < m->n_targets; i++) {
         f->inputs[i] = (struct frame_input) {.frame = f, .model = i};
-        batcher_add(&j->w->batcher, j->lanes[i], &f->inputs[i].item, f->arrived_ns);
+        batcher_lane_add(&j->w->arrived, &f->inputs[i].item);
     }
     return CQ_OK;
 }
@@ -69,6 +70,7 @@ static bool drop_of_job(void *ctx, struct batch_item *item)
 
 void job_forget_frames(struct job *j)
 {
+    batcher_lane_remove(&j->w->arrived, drop_of_job, j);
     for (int i = 0; j->has_lanes && i < j->pipeline->n_models; i++)
         batcher_remove(&j->w->batcher, j->lanes[i], drop_of_job, j);
 }

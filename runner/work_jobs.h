@@ -53,6 +53,7 @@ struct job {
     struct clip_end end;
     int64_t decoded;            /* so far */
     int64_t inferred;           /* answers */
+    struct store_cache_use cache;
     int64_t batches, batch_frames, halvings;
     int64_t last_batch;         /* id of the newest batch that held a frame of it */
     char device[128];

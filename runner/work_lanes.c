@@ -108,6 +108,7 @@ static enum cq_err get_lane(struct work *w, const struct pipeline_model *m, cons
     *l = (struct work_lane) {.card = text, .target = *t, .generation = l->generation + 1};
     snprintf(l->hash, sizeof l->hash, "%s", m->hash);
     snprintf(l->name, sizeof l->name, "%s", m->name);
+    snprintf(l->decoder, sizeof l->decoder, "%s", m->card.decoder);
     snprintf(l->path, sizeof l->path, "%s", m->path);
     pipeline_shape(&m->card, t->width, t->height, l->shape);
     *out = room;

@@ -22,6 +22,7 @@ struct work_lane {
     char hash[33];
     char name[128];
     char path[STORE_PATH];
+    char decoder[32];
     char *card;                 /* owned JSON */
     struct scale_target target;
     char shape[PIPELINE_SHAPE];

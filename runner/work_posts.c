@@ -42,7 +42,7 @@ static struct end_post *new_end(struct job *j, const char *message)
     snprintf(p->words, sizeof p->words, "%s", j->words);
     p->c = (struct store_completion) {
         .job_id = j->claim.id, .attempt = j->claim.attempt, .owner = p->owner, .frames_decoded = j->decoded,
-        .frames_sampled = j->next_seq, .frames_inferred = j->inferred, .host_pid = j->worker_pid,
+        .frames_sampled = j->next_seq, .frames_inferred = j->inferred, .cache = j->cache, .host_pid = j->worker_pid,
         .score = {.inputs = {.took_s = j->score.share.taken.s}},
     };
     snprintf(p->c.device, sizeof p->c.device, "%s", j->device);
@@ -106,7 +106,7 @@ static enum cq_err note_attempt(struct store *s, const struct end_post *p)
     return store_note_attempt(s, &(struct store_attempt_note) {
         .job_id = c->job_id, .attempt = c->attempt, .pid = c->host_pid, .device = c->device, .last_words = p->words,
         .frames_decoded = c->frames_decoded, .frames_sampled = c->frames_sampled, .frames_inferred = c->frames_inferred,
-        .took_s = c->score.inputs.took_s,
+        .frames_cached = c->cache.hits, .took_s = c->score.inputs.took_s,
     });
 }
 

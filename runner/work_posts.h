@@ -6,6 +6,7 @@
 
 #include "kernels/base/err.h"
 #include "runner/messages_engine.h"
+#include "runner/store.h"
 #include "stages/failure.h"
 
 struct frame_input;
@@ -15,8 +16,9 @@ struct work;
 
 /* ---- work_rows.c ---- */
 
-/* The answers of a batch, as rows of staged attempts. */
-enum cq_err work_post_rows(struct work *w, struct frame_input *const *inputs, const struct msg_answer *answers, int n);
+/* Answers as rows of staged attempts; copied. */
+enum cq_err work_post_rows(struct work *w, enum store_source source, struct frame_input *const *inputs,
+                           const struct msg_answer *answers, int n);
 
 /* ---- work_posts.c ---- */
 

@@ -120,7 +120,8 @@ static void fill(struct work *w, struct work_progress *out)
         .frames_decoded = decoded_so_far(w),
         .frames_sampled = t->frames_sampled,
         .frames_inferred = t->frames_inferred,
-        .frames_per_s = smoothed_rate(p, now, t->frames_inferred),
+        .frames_cached = t->cache.hits,
+        .frames_per_s = smoothed_rate(p, now, t->frames_inferred + t->cache.hits),
         .media_s_done = t->media_s + under_way,
         .media_s_left = media_left(w, under_way),
         .eta_s = -1,
@@ -129,7 +130,7 @@ static void fill(struct work *w, struct work_progress *out)
         .devices = work_engines_text(w),
         .note = w->note[0] ? w->note : NULL,
     };
-    if (t->frames_inferred && !p->first_ns)
+    if ((t->frames_inferred || t->cache.hits) && !p->first_ns)
         p->first_ns = now;
     double working_s = p->first_ns ? (double) (now - p->first_ns) / 1e9 : 0;
     if (working_s > 0.5 && out->media_s_done > 0) {

@@ -80,18 +80,19 @@ static void rows_written(void *arg, enum cq_err err)
     free(p);
 }
 
-static void fill_row(struct row *r, const struct frame_input *in, size_t blob, size_t size)
+static void fill_row(struct row *r, const struct frame_input *in, enum store_source source, size_t blob, size_t size)
 {
     const struct frame *f = in->frame;
     *r = (struct row) {
         .job = f->job, .job_id = f->job->claim.id, .attempt = f->job->claim.attempt, .blob = blob, .size = size,
         .frame = {.model = in->model, .seq = f->seq, .ordinal = f->ordinal, .pts = f->pts, .time_s = f->time_s,
-                  .source = SOURCE_INFERRED, .source_seq = -1},
+                  .source = source, .source_seq = -1},
     };
     f->job->posts++;
 }
 
-enum cq_err work_post_rows(struct work *w, struct frame_input *const *inputs, const struct msg_answer *answers, int n)
+enum cq_err work_post_rows(struct work *w, enum store_source source, struct frame_input *const *inputs,
+                           const struct msg_answer *answers, int n)
 {
     size_t bytes = 0, at = 0;
     for (int i = 0; i < n; i++)
@@ -108,7 +109,7 @@ enum cq_err work_post_rows(struct work *w, struct frame_input *const *inputs, co
         if (inputs[i]->frame->job->settled || answers[i].err)
             continue;
         memcpy(blobs + at, answers[i].blob, answers[i].size);
-        fill_row(&p->row[p->n++], inputs[i], at, answers[i].size);
+        fill_row(&p->row[p->n++], inputs[i], source, at, answers[i].size);
         at += answers[i].size;
     }
     enum cq_err err = writer_post(w->writer, &(struct writer_post) {write_rows, rows_written, p});

@@ -11,6 +11,7 @@
  *     work_frames.c    their frames, from worker to the last answer
  *     work_job_ends.c  how they end
  *     work_segments.c  long clips: when they are split, and when that was in vain
+ *     work_cache.c     answers that are known already, and those to remember
  *     work_rows.c      answers to rows, through the writer
  *     work_posts.c     ends of attempts, through the writer
  *     work_ahead.c     what is still to come, for balancers
@@ -54,6 +55,7 @@ struct balancer_class;
 struct log_relay;
 struct tunings;
 struct work_batches;
+struct work_cache;
 struct work_claims;
 struct work_control;
 struct work_engines;
@@ -77,6 +79,7 @@ enum work_phase {
 struct work_tally {
     int64_t done, partial, failed, dead;
     int64_t frames_decoded, frames_sampled, frames_inferred;
+    struct store_cache_use cache;
     int64_t batches, oom_halvings, worker_restarts, engine_restarts;
     double media_s;             /* of settled clips */
     struct histogram stages[METRIC_COUNT];
@@ -109,7 +112,9 @@ struct work {
 
     struct writer *writer;
     struct arena *arena;
+    struct batcher_lane arrived; /* inputs that nobody has looked at yet */
     struct batcher batcher;
+    struct work_cache *cache;
     struct work_batches *batches;
     struct work_claims *claims;
     struct work_control *control;

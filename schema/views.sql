@@ -172,11 +172,25 @@ CREATE VIEW v_job_summary AS
 SELECT j.id AS job_id, c.path, j.state, a.device, a.wall_ns / 1e9 AS wall_s,
        a.frames_decoded, a.frames_sampled, a.frames_inferred, a.batches, a.mean_batch, a.oom_halvings,
        CASE WHEN a.wall_ns > 0 THEN a.frames_inferred * 1e9 / a.wall_ns END AS frames_per_s,
-       CASE WHEN a.wall_ns > 0 THEN c.duration_s * 1e9 / a.wall_ns END AS times_real_time
+       CASE WHEN a.wall_ns > 0 THEN c.duration_s * 1e9 / a.wall_ns END AS times_real_time,
+       a.frames_cached                 -- answers that the cache knew; NULL in old rows
 FROM jobs j
 JOIN clips c ON c.id = j.clip_id
 JOIN attempts a ON a.id = coalesce(j.accepted_id, j.attempt_id)
 WHERE j.state NOT IN ('pending', 'running') AND a.wall_ns IS NOT NULL AND j.parent_id IS NULL;
+
+CREATE VIEW v_job_cache AS
+-- One row per settled job whose attempt says what the cache of answers did for it. A frame has an answer for each model.
+SELECT j.id AS job_id, c.path, a.frames_sampled,
+       a.frames_inferred,              -- answers that were computed,
+       a.frames_cached,                -- and those that were known
+       a.cache_misses,                 -- of those computed, how many the cache was asked for
+       a.cache_evictions,              -- answers that went to make room for its own
+       a.cache_saved_ns / 1e6 AS saved_ms   -- what computing the known ones had taken
+FROM jobs j
+JOIN clips c ON c.id = j.clip_id
+JOIN attempts a ON a.id = coalesce(j.accepted_id, j.attempt_id)
+WHERE j.state NOT IN ('pending', 'running') AND a.frames_cached IS NOT NULL AND j.parent_id IS NULL;
 
 CREATE VIEW v_runs AS
 -- Each `clipq work`. SQL has the wall clock only: after that was set, a run may seem killed, or running, until it is right
@@ -194,7 +208,9 @@ SELECT id AS run_id,
        prepare_s,                      -- of wall_s: engines starting, models loading, kernels compiling
        (ended_ms - started_ms) / 1000.0 AS wall_s,
        CASE WHEN ended_ms > started_ms THEN frames_inferred * 1000.0 / (ended_ms - started_ms) END AS frames_per_s,
-       CASE WHEN ended_ms > started_ms THEN media_s * 1000.0 / (ended_ms - started_ms) END AS times_real_time
+       CASE WHEN ended_ms > started_ms THEN media_s * 1000.0 / (ended_ms - started_ms) END AS times_real_time,
+       frames_cached, cache_misses, cache_evictions,   -- as in v_job_cache
+       cache_saved_ns / 1e9 AS cache_saved_s
 FROM runs;
 
 CREATE VIEW v_attempts AS
@@ -209,7 +225,8 @@ SELECT j.job_id, c.path, a.attempt,
        a.frames_decoded, a.frames_sampled, a.frames_inferred, a.batches, a.mean_batch, a.oom_halvings,
        a.last_words,                   -- the end of what its decoder said on standard error, libav's messages too; or NULL
        r.pid AS supervisor_pid,        -- of the `clipq work` that tried
-       g.number AS segment             -- of which segment; NULL: of the clip
+       g.number AS segment,            -- of which segment; NULL: of the clip
+       a.frames_cached                 -- answers that the cache knew; NULL in old rows
 FROM jobs j
 JOIN attempts a ON a.id = j.attempt_id OR (a.job_id = j.id AND a.outcome <> 'running' AND a.outcome <> 'done')
 JOIN clips c ON c.id = j.clip_id

@@ -8,6 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 unset CLIPQ_DB CLIPQ_JSON CLIPQ_MODEL CLIPQ_FAULT
+export CLIPQ_CACHE=off   # for tests that count what was inferred; e2e_answers turns it on
 failed=0
 
 check() {   # check WHAT EXPECTED ACTUAL

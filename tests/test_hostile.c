@@ -26,7 +26,7 @@
 #include "runner/wire.h"
 #include "tests/work_fake.h"
 
-enum { RUNS = 8, ONE_IN = 6 /* messages is changed */, FLOOD = 2000 };
+enum { RUNS = 8, ONE_IN = 6 /* messages is changed */, FLOOD = 2000, AFTER_A_LOOK_US = 5000 /* the cache has looked, no engine yet */ };
 
 #define HOSTILE_CLIP "clip03.y4m"
 
@@ -155,6 +155,7 @@ enum cq_err __wrap_wire_send(struct wire *w, uint16_t type, const struct cq_buf 
     }
     if (armed && scribbles) {
         enum cq_err err = __real_wire_send(w, type, body);
+        usleep(AFTER_A_LOOK_US);
         scribble_on_mappings();
         scribble_on_descriptors();
         return err;
@@ -291,6 +292,27 @@ static void other_clips_frames_are_out_of_reach(void **state)
     free(got);
 }
 
+/* Its frames show what later clips show too, until it has sent them; then they are white. An answer for white under the
+ * name of what was there before would be theirs. */
+static void no_other_clip_gets_its_answers(void **state)
+{
+    (void) state;
+    struct work_result r;
+    const struct work_params p = {.workers = 1, .clips_per_worker = 1, .sandbox = SANDBOX_OFF, .cache = WORK_CACHE_MEMORY};
+    fake_queue(&fx);
+    setenv("CLIPQ_TEST_SCRIBBLES", "1", 1);
+    assert_int_equal(fake_run(&fx, "slow@1", &p, &r), CQ_OK);
+    unsetenv("CLIPQ_TEST_SCRIBBLES");
+    assert_int_equal(r.done, FAKE_CLIPS);
+    /* What it finds of the clip before is out of its reach only where that had another worker: see below. */
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM v_detections WHERE score > 0.99 AND path > "
+                                      "(SELECT path FROM v_jobs WHERE path LIKE '%" HOSTILE_CLIP "')"), 0);
+    assert_int_equal(of_others("SELECT count(*) FROM v_detections WHERE %s"), (FAKE_CLIPS - 1) * FAKE_FRAMES);
+    assert_true(of_others("SELECT count(*) FROM v_frames WHERE source = 'cached' AND %s") > 0);
+    assert_true(fixture_int(&fx, "SELECT count(*) FROM v_detections WHERE path LIKE '%" HOSTILE_CLIP "' AND score > 0.99") > 0);
+    fixture_teardown(&fx);
+}
+
 /* Later clips with a false answer, after a run of one worker. */
 static int64_t falsified_later(int clips_per_worker)
 {
@@ -330,6 +352,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_supervisor_survives),
         cmocka_unit_test(the_next_clip_is_not_blamed),
         cmocka_unit_test(other_clips_frames_are_out_of_reach),
+        cmocka_unit_test(no_other_clip_gets_its_answers),
         cmocka_unit_test(who_is_taken_over_gets_no_other_clip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

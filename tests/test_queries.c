@@ -122,6 +122,7 @@ static void views_keep_their_columns(void **state)
         "SELECT job_a, path_a, job_b, path_b, similarity FROM v_duplicates",
         "SELECT job_id, path, wall_s, stage, count, mean_ms, p50_ms, p95_ms, max_ms FROM v_job_metrics",
         "SELECT job_id, path, frames_decoded, frames_sampled, frames_inferred, batches, mean_batch, device, frames_per_s FROM v_job_summary",
+        "SELECT job_id, path, frames_sampled, frames_inferred, frames_cached, cache_misses, cache_evictions, saved_ms FROM v_job_cache",
         "SELECT run_id, started, ended, end_reason, host, pid, workers, devices, jobs, frames_per_s, times_real_time FROM v_runs",
         "SELECT clip_id, path, fingerprint, container, codec, display_w, display_h, rotation, time_base, stream_reason FROM v_clips",
         "SELECT job_id, path, attempt, outcome, reason, message, owner, host, pid, device, started, ended, accepted, wall_s, "

@@ -71,6 +71,51 @@ static void all_clips_are_done_in_full_batches(void **state)
     check_rows(ALL);
 }
 
+/* Clip k + 1 begins with the last eighteen pictures of clip k, of which few can still be under way. */
+static void known_answers_are_not_computed(void **state)
+{
+    (void) state;
+    struct work_result r;
+    enum { PICTURES = 7 * (FAKE_CLIPS - 1) + FAKE_FRAMES, UNDER_WAY = 8 };
+    const struct work_params p = {.workers = 1, .arena_bytes = UNDER_WAY * 12288, .cache = WORK_CACHE_MEMORY};
+    assert_int_equal(fake_run(&fx, "", &p, &r), CQ_OK);
+    assert_int_equal(r.done, ALL);
+    check_rows(ALL);
+    assert_in_range(fixture_int(&fx, "SELECT count(*) FROM v_frames WHERE source = 'cached'"), FRAMES - PICTURES - UNDER_WAY * (ALL - 1),
+                    FRAMES - PICTURES);
+    assert_int_equal(fixture_int(&fx, "SELECT frames_inferred = count(*) AND cache_misses = count(*) FROM v_runs, v_frames "
+                                      "WHERE source = 'inferred'"), 1);
+    assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM v_job_cache WHERE frames_inferred + frames_cached = frames_sampled "
+                                      "AND frames_cached > 0 AND saved_ms >= frames_cached / 8.0"), ALL - 1);
+    assert_int_equal(fixture_int(&fx, "SELECT sum(frames_cached) = (SELECT frames_cached FROM runs) AND sum(saved_ms) > "
+                                      "0.99e3 * (SELECT cache_saved_s FROM v_runs) FROM v_job_cache"), 1);
+    /* As many different answers as there are pictures, and of each picture one. */
+    assert_int_equal(fixture_int(&fx, "SELECT count(DISTINCT score) FROM v_detections"),
+                     fixture_int(&fx, "SELECT count(DISTINCT score) FROM v_detections d JOIN v_frames f USING (job_id, seq) "
+                                      "WHERE f.source = 'inferred'"));
+}
+
+static void a_cache_without_room_computes_all(void **state)
+{
+    (void) state;
+    struct work_result r;
+    const struct work_params p = {.cache = WORK_CACHE_MEMORY, .cache_bytes = 300};
+    assert_int_equal(fake_run(&fx, "", &p, &r), CQ_OK);
+    assert_int_equal(r.done, ALL);
+    check_rows(ALL);
+    assert_true(fixture_int(&fx, "SELECT cache_evictions FROM v_runs") > FAKE_CLIPS);
+}
+
+static void killed_engines_and_a_cache(void **state)
+{
+    (void) state;
+    struct work_result r;
+    const struct work_params p = {.cache = WORK_CACHE_MEMORY};
+    assert_int_equal(fake_run(&fx, "kill@3,crash@clip03", &p, &r), CQ_OK);
+    assert_int_equal(r.done, ALL - 1);
+    check_rows(ALL - 1);
+}
+
 static void more_workers_than_clips_and_one_slot_each(void **state)
 {
     (void) state;
@@ -600,6 +645,9 @@ int main(int argc, char **argv)
 #define DAY(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         DAY(all_clips_are_done_in_full_batches),
+        DAY(known_answers_are_not_computed),
+        DAY(a_cache_without_room_computes_all),
+        DAY(killed_engines_and_a_cache),
         DAY(more_workers_than_clips_and_one_slot_each),
         DAY(a_frame_larger_than_the_arena_fails_its_clip),
         DAY(a_crashing_decoder_costs_its_own_clip),

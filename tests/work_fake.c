@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "runner/arena_view.h"
+#include "runner/batch_pixels.h"
 #include "runner/child.h"
 #include "runner/fault.h"
 #include "runner/messages_engine.h"
@@ -49,9 +50,9 @@ static int64_t put_pipeline(struct store *s)
     snprintf(m->hash, sizeof m->hash, "0123456789abcdef0123456789abcdef");
     m->card = card_neutral();
     m->card.image.width = m->card.image.height = SIDE;
-    snprintf(m->card.decoder, sizeof m->card.decoder, "raw");
+    snprintf(m->card.decoder, sizeof m->card.decoder, "rows");
 
-    const struct store_model row = {m->name, m->hash, "/nowhere/fake.onnx", "raw", NULL, 0};
+    const struct store_model row = {m->name, m->hash, "/nowhere/fake.onnx", "rows", NULL, 0};
     int64_t model, id;
     char hash[33], *text = pipeline_to_text(&p);
     assert_non_null(text);
@@ -101,6 +102,9 @@ enum cq_err fake_run(struct fixture *f, const char *faults, const struct work_pa
 struct fake {
     struct wire wire;
     struct arena_reader arena;
+    uint64_t seed;
+    const uint8_t *pixels[BATCHER_MAX];
+    struct batch_pixels own;
     struct msg_batch batch;
     struct msg_result result;
     int64_t batches;
@@ -114,8 +118,12 @@ static enum cq_err reply(struct fake *e, enum msg_type type, struct cq_buf *body
     return err;
 }
 
-static enum cq_err say_hello(struct fake *e)
+static enum cq_err say_hello(struct fake *e, struct cq_rd *body)
 {
+    struct msg_setup setup;
+    if (msg_get_setup(body, &setup))
+        return CQ_PROTOCOL;
+    e->seed = setup.seed;
     struct cq_buf b = {0};
     bool none = fault_at("nodevice", 1);
     msg_put_hello(&b, &(struct msg_hello) {.err = none ? CQ_NO_DEVICE : CQ_OK, .message = none ? "no device here" : "",
@@ -153,7 +161,7 @@ static enum cq_err say_ready(struct fake *e, struct cq_rd *body)
 /* One detection for each frame, whose score is the mean of its pixels: an answer that only that frame gives. */
 static void pretend(struct fake *e, int i, struct cq_buf *blobs)
 {
-    const uint8_t *px = arena_read(&e->arena, e->batch.items[i].input, SIDE * SIDE * 3);
+    const uint8_t *px = e->pixels[i];
     double sum = 0;
     for (int k = 0; px && k < SIDE * SIDE * 3; k++)
         sum += px[k];
@@ -164,6 +172,16 @@ static void pretend(struct fake *e, int i, struct cq_buf *blobs)
     answer_put(blobs, &a);
     answer_finish(&a);
     *out = (struct msg_answer) {.message = "", .blob = (void *) (uintptr_t) start, .size = blobs->size - start};
+}
+
+/* As engines do it. */
+static void look_at_pixels(struct fake *e)
+{
+    for (int i = 0; i < e->batch.n; i++)
+        e->pixels[i] = arena_read(&e->arena, e->batch.items[i].input, SIDE * SIDE * 3);
+    batch_pixels_skip(&e->own);
+    if (e->batch.hash)
+        batch_pixels_take(&e->own, e->seed, e->pixels, e->batch.n, SIDE * SIDE * 3);
 }
 
 static enum cq_err say_result(struct fake *e, struct cq_rd *body)
@@ -195,8 +213,10 @@ static enum cq_err say_result(struct fake *e, struct cq_rd *body)
     for (int most = 1; most < e->batch.n; most++)
         if (fault_at("oom", most))
             r->halvings = 1, r->safe_batch = most;
+    look_at_pixels(e);
     for (int i = 0; i < r->n; i++)
         pretend(e, i, &blobs);
+    batch_pixels_tell(&e->own, r);
     for (int i = 0; i < r->n; i++)
         r->answers[i].blob = blobs.data + (uintptr_t) r->answers[i].blob;
     if (fault_at("lies", 1))
@@ -215,7 +235,7 @@ static int engine_main(void)
     wire_init(&e.wire, CHILD_FD);
     enum cq_err err;
     while (!(err = wire_receive(&e.wire, &msg))) {
-        err = msg.type == MSG_SETUP ? say_hello(&e)
+        err = msg.type == MSG_SETUP ? say_hello(&e, &msg.body)
             : msg.type == MSG_CHOICES ? note_choices(&e, &msg.body)
             : msg.type == MSG_MODEL ? say_ready(&e, &msg.body)
             : msg.type == MSG_INFER ? say_result(&e, &msg.body)
@@ -223,6 +243,7 @@ static int engine_main(void)
         if (err)
             break;
     }
+    batch_pixels_finish(&e.own);
     wire_finish(&e.wire);
     arena_reader_finish(&e.arena);
     return err != CQ_EOF;

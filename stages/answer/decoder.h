@@ -39,6 +39,7 @@ struct score_place {
 struct decoder_class {
     const char *name;                   /* "yolox" */
     const char *help;                   /* one line */
+    bool files;                         /* its answers may name files, which belong to one job alone */
     bool clip_size;                     /* a model that leaves its size open is best served with the clip's */
 
     /* 0: not mine; 1..100: how sure. Fills `why` (size bytes) with one line when > 0. */

@@ -113,6 +113,7 @@ static enum cq_err decode(const struct decode_frame *f, struct answer *out)
 const struct decoder_class decoder_image = {
     .name      = "image",
     .help      = "pictures out: written as PNG",
+    .files     = true,
     .clip_size = true,
     .recognise = recognise,
     .defaults  = defaults,

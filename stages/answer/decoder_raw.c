@@ -59,6 +59,7 @@ static enum cq_err decode(const struct decode_frame *f, struct answer *out)
 const struct decoder_class decoder_raw = {
     .name      = "raw",
     .help      = "any model: every output as a .npy file",
+    .files     = true,
     .clip_size = true,
     .recognise = recognise,
     .defaults  = defaults,
