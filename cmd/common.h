@@ -32,7 +32,7 @@ struct command {
     int (*run)(const struct command *self, int argc, char **argv);
 };
 
-extern const struct command cmd_submit, cmd_work, cmd_status, cmd_list, cmd_show, cmd_log, cmd_retry, cmd_cancel,
+extern const struct command cmd_submit, cmd_work, cmd_status, cmd_list, cmd_show, cmd_log, cmd_retry, cmd_cache, cmd_cancel,
     cmd_pause, cmd_resume, cmd_report, cmd_devices, cmd_doctor, cmd_model, cmd_bench, cmd_tune;
 
 /* The options that every subcommand takes. */

@@ -12,7 +12,7 @@
 
 static const struct command *const commands[] = {
     &cmd_submit, &cmd_work, &cmd_status, &cmd_list, &cmd_show, &cmd_log, &cmd_retry, &cmd_cancel,
-    &cmd_pause, &cmd_resume, &cmd_report, &cmd_devices, &cmd_doctor, &cmd_model, &cmd_bench, &cmd_tune, NULL,
+    &cmd_pause, &cmd_resume, &cmd_report, &cmd_cache, &cmd_devices, &cmd_doctor, &cmd_model, &cmd_bench, &cmd_tune, NULL,
 };
 
 static const struct {

@@ -16,7 +16,7 @@ struct work_args {
     const char *device;
     bool forever;
     double drain_timeout, stall_timeout, batch_timeout, io_pause, arena;
-    struct cq_opt_bytes memory_limit, cache_size;
+    struct cq_opt_bytes memory_limit, cache_size, cache_disk;
     int cache;
     double cache_ttl;
 
@@ -49,10 +49,12 @@ static const struct cq_opt opts[] = {
     CQ_OPT(struct work_args, arena, .name = "arena", .value = "MIB", .def = 256, .min = 1, .max = 65536,
            .help = "MiB of shared memory for frames on their way"),
     CQ_OPT(struct work_args, memory_limit, MEMORY_LIMIT_OPT),
-    CQ_OPT(struct work_args, cache, .name = "cache", .choices = "memory|off",
-           .help = "reuse answers of frames whose pixels the same model has seen"),
-    CQ_OPT(struct work_args, cache_size, .name = "cache-size", .value = "SIZE", .min = 0, .max = 1e15,
+    CQ_OPT(struct work_args, cache, .name = "cache", .choices = "disk|memory|off",
+           .help = "reuse answers of frames whose pixels the same model has seen: also of\nother runs, of this one only, or none (see clipq cache)"),
+    CQ_OPT(struct work_args, cache_size, .name = "cache-size", .value = "SIZE", .min = 1, .max = 1e15,
            .help = "memory for answers (64MiB); less is used while memory is short"),
+    CQ_OPT(struct work_args, cache_disk, .name = "cache-disk", .value = "SIZE", .min = 1, .max = 1e15,
+           .help = "bytes for answers on disk (1GiB)"),
     CQ_OPT(struct work_args, cache_ttl, .name = "cache-ttl", .value = "HOURS", .def = 168, .min = 0.0001, .max = 1e6,
            .help = "how long an answer is kept that is of no more use; longer if it is"),
     CQ_OPT(struct work_args, tune, .name = "tune", .choices = "auto|off|always",
@@ -232,7 +234,8 @@ static int run(const struct command *self, int argc, char **argv)
         .batch_timeout_s = a.batch_timeout, .io_pause_s = a.io_pause,
         .sandbox = (enum sandbox_mode) a.sandbox, .clips_per_worker = a.clips_per_worker, .tune = (enum work_tune) a.tune,
         .split_s = a.split, .arena_bytes = (int64_t) (a.arena * (1 << 20)), .memory_limit = a.memory_limit.n,
-        .cache = a.cache ? WORK_CACHE_OFF : WORK_CACHE_MEMORY, .cache_bytes = a.cache_size.n, .cache_ttl_s = a.cache_ttl * 3600,
+        .cache = (enum work_cache_mode) (WORK_CACHE_DISK - a.cache),
+        .cache_bytes = a.cache_size.n, .cache_disk_bytes = a.cache_disk.n, .cache_ttl_s = a.cache_ttl * 3600,
         .progress = on_progress, .ctx = &a, .log = &a.common.log,
     };
     err = work_run(&params, &result);

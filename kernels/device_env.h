@@ -1,4 +1,4 @@
-/* Where things of the user's are kept between runs; for the files of kernels/.
+/* Where things of the user's are kept between runs; for the files of kernels/ and the runner's cache.
  * Thread-safety: as getenv(). */
 #ifndef CLIPQ_KERNELS_DEVICE_ENV_H
 #define CLIPQ_KERNELS_DEVICE_ENV_H

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 static const struct doctor_check *const checks[] = {
-    &doctor_database, &doctor_disk, &doctor_cache, &doctor_devices, &doctor_codecs, &doctor_sandbox, &doctor_limits,
+    &doctor_database, &doctor_disk, &doctor_cache, &doctor_answers, &doctor_devices, &doctor_codecs, &doctor_sandbox, &doctor_limits,
     &doctor_versions,
 };
 

@@ -46,7 +46,7 @@ void doctor_run(struct doctor *d);
 void doctor_tell(struct doctor *d, enum doctor_level level, const char *advice, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-extern const struct doctor_check doctor_cache, doctor_codecs, doctor_database, doctor_devices, doctor_disk, doctor_limits,
+extern const struct doctor_check doctor_answers, doctor_cache, doctor_codecs, doctor_database, doctor_devices, doctor_disk, doctor_limits,
     doctor_sandbox, doctor_versions;
 
 #endif

@@ -188,6 +188,7 @@ static enum cq_err fill_defaults(struct work *w, const struct work_params *p)
     w->p.io_pause_s = p->io_pause_s > 0 ? p->io_pause_s : 60;
     w->p.batch_timeout_s = p->batch_timeout_s > 0 ? p->batch_timeout_s : 600;
     w->p.cache_bytes = p->cache_bytes > 0 ? p->cache_bytes : (int64_t) 64 << 20;
+    w->p.cache_disk_bytes = p->cache_disk_bytes > 0 ? p->cache_disk_bytes : (int64_t) 1 << 30;
     w->p.cache_ttl_s = p->cache_ttl_s > 0 ? p->cache_ttl_s : 7 * 86400;
     w->p.arena_bytes = p->arena_bytes > 0 ? p->arena_bytes : (int64_t) 256 << 20;
     w->balance = p->balance ? balancer_find(p->balance) : balancer_classes[0];

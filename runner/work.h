@@ -29,8 +29,8 @@ struct work_progress {
 /* Are kernels timed that nobody has timed on the device? AUTO: where the queue is long enough for that to pay. */
 enum work_tune { TUNE_AUTO, TUNE_OFF, TUNE_ALWAYS };
 
-/* Are answers of frames reused? Here: within this run; the zero is for who measures. */
-enum work_cache_mode { WORK_CACHE_OFF, WORK_CACHE_MEMORY };
+/* Are answers of frames reused: within the run, or from a file as well? The zero is for who measures. */
+enum work_cache_mode { WORK_CACHE_OFF, WORK_CACHE_MEMORY, WORK_CACHE_DISK };
 
 struct work_params {
     const char *db_path;
@@ -51,6 +51,7 @@ struct work_params {
     enum work_tune tune;
     enum work_cache_mode cache;
     int64_t cache_bytes;          /* of memory; 0: 64 MiB */
+    int64_t cache_disk_bytes;     /* 0: 1 GiB */
     double cache_ttl_s;           /* that an answer lives without being of use; 0: a week */
     int64_t arena_bytes;          /* 0: 256 MiB */
     int64_t memory_limit;         /* bytes for the models of each device; 0: what budget_of() finds */

@@ -12,6 +12,7 @@
  *     work_job_ends.c  how they end
  *     work_segments.c  long clips: when they are split, and when that was in vain
  *     work_cache.c     answers that are known already, and those to remember
+ *     work_cache_disk.c      ... in a file that runs share
  *     work_rows.c      answers to rows, through the writer
  *     work_posts.c     ends of attempts, through the writer
  *     work_ahead.c     what is still to come, for balancers

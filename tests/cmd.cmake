@@ -18,7 +18,7 @@ if(TARGET clipq)
   target_sources(test_cmd PRIVATE ${PROJECT_SOURCE_DIR}/cmd/common.c ${PROJECT_SOURCE_DIR}/cmd/report_advice.c
                  ${PROJECT_SOURCE_DIR}/cmd/report_facts.c ${PROJECT_SOURCE_DIR}/cmd/score_rows.c)
 
-  foreach(name e2e_usage e2e_split e2e_threads e2e_submit e2e_submit_many e2e_run e2e_kill e2e_faults e2e_memory e2e_oom e2e_cache e2e_files e2e_scene e2e_real_footage
+  foreach(name e2e_usage e2e_split e2e_threads e2e_submit e2e_submit_many e2e_run e2e_kill e2e_faults e2e_memory e2e_oom e2e_cache e2e_answers e2e_files e2e_scene e2e_real_footage
           e2e_list e2e_changed e2e_cancel e2e_pause e2e_sandbox e2e_doctor e2e_bench e2e_bench_decode e2e_bench_e2e e2e_bench_queue
           e2e_environment e2e_engines e2e_tune e2e_score)
     clipq_script(${name} $<TARGET_FILE:clipq>)

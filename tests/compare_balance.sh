@@ -21,7 +21,7 @@ for round in $(seq "${ROUNDS:-5}"); do
         rm -f "$work"/run.db*
         cp "$work/queue.db" "$work/run.db"
         CLIPQ_FAULT="drag@$device/2/2=${DRAG:-4}" "$clipq" work -q --db "$work/run.db" --device "$device*2" --workers "${WORKERS:-2}" \
-            --balance "$way" --tune off --progress none || [ $? -eq 3 ]
+            --balance "$way" --tune off --cache off --progress none || [ $? -eq 3 ]
         sqlite3 -separator ' ' "$work/run.db" "SELECT $round, '$way', round(wall_s - prepare_s, 2), group_concat(e.batches),
             group_concat(round(e.share, 2)) FROM v_runs JOIN v_engines e USING (run_id)" | tee -a "$work/lines"
     done

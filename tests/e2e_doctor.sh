@@ -10,7 +10,7 @@ lines() {   # lines PYTHON: says whether it holds for the JSON lines `f` of the 
 
 check_code 0 "$clipq" doctor --json
 check "every topic, in order" True \
-    "$(lines 'list(dict.fromkeys(x["topic"] for x in f)) == "database disk cache devices codecs sandbox limits versions".split()')"
+    "$(lines 'list(dict.fromkeys(x["topic"] for x in f)) == "database disk cache answers devices codecs sandbox limits versions".split()')"
 check "no failure, and the sum of all" True \
     "$(lines 'r["failures"] == 0 and r["ok"] + r["warnings"] == len(f) and all(x["level"] != "failure" for x in f)')"
 check "what is not fine comes with advice" True "$(lines 'all((x["level"] == "ok") == (x["advice"] == "") for x in f)')"

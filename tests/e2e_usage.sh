@@ -12,7 +12,7 @@ check_code 2 "$clipq" sumbit
 check_says "did you mean 'submit'"
 check_code 2 "$clipq" help wrok
 check_says "did you mean 'work'"
-for command in submit work status list show log retry cancel pause resume report devices doctor model bench "bench infer" "bench decode" "bench e2e" "bench balance" "bench queue" "tune kernels"; do
+for command in submit work status list show log retry cancel pause resume report devices doctor model bench "bench infer" "bench decode" "bench e2e" "bench balance" "bench queue" "tune kernels" cache; do
     # shellcheck disable=SC2086
     check_code 0 "$clipq" help $command
     check_says "Exit codes"
