@@ -84,7 +84,8 @@ struct store_job {
 };
 
 /* Claims up to `max` pending jobs for `owner` until now + lease_ms: by priority, then what takes longest by the classes of
- * runner/cost.h, then age. Expired leases are taken back first. */
+ * runner/cost.h, then age. Expired leases are taken back before that, at most every 10 ms, and in any case when there is
+ * too little else. */
 enum cq_err store_claim(struct store *s, const char *owner, int64_t run_id, int64_t lease_ms, int max, struct store_job *out, int *n);
 enum cq_err store_heartbeat(struct store *s, const char *owner, int64_t lease_ms);
 /* Ends the leases of owners that `is_dead` knows to be gone; the next claim takes their jobs back. */

@@ -218,7 +218,11 @@ int64_t sql_last_id(const struct store *s) { return sqlite3_last_insert_rowid(s-
 void sql_text(sqlite3_stmt *stmt, int column, char *out, size_t size)
 {
     const unsigned char *text = sqlite3_column_text(stmt, column);
-    snprintf(out, size, "%s", text ? (const char *) text : "");
+    size_t length = text ? strlen((const char *) text) : 0;
+    length = length < size ? length : size - 1;
+    if (length)
+        memcpy(out, text, length);
+    out[length] = '\0';
 }
 
 /* ---- transactions ---- */

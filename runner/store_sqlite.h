@@ -58,6 +58,7 @@ struct store {
     int64_t stages_written_ns;                     /* when that was done; 0: never, or not long enough ago */
     bool writes_stages;                            /* this transaction does */
 
+    int64_t tidied_ns;               /* when a claim last took expired leases back; 0: the next one does */
     int64_t clock_ahead_ms;          /* of the monotonic clock: see store_queue_ms */
     bool clock_known;
 

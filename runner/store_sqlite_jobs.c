@@ -276,7 +276,7 @@ enum cq_err store_sum_segments(struct store *s, struct store_segment_sums *out)
     enum cq_err err = sql_has_table(s, "segments", &has_segments);
     if (err || !has_segments)
         return err;
-    err = sql_query(s, &row, "SELECT count(DISTINCT p.job_id), count(*), total(p.attempts > 1) FROM segments g JOIN jobs p "
+    err = sql_query(s, &row, "SELECT count(DISTINCT p.job_id), count(*), total(p.attempts > 1) FROM segments g CROSS JOIN jobs p "
                              "ON p.id = g.job_id WHERE p.state <> 'cancelled'", "");
     if (!err)
         *out = (struct store_segment_sums) {sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1), sqlite3_column_int64(row, 2)};

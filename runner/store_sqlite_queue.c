@@ -16,6 +16,7 @@
 #include "runner/store_sqlite.h"
 
 enum { LOST_MAX = 10, OWNER_TEXT = 512 };
+static const int64_t tidy_every_ns = 10000000;
 
 /* ---- claiming ---- */
 
@@ -94,18 +95,30 @@ static enum cq_err claim_one(struct store *s, const char *owner, int64_t run_id,
     return !err && out->parent_id ? store_read_segment(s, out) : err;
 }
 
+/* A hundred times a second at most, or claims one by one would spend a tenth of their time here. */
+static enum cq_err tidy(struct store *s, int64_t now)
+{
+    enum cq_err err = take_back_expired(s, now);
+    s->tidied_ns = cq_now_ns();
+    return err ? err : store_sweep(s, SWEEP_PIECE);
+}
+
 enum cq_err store_claim(struct store *s, const char *owner, int64_t run_id, int64_t lease_ms, int max, struct store_job *out, int *n)
 {
     *n = 0;
     int64_t now = 0;
     enum cq_err err = store_queue_ms(s, &now);
-    if (!err)
-        err = take_back_expired(s, now);
-    if (!err)
-        err = store_sweep(s, SWEEP_PIECE);
+    bool tidied = cq_now_ns() - s->tidied_ns >= tidy_every_ns;
+    if (!err && tidied)
+        err = tidy(s, now);
     while (!err && *n < max) {
         err = claim_one(s, owner, run_id, now, lease_ms, &out[*n]);
-        *n += !err;
+        if (err == CQ_EOF && !tidied) {          /* perhaps one can be taken back */
+            tidied = true;
+            err = tidy(s, now);
+        } else {
+            *n += !err;
+        }
     }
     if (*n < max)
         store_hurry_totals(s);       /* nothing is left to do, and perhaps nothing is committed for long */
@@ -127,6 +140,7 @@ enum cq_err store_heartbeat(struct store *s, const char *owner, int64_t lease_ms
 enum cq_err store_expire_owners(struct store *s, bool (*is_dead)(const char *owner))
 {
     char owner[OWNER_TEXT] = "";
+    s->tidied_ns = 0;                /* the next claim takes back what ends here */
     for (;;) {
         sqlite3_stmt *row;
         enum cq_err err = sql_query(s, &row, "SELECT min(owner) FROM jobs WHERE state = 'running' AND owner > ?", "t", owner);

@@ -90,6 +90,7 @@ enum cq_err store_unsplit(struct store *s, int64_t segment_id, int attempt, cons
                    message, cq_utc_ms(), segment_id, attempt);
     if (err)
         return err;
+    s->tidied_ns = 0;                /* the next claim sweeps what they had */
     /* First in the queue, as its segments were: it is long. */
     return sql_exec(s, "UPDATE jobs SET state = 'pending', segments = 0, whole = 1, not_before_ms = -1000, attempts = attempts - 1 "
                        "WHERE id = ?", "I", clip_job);

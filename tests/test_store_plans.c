@@ -67,6 +67,8 @@ static void look(struct store *s)
     int64_t n;
     bool held;
     assert_int_equal(store_get_counts(s, &counts), CQ_OK);
+    struct store_segment_sums sums;
+    assert_int_equal(store_sum_segments(s, &sums), CQ_OK);
     assert_int_equal(store_each_failure_class(s, skip_class, NULL), CQ_OK);
     assert_int_equal(store_each_run(s, 5, skip_run, NULL), CQ_OK);
     assert_int_equal(store_each_model(s, skip_model, NULL), CQ_OK);
