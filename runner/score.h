@@ -48,8 +48,8 @@ enum { SCORE_FORMULA = 1, SCORE_TEXT = 1024 };
     X(DECODING, "slow decoding", "decoders computed more than they need to: fewer --workers, or, where clips are short, one process " \
       "for several of them (--clips-per-worker)") \
     X(OTHERS, "other programs", "other programs had the processors: stop them, or run when they do not") \
-    X(REST, "all else", "answers, rows and messages between processes: a faster disk for the database, or a higher --threshold, so " \
-      "that fewer rows are written")
+    X(REST, "all else", "no cause that is told apart: answers, rows and messages between processes cost less with a higher " \
+      "--threshold, and fewer and longer clips")
 
 enum score_reason {
 #define X(id, name, advice) SCORE_##id,
