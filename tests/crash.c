@@ -1,6 +1,6 @@
 /* Disturbs `clipq work` in every way that a night can, over and over, and proves each time that nothing was lost.
  *
- *     crash PROGRAM [--rounds N] [--seed S] [--supervisors N] [--split] [--keep]
+ *     crash PROGRAM [--rounds N] [--seed S] [--supervisors N] [--split] [--cache] [--keep]
  *
  * The queue is submitted and worked off once without disturbance. Each round takes a fresh copy of the queue, runs it
  * with 1 to 4 supervisors at once, strikes at a random moment, and lets `clipq work` finish what is left. Then all
@@ -29,6 +29,7 @@ struct harness {
     int rounds, supervisors;
     uint64_t seed;
     bool split, keep;
+    bool cache;                 /* answers are reused, after the reference was made */
     char folder[64];
     char queue[96], reference[96], disturbed[96];   /* databases */
     int64_t whole_us;           /* what an undisturbed run takes */
@@ -156,6 +157,27 @@ static void submit(const struct harness *h)
         give_up("submit failed");
 }
 
+/* Without it until the reference is made; then, if it is wanted, with a file of its own, which a round begins without. The
+ * folder of compiled kernels stays where it is. */
+static void use_cache(const struct harness *h, bool on)
+{
+    char pocl[512];
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    setenv("CLIPQ_CACHE", on ? "disk" : "off", 1);
+    if (!on)
+        return;
+    snprintf(pocl, sizeof pocl, xdg ? "%s/clipq/pocl" : "%s/.cache/clipq/pocl", xdg ? xdg : home ? home : "");
+    setenv("POCL_CACHE_DIR", pocl, 0);
+    setenv("XDG_CACHE_HOME", h->folder, 1);
+}
+
+static void clear_cache(const struct harness *h)
+{
+    char *argv[] = {(char *) h->clipq, "cache", "clear", "-q", NULL};
+    if (run_program(argv))
+        give_up("the cache cannot be cleared");
+}
+
 static const char *split_of(const struct harness *h) { return h->split ? "1" : "off"; }
 
 /* `clipq work` until there is nothing left; several at once where the round has several. */
@@ -230,6 +252,8 @@ static bool play_round(struct harness *h, int kind, struct crash_random *random)
     const struct crash_disturbance *d = &crash_disturbances[kind];
     struct crash_run run = {.clipq = h->clipq, .db = h->disturbed, .split = split_of(h), .n = h->supervisors};
     copy_file(h->queue, h->disturbed);
+    if (h->cache)
+        clear_cache(h);
     bool in_time = d->strike ? strike(h, &run, d, random) : fail(h, kind, &run, d);
     h->struck[kind]++;
     h->late[kind] += !in_time;
@@ -289,10 +313,12 @@ static void read_arguments(struct harness *h, int argc, char **argv)
             h->supervisors = (int) number_after(argc, argv, &i, 1, CRASH_SUPERVISORS);
         else if (!strcmp(argv[i], "--split"))
             h->split = true;
+        else if (!strcmp(argv[i], "--cache"))
+            h->cache = true;
         else if (!strcmp(argv[i], "--keep"))
             h->keep = true;
         else
-            give_up("an option that it does not know; --rounds, --seed, --supervisors, --split, --keep");
+            give_up("an option that it does not know; --rounds, --seed, --supervisors, --split, --cache, --keep");
     }
 }
 
@@ -307,7 +333,9 @@ int main(int argc, char **argv)
     snprintf(h.reference, sizeof h.reference, "%s/reference.db", h.folder);
     snprintf(h.disturbed, sizeof h.disturbed, "%s/disturbed.db", h.folder);
     submit(&h);
+    use_cache(&h, false);
     make_reference(&h);
+    use_cache(&h, h.cache);
     int failed = play(&h);
     if (failed && h.keep) {
         printf("the databases are in %s\n", h.folder);

@@ -13,7 +13,7 @@ static const double tolerance = 1e-3;
 
 static const char *const answers[] = {
     "SELECT path, state, reason, frames FROM v_jobs ORDER BY path",
-    "SELECT path, model, seq, frame, pts, time_s, source FROM v_frames ORDER BY path, model, seq",
+    "SELECT path, model, seq, frame, pts, time_s, replace(source, 'cached', 'inferred') FROM v_frames ORDER BY path, model, seq",
     "SELECT path, model, seq, detection, class_id, label, score FROM v_detections ORDER BY path, model, seq, detection",
     "SELECT path, model, seq, detection, x0 / 100, y0 / 100, x1 / 100, y1 / 100 FROM v_detections "
     "ORDER BY path, model, seq, detection",
