@@ -49,9 +49,9 @@ check "the database is whole" ok "$(sql f.db "PRAGMA integrity_check")"
 
 # What lies there now is another clip.
 check_code 0 "$clipq" submit -q --db f.db in
-check_code 0 "$clipq" work -q --db f.db
-check "a cut clip is a new one" "failed changed 1
-done  1" "$(state cut)"
+check_code 3 "$clipq" work -q --db f.db
+check "a cut clip is a new one, which ends within a frame" "failed changed 1
+partial truncated 1" "$(state cut)"
 check "and so is an overwritten one" "failed changed 1
 done  1" "$(state overwritten)"
 check "with its own answers" "$frames 1" "$(sql f.db "SELECT count(*) FROM v_quality WHERE path LIKE '%/overwritten.y4m'") \

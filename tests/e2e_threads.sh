@@ -33,5 +33,6 @@ check_says "one does it again"
 run 3 damaged1.db damaged.mp4 taskset -c 0
 same "damaged: the same rows" damaged.db damaged1.db
 check "damaged: partial, and only one attempt is counted" "partial damaged 1" "$(sql damaged.db "SELECT state, reason, attempts FROM v_jobs")"
-check "damaged: its history has both" "released damaged, partial damaged" "$(sql damaged.db "SELECT group_concat(outcome || ' ' || reason, ', ') FROM v_attempts")"
+check "damaged: its history has both" "released damaged, partial damaged" \
+    "$(sql damaged.db "SELECT group_concat(outcome || ' ' || reason, ', ') FROM (SELECT outcome, reason FROM v_attempts ORDER BY attempt)")"
 finish
