@@ -74,5 +74,5 @@ step sqlite3 -readonly -header -column "$db" \
             round(cut_score, 2) AS cut_score FROM v_shots ORDER BY path, shot LIMIT 20"
 
 echo
-echo "The answers are in $db. examples/queries.sql asks it ten questions:"
+echo "The answers are in $db. examples/queries.sql asks it eleven questions:"
 echo "  sqlite3 $db < $root/examples/queries.sql"
