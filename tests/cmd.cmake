@@ -23,12 +23,13 @@ if(TARGET clipq)
           e2e_environment e2e_engines e2e_tune e2e_score)
     clipq_script(${name} $<TARGET_FILE:clipq>)
   endforeach()
-  # 25 rounds here, with engines that start fast; more by hand: crash PROGRAM --rounds 1000.
+  # With engines that start fast; more rounds by hand: crash PROGRAM --rounds 1000.
   add_executable(crash crash.c crash_disturb.c crash_compare.c)
   target_link_libraries(crash PRIVATE clipq_base clipq_flags PkgConfig::SQLITE m)
-  set(crash_flags_2 --cache)
+  set(crash_flags_1 --rounds 25)
+  set(crash_flags_2 --rounds 15 --cache)
   foreach(supervisors 1 2)
-    add_test(NAME crash_${supervisors} COMMAND crash $<TARGET_FILE:clipq> --rounds 25 --supervisors ${supervisors} ${crash_flags_${supervisors}}
+    add_test(NAME crash_${supervisors} COMMAND crash $<TARGET_FILE:clipq> --supervisors ${supervisors} ${crash_flags_${supervisors}}
              WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
     set_tests_properties(crash_${supervisors} PROPERTIES TIMEOUT 900 RUN_SERIAL TRUE ENVIRONMENT CLIPQ_CHAINS=0)
   endforeach()
