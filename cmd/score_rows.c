@@ -19,11 +19,6 @@ static double points(const struct store_score_row *r, int reason)
     return 100 * r->parts.losses[reason] / r->parts.inputs.took_s;
 }
 
-static bool by_devices(const struct score_inputs *in)
-{
-    return in->devices && in->device_s / in->devices >= score_needed_s(in);
-}
-
 static void print_losses(const struct store_score_row *r)
 {
     const char *before = "  missing ";
@@ -45,7 +40,7 @@ void score_print(const struct store_score_row *r)
     else
         printf("  score      %.1f of 100, the largest part of the rest for: %s\n", r->score, r->reason);
     printf("  needed     %s of the %s at their limits, took %s\n", text_seconds(score_needed_s(in), f[0]),
-           by_devices(in) ? "devices" : "processors", text_seconds(in->took_s, f[1]));
+           score_by_devices(in) ? "devices" : "processors", text_seconds(in->took_s, f[1]));
     if (in->processors)
         printf("  processors %d: %lld frames decoded in %s, %lld inferred in %s of one\n", in->processors, (long long) in->decoded,
                text_seconds(in->decode_s, f[0]), (long long) in->inferred, text_seconds(in->infer_s, f[1]));
@@ -68,7 +63,7 @@ void score_fields(json_t *j, const struct store_score_row *r)
     field_text(j, "advice", score_advice(r) ? score_advice(r) : "");
     field_figure(j, "took_s", in->took_s);
     field_figure(j, "needed_s", score_needed_s(in));
-    field_text(j, "resource", by_devices(in) ? "devices" : "processors");
+    field_text(j, "resource", score_by_devices(in) ? "devices" : "processors");
     field_int(j, "processors", in->processors);
     field_int(j, "devices", in->devices);
     field_int(j, "decoded", in->decoded);

@@ -54,11 +54,6 @@ static struct scale_target target_of(const struct card *card, const struct probe
     return pipeline_target(card, width, height);
 }
 
-static struct scale_target target_for(const struct bench_decode *b, const struct probe *p)
-{
-    return target_of(b->params.card, p);
-}
-
 void bench_decode_key(const struct bench_decode_params *p, const struct bench_clip *c, struct store_limit *out)
 {
     struct scale_target t = target_of(p->card, &c->probe);
@@ -84,7 +79,7 @@ static void send_clip(struct decoder *d, int clip)
     struct msg_job m = {
         .serial = (uint32_t) clip, .path = c->path, .stream_index = p->stream_index, .expect_size = p->size,
         .expect_mtime_ns = p->mtime_ns, .sample = b->params.sample, .decode_all = b->all, .threads = b->params.threads, .rotation = p->rotation,
-        .mirrored = p->mirrored, .n_targets = 1, .targets = {target_for(b, p)},
+        .mirrored = p->mirrored, .n_targets = 1, .targets = {target_of(b->params.card, p)},
     };
     struct cq_buf body = {0};
     msg_put_job(&body, &m);
@@ -223,7 +218,7 @@ static int64_t largest_frame(const struct bench_decode *b)
 {
     int64_t most = 1;
     for (int i = 0; i < b->params.clips->n; i++) {
-        struct scale_target t = target_for(b, &b->params.clips->list[i].probe);
+        struct scale_target t = target_of(b->params.card, &b->params.clips->list[i].probe);
         int64_t ignored[PIPELINE_MAX_MODELS], bytes = slot_layout(&t, 1, ignored);
         most = bytes > most ? bytes : most;
     }

@@ -29,6 +29,11 @@ static double devices_s(const struct score_inputs *in)
     return in->devices > 0 ? in->device_s / in->devices : 0;
 }
 
+bool score_by_devices(const struct score_inputs *in)
+{
+    return devices_s(in) > processors_s(in);
+}
+
 double score_needed_s(const struct score_inputs *in)
 {
     return fmax(processors_s(in), devices_s(in));
@@ -69,7 +74,7 @@ static double slow_engine_s(const struct score_inputs *in, const struct score_ac
 
 static void estimate(const struct score_inputs *in, const struct score_account *a, double losses[SCORE_REASON_COUNT])
 {
-    bool by_devices = devices_s(in) > processors_s(in);
+    bool by_devices = score_by_devices(in);
     const double *idle = by_devices ? a->idle_devices_s : a->idle_processors_s;
     double engine = slow_engine_s(in, a), beyond = a->small_s + a->full_s;
     losses[SCORE_STARTUP] = a->startup_s;

@@ -86,6 +86,8 @@ enum { SCORE_IDLE_DECODE /* clips were left to begin */, SCORE_IDLE_CLIPS /* non
  * what was idle was there for us. */
 double score_harm_s(double all, double own, double host);
 
+/* Are devices of their own the slowest resource? Else the processors are. */
+bool score_by_devices(const struct score_inputs *in);
 /* Seconds that the slowest resource needs at its limits; 0: nothing was necessary. */
 double score_needed_s(const struct score_inputs *in);
 /* 0..100; NAN where nothing was necessary, a limit is unknown or no time is. */

@@ -17,7 +17,7 @@
 #include "kernels/device_env.h"
 #include "runner/file_system.h"
 
-enum { WAL_TRIES = 200, WAL_PAUSE_MS = 10, BUSY_MS = 2000 };
+enum { BUSY_MS = 2000 };
 
 /* The format's number is in the file's name, so that two versions of clipq do not share one. */
 #define FILE_NAME "answers-1.sqlite"
@@ -67,17 +67,6 @@ static enum cq_err make_file(const char *path)
     return CQ_OK;
 }
 
-static enum cq_err use_wal(struct store *s)
-{
-    for (int i = 0; i < WAL_TRIES; i++) {
-        int rc = sqlite3_exec(s->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
-        if ((rc & 0xff) != SQLITE_BUSY)
-            return rc ? sql_error(s, rc) : CQ_OK;
-        sqlite3_sleep(WAL_PAUSE_MS);
-    }
-    return CQ_BUSY;
-}
-
 static enum cq_err fill_empty(struct store *s)
 {
     int64_t seed;
@@ -103,8 +92,9 @@ static enum cq_err connect_to(struct store_cache *c)
     if (rc)
         return sql_error(s, rc);
     sqlite3_extended_result_codes(s->db, 1);
-    sqlite3_busy_timeout(s->db, BUSY_MS);
-    enum cq_err err = use_wal(s);
+    s->busy_timeout_ms = BUSY_MS;
+    sqlite3_busy_timeout(s->db, s->busy_timeout_ms);
+    enum cq_err err = sql_use_wal(s);
     if (!err)
         err = sql_script(s, "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4000; PRAGMA journal_size_limit = 16777216");
     if (!err)
@@ -144,9 +134,7 @@ void store_cache_close(struct store_cache **pc)
     struct store_cache *c = *pc;
     if (!c)
         return;
-    for (int i = 0; i < SQL_CACHE; i++)
-        sqlite3_finalize(c->sql.cache[i].stmt);
-    sqlite3_close(c->sql.db);
+    sql_close(&c->sql);
     free(c);
     *pc = NULL;
 }

@@ -225,6 +225,28 @@ void sql_text(sqlite3_stmt *stmt, int column, char *out, size_t size)
     out[length] = '\0';
 }
 
+/* ---- the connection ---- */
+
+/* Turning WAL on needs the file alone and does not wait for it as other statements do. */
+enum cq_err sql_use_wal(struct store *s)
+{
+    for (int waited = 0;; waited += 10) {
+        int rc = sqlite3_exec(s->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+        if (!rc)
+            return CQ_OK;
+        if ((rc & 0xff) != SQLITE_BUSY || waited >= s->busy_timeout_ms)
+            return sql_error(s, rc);
+        sqlite3_sleep(10);
+    }
+}
+
+void sql_close(struct store *s)
+{
+    for (int i = 0; i < SQL_CACHE; i++)
+        sqlite3_finalize(s->cache[i].stmt);
+    sqlite3_close(s->db);
+}
+
 /* ---- transactions ---- */
 
 enum cq_err store_begin(struct store *s)

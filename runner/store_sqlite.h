@@ -81,6 +81,10 @@ void sql_done(struct sqlite3_stmt *stmt);           /* NULL is fine */
 enum cq_err sql_int(struct store *s, int64_t *out, const char *sql, const char *types, ...);
 /* False in a file of an earlier version that is open for reading. */
 enum cq_err sql_has_table(struct store *s, const char *name, bool *has);
+/* Waits for others for busy_timeout_ms. */
+enum cq_err sql_use_wal(struct store *s);
+/* The connection and its statements; nothing of either may be used afterwards. */
+void sql_close(struct store *s);
 /* Several statements, not cached. */
 enum cq_err sql_script(struct store *s, const char *sql);
 int64_t sql_changes(const struct store *s);

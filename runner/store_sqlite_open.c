@@ -231,24 +231,11 @@ static enum cq_err connect_to(struct store *s)
     return CQ_OK;
 }
 
-/* Turning WAL on needs the file alone and does not wait for it as other statements do. */
-static enum cq_err use_wal(struct store *s)
-{
-    for (int waited = 0;; waited += 10) {
-        int rc = sqlite3_exec(s->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
-        if (!rc)
-            return CQ_OK;
-        if ((rc & 0xff) != SQLITE_BUSY || waited >= s->busy_timeout_ms)
-            return sql_error(s, rc);
-        sqlite3_sleep(10);
-    }
-}
-
 static enum cq_err prepare_writing(struct store *s)
 {
     enum cq_err err = store_migrate(s);
     if (!err)
-        err = use_wal(s);
+        err = sql_use_wal(s);
     if (err)
         return err;
     const char *durable = getenv("CLIPQ_DURABLE");
@@ -356,9 +343,7 @@ void store_close(struct store **s)
     if (!*s)
         return;
     store_flush_totals(*s);
-    for (int i = 0; i < SQL_CACHE; i++)
-        sqlite3_finalize((*s)->cache[i].stmt);
-    sqlite3_close((*s)->db);
+    sql_close(*s);
     store_turns_finish(*s);
     free(*s);
     *s = NULL;
