@@ -12,7 +12,7 @@ make_frames() {
         print "YUV4MPEG2 W64 H48 F10:1 Ip A1:1 C420jpeg"
         for (f = 0; f < frames; f++) {
             line = sprintf("%c", 65 + f); while (length(line) < 64 * 48 * 3 / 2) line = line line
-            printf "FRAME\n%020d%s", seed * 1111111111, substr(line, 1, 64 * 48 * 3 / 2 - 20)
+            printf "FRAME\n%020d%s", seed * 111111111, substr(line, 1, 64 * 48 * 3 / 2 - 20)
         }
     }' > "$1"
 }
@@ -100,6 +100,7 @@ codes=; for pid in $one $two; do wait $pid && codes="$codes 0" || codes="$codes 
 check "both end well" " 0 0" "$codes"
 check "both have the same answers" "$(sql g.db "SELECT path, frame, round(sharpness, 3) FROM v_quality ORDER BY 1, 2")" \
     "$(sql h.db "SELECT path, frame, round(sharpness, 3) FROM v_quality ORDER BY 1, 2")"
+check "four clips, not one" "4 $(( 4 * frames ))" "$(sql h.db "SELECT count(DISTINCT path), count(*) FROM v_quality")"
 check "the file is sound" ok "$(sqlite3 "$file" "PRAGMA integrity_check")"
 check "its books are right" 1 "$(sqlite3 "$file" "SELECT bytes = (SELECT sum(bytes) FROM answers) FROM meta")"
 "$clipq" submit -q --db i.db one.y4m
