@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "kernels/base/log.h"
 #include "kernels/device_id.h"
@@ -109,6 +110,24 @@ fail:
     return err;
 }
 
+/* PoCL 3.1 calls a command finished before its thread has let go of the command's event, and the event of its queue: what
+ * frees the device in between is a fault in that thread. Each event holds one reference to its queue. */
+void device_release_queue(cl_command_queue queue)
+{
+    enum { LONGEST_MS = 1000 };
+    cl_uint held = 1;
+    if (!queue)
+        return;
+    clFinish(queue);
+    for (int i = 0; i < 10 * LONGEST_MS; i++) {
+        cl_int status = clGetCommandQueueInfo(queue, CL_QUEUE_REFERENCE_COUNT, sizeof held, &held, NULL);
+        if (status != CL_SUCCESS || held <= 1)
+            break;
+        nanosleep(&(struct timespec){.tv_nsec = 100 * 1000}, NULL);
+    }
+    clReleaseCommandQueue(queue);
+}
+
 void device_close(struct device **pdev)
 {
     struct device *dev = *pdev;
@@ -119,8 +138,7 @@ void device_close(struct device **pdev)
         clFinish(dev->whole);
     chain_programs_destroy(&dev->chains);
     program_cache_destroy(&dev->programs);
-    if (dev->whole)
-        clReleaseCommandQueue(dev->whole);
+    device_release_queue(dev->whole);
     if (dev->context)
         clReleaseContext(dev->context);
     if (dev->id)

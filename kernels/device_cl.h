@@ -44,6 +44,9 @@ enum cq_err device_check(struct device *dev, cl_int status, const char *call);
 /* Counts one enqueue; CQ_OOM (logged) when it is the one that a test wants to fail. */
 enum cq_err device_may_enqueue(struct device *dev);
 
+/* Waits for what is queued, then frees the queue; NULL is allowed. */
+void device_release_queue(cl_command_queue queue);
+
 /* Divides a CPU device into streams, where OpenCL can; a device that cannot be divided is no error. */
 enum cq_err device_open_streams(struct device *dev);
 void device_close_streams(struct device *dev);

@@ -58,10 +58,7 @@ void device_close_streams(struct device *dev)
 {
     struct device_streams *s = dev->streams;
     for (int i = 0; s && i < s->n; i++) {
-        if (s->queues[i]) {
-            clFinish(s->queues[i]);
-            clReleaseCommandQueue(s->queues[i]);
-        }
+        device_release_queue(s->queues[i]);
         clReleaseDevice(s->ids[i]);
     }
     free(s);
