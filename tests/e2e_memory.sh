@@ -105,7 +105,8 @@ run_ok "engines killed over more than 3 frames" --batch 16
 halvings=$(of_run oom_halvings)
 # Three from 16 to 2; fewer where the first batch went before it was full.
 check "counted for the run and for jobs" "1 1" "$(( halvings >= 1 )) $(sql f.db "SELECT sum(oom_halvings) >= $halvings FROM v_job_summary")"
-check "one engine for each halving" "$halvings" "$(of_run engine_restarts)"
+# One frame that was with the engine before the first large batch is suspected first.
+check "one engine for each halving, or one more" 1 "$(of_run "engine_restarts - $halvings IN (0, 1)")"
 check "and remembered" 1 "$(sql f.db "SELECT batch IN (2, 3) FROM device_limits")"     # the halves of 4 or 6
 "$clipq" submit -q --db f.db --every 2 in
 check_code 0 "$clipq" work -q --db f.db --workers 1 --batch 16
