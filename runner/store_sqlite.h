@@ -112,7 +112,7 @@ void store_turn_begun(struct store *s);
 void store_turn_ends(struct store *s);
 
 /* Brings the file to the newest schema; see store_sqlite_migrate.c. */
-enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 19, STORE_WITH_SEGMENTS = 7,
+enum { STORE_APPLICATION_ID = 0x636c7071 /* "clpq" */, STORE_VERSION = 20, STORE_WITH_SEGMENTS = 7,
        STORE_WITH_MODEL_TOTALS = 10 };
 enum cq_err store_migrate(struct store *s);
 
@@ -133,6 +133,10 @@ enum cq_err store_sweep(struct store *s, int budget);
                       "stream_index, video_streams, stream_reason"
 enum { PROBE_COLUMN_COUNT = 25 };
 void store_read_probe(struct sqlite3_stmt *stmt, int first_column, struct probe *out);
+
+/* The readable clip that has a content; CQ_EOF: none has. Putting one that another has is the caller's mistake. */
+enum cq_err store_find_content(struct store *s, const char *fingerprint, int64_t *clip_id, char path[STORE_PATH]);
+enum cq_err store_put_content(struct store *s, const char *fingerprint, int64_t clip_id);
 
 /* Totals: what a transaction adds to them is written then or later (store_sqlite_totals.c). */
 enum cq_err store_write_totals(struct store *s);  /* before it commits, */

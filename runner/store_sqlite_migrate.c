@@ -16,7 +16,7 @@ extern const char schema_001_init[], schema_002_tunings[], schema_003_workers[],
     schema_009_boots[], schema_010_model_totals[], schema_011_accepting[],
     schema_012_failed[], schema_013_stage_texts[], schema_014_queue_index[],
     schema_015_set_aside[], schema_016_neighbours[], schema_017_quiet_claims[],
-    schema_018_scores[], schema_019_cache[], schema_views[];
+    schema_018_scores[], schema_019_cache[], schema_020_contents[], schema_views[];
 
 static const char *const migrations[STORE_VERSION] = {
     schema_001_init, schema_002_tunings, schema_003_workers, schema_004_last_words, schema_005_pause,
@@ -24,6 +24,7 @@ static const char *const migrations[STORE_VERSION] = {
     schema_010_model_totals, schema_011_accepting, schema_012_failed,
     schema_013_stage_texts, schema_014_queue_index, schema_015_set_aside,
     schema_016_neighbours, schema_017_quiet_claims, schema_018_scores, schema_019_cache,
+    schema_020_contents,
 };
 
 static enum cq_err drop_views(struct store *s)

@@ -90,7 +90,7 @@ static enum cq_err insert_clip(struct store *s, const char *path, const struct p
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, -9223372036854775808), ?, ?, ?, ?, ?, ?, ?)",
         PROBE_TYPES "t", PROBE_VALUES(p), path);
     *id = sql_last_id(s);
-    return err;
+    return err || p->failure ? err : store_put_content(s, p->fingerprint, *id);
 }
 
 static enum cq_err update_clip(struct store *s, int64_t id, const struct probe *p)
@@ -146,6 +146,8 @@ static enum cq_err heal_clip(struct store *s, const char *path, const struct pro
     if (err)
         return err;
     err = update_clip(s, *clip_id, p);
+    if (!err)
+        err = store_put_content(s, p->fingerprint, *clip_id);
     if (err)
         return err;
     return sql_exec(s, "UPDATE jobs SET state = 'pending', reason = '', message = '', ended_ms = NULL, media_ms = ? "
@@ -174,16 +176,10 @@ static enum cq_err refresh_clip(struct store *s, int64_t clip_id, const char *kn
 
 static enum cq_err put_readable(struct store *s, const char *path, const struct probe *p, int64_t *clip_id, bool *healed)
 {
-    sqlite3_stmt *row;
-    enum cq_err err = sql_query(s, &row, "SELECT id, path FROM clips WHERE fingerprint = ? AND failure = ''", "t",
-                                p->fingerprint);
-    if (!err) {
-        char known[STORE_PATH];
-        *clip_id = sqlite3_column_int64(row, 0);
-        sql_text(row, 1, known, sizeof known);
-        sql_done(row);
+    char known[STORE_PATH];
+    enum cq_err err = store_find_content(s, p->fingerprint, clip_id, known);
+    if (!err)
         return refresh_clip(s, *clip_id, known, path, p);
-    }
     if (err != CQ_EOF)
         return err;
     err = heal_clip(s, path, p, clip_id);

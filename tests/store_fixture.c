@@ -224,6 +224,10 @@ void fixture_check_books(const struct fixture *f)
         "SELECT count(*) FROM totals t WHERE (jobs, media_ms, frame_rows) IS NOT "
         "(SELECT count(*), coalesce(sum(media_ms), 0), coalesce(sum(frame_rows), 0) FROM jobs j "
         "WHERE j.pipeline_id = t.pipeline_id AND iif(j.state IN ('pending', 'running'), 'open', j.state) = t.state AND j.parent_id IS NULL)"), 0);
+    /* Each clip that can be read has a content of its own, and is found by it. */
+    assert_int_equal(fixture_int(f, "SELECT count(*) - count(DISTINCT fingerprint) FROM clips WHERE failure = ''"), 0);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM clips c WHERE (failure = '') <> (SELECT count(*) FROM (SELECT * FROM contents "
+                                    "UNION ALL SELECT * FROM contents_new) WHERE part = substr(fingerprint, -7) AND clip_id = c.id)"), 0);
     /* Attempts that are in no index by their job are its newest. */
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM attempts a WHERE outcome IN ('running', 'done') AND NOT "
                                     "EXISTS (SELECT 1 FROM jobs j WHERE j.id = a.job_id AND j.attempt_id = a.id)"), 0);

@@ -184,7 +184,7 @@ static void nothing_looks_through_the_jobs(void **state)
     assert_in_range(looked_at, 40, SQL_CACHE);
 
     static const char *const indexes[] = {"jobs_queue", "jobs_failed", "jobs_set_aside", "jobs_results", "jobs_of_clip",
-                                          "clips_by_content", "clips_unreadable"};
+                                          "clips_unreadable"};
     for (int i = 0; i < (int) (sizeof indexes / sizeof *indexes); i++) {
         char make[512], drop[64], ask[128];
         snprintf(ask, sizeof ask, "SELECT sql FROM sqlite_schema WHERE name = '%s'", indexes[i]);
