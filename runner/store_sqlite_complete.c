@@ -15,19 +15,20 @@ static const char *state_of(const struct store_completion *c)
     return c->partial || c->failure == FAIL_TRUNCATED || c->failure == FAIL_DAMAGED ? "partial" : "failed";
 }
 
-struct accepted { int64_t attempt_id, run_id, probe_ns, media_ms, parent_id; };
+struct accepted { int64_t attempt_id, run_id, probe_ns, media_ms, parent_id; bool has_signatures; };
 
 /* The guard: finds the job only where (job, attempt, owner) still holds, and nobody can change that before the commit. */
 static enum cq_err find_job(struct store *s, const struct store_completion *c, struct accepted *out)
 {
     sqlite3_stmt *row;
     enum cq_err err = sql_query(s, &row,
-        "SELECT attempt_id, coalesce(run_id, 0), probe_ns, media_ms, parent_id FROM jobs "
+        "SELECT attempt_id, coalesce(run_id, 0), probe_ns, media_ms, parent_id, "
+        "EXISTS (SELECT 1 FROM signatures g WHERE g.attempt_id = jobs.attempt_id) FROM jobs "
         "WHERE id = ? AND attempt = ? AND owner = ? AND state = 'running'", "Iit", c->job_id, c->attempt, c->owner);
     if (err)
         return err == CQ_EOF ? CQ_STALE : err;
     *out = (struct accepted) {sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1), sqlite3_column_int64(row, 2),
-                              sqlite3_column_int64(row, 3), sqlite3_column_int64(row, 4)};
+                              sqlite3_column_int64(row, 3), sqlite3_column_int64(row, 4), sqlite3_column_int(row, 5)};
     sql_done(row);
     return CQ_OK;
 }
@@ -110,7 +111,7 @@ enum cq_err store_complete(struct store *s, const struct store_completion *c)
         err = settle_job(s, c, state, message, now);
     if (!err)
         err = end_attempt(s, c, state, message, now, &a);
-    if (!err && state[0] != 'f' && !a.parent_id)
+    if (!err && a.has_signatures && state[0] != 'f' && !a.parent_id)
         err = sql_exec(s, "UPDATE signatures SET matched = 0 WHERE attempt_id = ?", "I", a.attempt_id);
     return err ? err : add_to_run(s, c, &a);
 }
