@@ -133,6 +133,7 @@ static void emit_result(const struct work_result *r)
     field_int(j, "failed", r->failed);
     field_int(j, "dead", r->dead);
     field_int(j, "left", r->left);
+    field_int(j, "elsewhere", r->elsewhere);
     field_int(j, "signal", r->signal);
     field_bool(j, "aborted", r->aborted);
     json_emit("work_result", j);
@@ -145,7 +146,10 @@ static void print_result(const struct work_args *a, const struct work_result *r)
     printf("%s done, %s partial, %s failed, %s dead, %s left\n", text_count(r->done, n[0]),
            text_count(r->partial, n[1]), text_count(r->failed, n[2]), text_count(r->dead, n[3]),
            text_count(r->left, n[4]));
-    printf("Next: clipq %s%s%s\n", r->left ? "work" : "report", other ? " --db " : "", other ? a->common.db : "");
+    if (r->elsewhere)
+        printf("%s with another run; what it does not end comes back when its lease runs out\n", text_count(r->elsewhere, n[0]));
+    printf("Next: clipq %s%s%s\n", r->left ? "work" : r->elsewhere ? "status" : "report", other ? " --db " : "",
+           other ? a->common.db : "");
 }
 
 static int exit_code(const struct work_result *r)

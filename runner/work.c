@@ -399,7 +399,7 @@ enum cq_err work_run(const struct work_params *p, struct work_result *out)
         stop(l, f);
         *out = (struct work_result) {
             .done = w->tally.done, .partial = w->tally.partial, .failed = w->tally.failed, .dead = w->tally.dead,
-            .left = f->counts.pending, .signal = w->signal, .aborted = w->aborted,
+            .left = f->counts.pending, .elsewhere = f->counts.running, .signal = w->signal, .aborted = w->aborted,
         };
     }
     if (f)

@@ -64,6 +64,7 @@ struct work_params {
 struct work_result {
     int64_t done, partial, failed, dead;   /* of this run */
     int64_t left;                          /* pending in the queue */
+    int64_t elsewhere;                     /* claimed by other runs, which may have stopped */
     int signal;                            /* that ended the run, or 0 */
     bool aborted;                          /* by a second signal */
 };

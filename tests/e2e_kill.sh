@@ -83,6 +83,21 @@ wait "$pid" || code=$?
 check "the other ends well" 0 "$code"
 check_whole two.db "after the death of one of two"
 
+# One of two is stopped: what it holds is not lost, and the other says whose it is.
+"$clipq" submit -q --db stopped.db in
+CLIPQ_FAULT=hang@clip7. start stopped.db
+await_done stopped.db 1
+stopped=$pid
+kill -STOP -- "-$stopped"
+check_code 0 "$clipq" work --db stopped.db --progress none
+check_says "with another run"
+check_says "Next: clipq status --db stopped.db"
+check "all but what the stopped one holds is done" 1 $(( $(count stopped.db running) > 0 && $(count stopped.db pending) == 0 ))
+kill -KILL -- "-$stopped"
+wait "$stopped" 2> /dev/null || true
+check_code 0 "$clipq" work --db stopped.db --progress none
+check_whole stopped.db "after one of two was stopped"
+
 "$clipq" submit -q --db watch.db in
 CLIPQ_FAULT=hang@clip7. start watch.db
 while [ "$(sql watch.db "SELECT count(*) FROM v_workers WHERE path LIKE '%/clip7.y4m'")" != 1 ] && kill -0 "$pid"; do sleep 0.1; done
