@@ -89,6 +89,11 @@ CLIPQ_FAULT=hang@clip7. start stopped.db
 await_done stopped.db 1
 stopped=$pid
 kill -STOP -- "-$stopped"
+until sqlite3 stopped.db "BEGIN IMMEDIATE; ROLLBACK" 2> /dev/null; do        # not with the write lock in its hand
+    kill -CONT -- "-$stopped"
+    sleep 0.02
+    kill -STOP -- "-$stopped"
+done
 check_code 0 "$clipq" work --db stopped.db --progress none
 check_says "with another run"
 check_says "Next: clipq status --db stopped.db"
