@@ -17,13 +17,17 @@ bool store_score_text(const struct store_score *score, struct score_columns *out
     return true;
 }
 
-enum cq_err store_put_run_score(struct store *s, int64_t run_id, const struct store_score *score)
+#define SET_SCORE " SET score = CAST(nullif(?, '') AS REAL), score_inputs = ? WHERE id = ?"
+
+static enum cq_err put_score(struct store *s, const char *update, int64_t id, const struct store_score *score)
 {
     struct score_columns c;
-    if (!store_score_text(score, &c))
-        return CQ_OK;
-    return sql_exec(s, "UPDATE runs SET score = CAST(nullif(?, '') AS REAL), score_inputs = ? WHERE id = ?", "ttI", c.score, c.inputs,
-                    run_id);
+    return store_score_text(score, &c) ? sql_exec(s, update, "ttI", c.score, c.inputs, id) : CQ_OK;
+}
+
+enum cq_err store_put_run_score(struct store *s, int64_t run_id, const struct store_score *score)
+{
+    return put_score(s, "UPDATE runs" SET_SCORE, run_id, score);
 }
 
 /* ---- attempts that did not count ---- */
@@ -112,7 +116,6 @@ enum cq_err store_get_job_score(struct store *s, int64_t job_id, struct store_sc
 enum cq_err store_score_split(struct store *s, int64_t clip_job, int64_t attempt_id)
 {
     struct store_score sum = {.inputs = {0}};
-    struct score_columns c;
     sqlite3_stmt *row;
     enum cq_err err = sql_query(s, &row, "SELECT " INPUTS("total", "max") SCORE_REASONS(SUM_LOSS)
                                          " FROM jobs p JOIN attempts a ON a.id = p.attempt_id "
@@ -121,10 +124,7 @@ enum cq_err store_score_split(struct store *s, int64_t clip_job, int64_t attempt
         return err;
     read_parts(row, 0, &sum);
     sql_done(row);
-    if (!store_score_text(&sum, &c))
-        return CQ_OK;
-    return sql_exec(s, "UPDATE attempts SET score = CAST(nullif(?, '') AS REAL), score_inputs = ? WHERE id = ?", "ttI", c.score, c.inputs,
-                    attempt_id);
+    return put_score(s, "UPDATE attempts" SET_SCORE, attempt_id, &sum);
 }
 
 /* ---- what to do about each reason, for SQL ---- */
