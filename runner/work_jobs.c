@@ -158,6 +158,11 @@ void job_begin(struct job *j)
     job_score_come(j);
 }
 
+double job_busy_s(const struct job *j)
+{
+    return (double) (j->stages[METRIC_DECODE].sum_ns + j->stages[METRIC_SCALE].sum_ns) / 1e9;
+}
+
 void job_remove(struct job *j)
 {
     struct work_jobs *js = j->w->jobs;

@@ -101,6 +101,8 @@ void work_jobs_settle(struct work *w);             /* fails those whose models f
 
 void job_stop_waiting(struct job *j);              /* it has begun, or will not */
 void job_remove(struct job *j);                    /* it is over: frees it */
+/* Seconds that its frames took to decode and scale so far; waiting for slots is not the worker's fault. */
+double job_busy_s(const struct job *j);
 
 /* ---- work_job_ends.c ---- */
 

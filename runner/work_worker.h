@@ -1,4 +1,4 @@
-/* What work_workers.c and work_slots.c share: decode workers, and the slots that they hold. */
+/* What the files of decode workers share: work_workers.c, and its parts for clips out, slots and deaths. */
 #ifndef CLIPQ_RUNNER_WORK_WORKER_H
 #define CLIPQ_RUNNER_WORK_WORKER_H
 
@@ -8,6 +8,8 @@
 #include "runner/speed.h"
 #include "runner/work_jobs.h"
 #include "runner/work_state.h"
+
+struct child_exit;
 
 enum { WORKER_LOANS = 4 };      /* slots that a busy worker should have in hand */
 enum { WORKERS_SPARED = 64 };   /* jobs that are remembered to have had their decoder killed once */
@@ -45,6 +47,15 @@ struct work_workers {
     struct balancer balancer;
     struct balancer_target *targets;
 };
+
+/* ---- work_dispatch.c ---- */
+
+void workers_begin_jobs(struct work *w);    /* as many as there are workers ready for one */
+
+/* ---- work_blame.c ---- */
+
+/* Its process is gone, with `e`: fails, spares or quarantines the job that it had, which it has no longer. */
+void worker_blame_job(struct worker *wk, const struct child_exit *e);
 
 /* ---- work_slots.c ---- */
 

@@ -7,19 +7,14 @@
  */
 #include "runner/work_workers.h"
 
-#include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "kernels/base/clock.h"
 #include "runner/arena.h"
 #include "runner/child.h"
-#include "runner/work_models.h"
 #include "runner/work_worker.h"
 
-enum { OFFER_MAX = 64 };        /* clips that a balancer chooses from */
 enum { CPUS_OF_A_DECODER = 16 };
 enum { START_S = 10 };          /* that a program may take to start, beside the watchdog's time */
 enum { DEATHS_MAX = 20 };       /* in a row, without a clip between: out of service */
@@ -51,12 +46,6 @@ static enum cq_err on_alive(struct worker *wk, struct cq_rd *body)
         wk->stalled_ns = 0;
     *heard = m.decoded;
     return CQ_OK;
-}
-
-/* What its frames took to decode and scale so far; waiting for slots is not the worker's fault. */
-static double busy_s(const struct job *j)
-{
-    return (double) (j->stages[METRIC_DECODE].sum_ns + j->stages[METRIC_SCALE].sum_ns) / 1e9;
 }
 
 /* Whoever a clip has made of this process shall not have the next one. */
@@ -98,7 +87,7 @@ static enum cq_err on_end(struct worker *wk, struct cq_rd *body)
     struct job *j = wk->job;
     child_take_words(wk->child, j->words);
     if (m.end.failure == FAIL_NONE)
-        speed_add(&wk->speed, j->cost, busy_s(j) + (double) m.decode_ns / 1e9);
+        speed_add(&wk->speed, j->cost, job_busy_s(j) + (double) m.decode_ns / 1e9);
     wk->job = NULL;
     j->worker = NULL;
     wk->deaths = 0;
@@ -151,74 +140,6 @@ static void start_later(struct worker *wk)
     uv_timer_start(&wk->restart, restart_now, work_backoff_ms(wk->deaths), 0);
 }
 
-static void last_line(const char *words, char *out, size_t size)
-{
-    size_t end = strlen(words);
-    while (end && (words[end - 1] == '\n' || words[end - 1] == ' '))
-        end--;
-    size_t begin = end;
-    while (begin && words[begin - 1] != '\n')
-        begin--;
-    snprintf(out, size, "%.*s", (int) (end - begin), words + begin);
-}
-
-/* It may have been others who took the memory, once. Twice it is what the system found largest. */
-static bool was_spared(struct work_workers *ws, int64_t job)
-{
-    for (int i = 0; i < ws->n_spared && i < WORKERS_SPARED; i++)
-        if (ws->spared[i] == job)
-            return true;
-    ws->spared[ws->n_spared++ % WORKERS_SPARED] = job;
-    return false;
-}
-
-static void blame_memory(struct job *j)
-{
-    char text[MSG_TEXT];
-    bool again = was_spared(j->w->workers, j->claim.id);
-    snprintf(text, sizeof text, "the system killed %s, as it does when memory runs out, after %" PRId64 " frames%s",
-             again ? "the second decoder" : "the decoder", j->next_seq,
-             again ? "; give it more memory, or fewer --workers beside it, then `clipq retry --class out_of_memory`" : "");
-    if (again)
-        job_fail(j, FAIL_OUT_OF_MEMORY, text);
-    else
-        job_spare(j, FAIL_OUT_OF_MEMORY, text);
-}
-
-/* It broke the rules, and has decoded other clips before this one: any of them may have made it do so. */
-static bool others_may_be_to_blame(const struct worker *wk, const struct child_exit *e)
-{
-    return e->executed && !wk->hung && wk->parsed > 0 && !was_spared(wk->w->workers, wk->job->claim.id);
-}
-
-static void blame_job(struct worker *wk, const struct child_exit *e)
-{
-    char words[300], text[MSG_TEXT];
-    struct job *j = wk->job;
-    bool spare = others_may_be_to_blame(wk, e);
-    wk->job = NULL;
-    j->worker = NULL;
-    snprintf(j->words, sizeof j->words, "%s", e->last_words);
-    last_line(e->last_words, words, sizeof words);
-    if (child_exit_short_of_memory(e)) {
-        blame_memory(j);
-        return;
-    }
-    if (wk->hung)
-        snprintf(text, sizeof text, "no frame for %.0f s after %" PRId64 " frames; the decoder was killed",
-                 wk->w->p.stall_timeout_s, j->next_seq);
-    else if (e->signal)
-        snprintf(text, sizeof text, "the decoder died of signal %d (%s) after %" PRId64 " frames%s%s", e->signal,
-                 strsignal(e->signal), j->next_seq, words[0] ? ": " : "", words);
-    else
-        snprintf(text, sizeof text, "the decoder ended with code %" PRId64 " after %" PRId64 " frames%s%s", e->status,
-                 j->next_seq, words[0] ? ": " : "", words);
-    if (spare)
-        job_spare(j, FAIL_CRASH, text);
-    else
-        job_fail(j, wk->hung ? FAIL_HANG : FAIL_CRASH, text);
-}
-
 static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e)
 {
     struct worker *wk = ctx;
@@ -226,7 +147,7 @@ static void on_exit_seen(void *ctx, struct child *c, const struct child_exit *e)
     child_destroy(&wk->child);
     worker_take_loans_back(wk);
     if (wk->job)
-        blame_job(wk, e);
+        worker_blame_job(wk, e);
     if (wk->w->phase == WORK_STOPPED)
         return;
     wk->w->tally.worker_restarts++;
@@ -344,98 +265,10 @@ int work_workers_health(struct work *w, struct store_worker *rows, int max)
     return n;
 }
 
-/* ---- clips out ---- */
-
-static void send_job(struct worker *wk, struct job *j)
-{
-    const struct probe *p = &j->claim.probe;
-    struct msg_job m = {
-        .serial = j->serial, .path = j->claim.path, .stream_index = p->stream_index, .expect_size = p->size,
-        .expect_mtime_ns = p->mtime_ns, .sample = j->pipeline->sample, .rotation = p->rotation,
-        .mirrored = p->mirrored, .n_targets = j->pipeline->n_models,
-    };
-    memcpy(m.targets, j->targets, sizeof m.targets);
-    m.is_segment = j->claim.parent_id != 0;
-    m.segment = j->claim.segment;
-    j->scanning = segments_wanted(j);
-    if (j->scanning)
-        m.wish = (struct segment_wish) {.longest_s = wk->w->p.split_s, .at_once = wk->w->p.workers};
-    m.threads = j->threads = work_threads_for(wk->w, j);
-    if (j->threads > 1)
-        cq_log_info(wk->w->log, "job %" PRId64 " (%s) is decoded on %d threads", j->claim.id, j->claim.path, j->threads);
-    struct cq_buf body = {0};
-    msg_put_job(&body, &m);
-    child_take_words(wk->child, j->words);      /* of the clip before: no words of this one */
-    j->words[0] = '\0';
-    j->worker = wk;
-    j->worker_pid = child_pid(wk->child);
-    wk->job = j;
-    wk->came_up = true;
-    wk->stalled_ns = wk->scanned = 0;
-    /* An error means that it is gone, and on_exit follows. */
-    if (child_open(wk->child, m.serial, m.path) == CQ_NOMEM || child_send(wk->child, MSG_JOB, &body) == CQ_NOMEM)
-        work_fail(wk->w, CQ_NOMEM);
-    cq_buf_finish(&body);
-}
-
-/* Of those that have done a clip; workers of one machine differ little. */
-static double usual_speed(const struct work_workers *ws)
-{
-    double sum = 0;
-    int n = 0;
-    for (int i = 0; i < ws->n; i++) {
-        double speed = speed_of(&ws->list[i].speed, 0);
-        sum += speed;
-        n += speed > 0;
-    }
-    return n ? sum / n : 1;
-}
-
-static double load_of(const struct worker *wk, double speed)
-{
-    const struct job *j = wk->job;
-    return j ? speed_load(j->cost, speed, busy_s(j), (double) (cq_now_ns() - j->begun_ns) / 1e9) : 0;
-}
-
-/* For the balancer; false: nobody is ready. */
-static bool describe_workers(struct work_workers *ws)
-{
-    bool any = false;
-    double guess = usual_speed(ws);
-    for (int i = 0; i < ws->n; i++) {
-        const struct worker *wk = &ws->list[i];
-        bool alive = wk->state == WORKER_READY && wk->child && !wk->dismissed;
-        double speed = speed_of(&wk->speed, guess);
-        ws->targets[i] = (struct balancer_target) {
-            .ready = alive && !wk->job && child_is_ready(wk->child), .speed = alive ? speed : 0,
-            .load = load_of(wk, speed),
-        };
-        any = any || ws->targets[i].ready;
-    }
-    return any;
-}
-
-static void start_jobs(struct work *w)
-{
-    struct work_workers *ws = w->workers;
-    struct job *jobs[OFFER_MAX];
-    double costs[OFFER_MAX];
-    struct balancer_pair p;
-    while (describe_workers(ws)) {
-        const struct balancer_work offer = {.costs = costs, .n = work_jobs_ready(w, jobs, OFFER_MAX), .later = work_ahead_cost(w)};
-        for (int i = 0; i < offer.n; i++)
-            costs[i] = jobs[i]->cost;
-        if (!offer.n || !balancer_pick(&ws->balancer, ws->targets, ws->n, &offer, &p))
-            return;
-        job_begin(jobs[p.work]);
-        send_job(&ws->list[p.target], jobs[p.work]);
-    }
-}
-
 void work_workers_turn(struct work *w)
 {
     if (w->phase == WORK_RUNNING)
-        start_jobs(w);
+        workers_begin_jobs(w);
     work_slots_grant(w);
 }
 
