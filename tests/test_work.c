@@ -246,7 +246,8 @@ static void an_engine_that_is_always_killed_lacks_memory(void **state)
     check_rows(0);
     assert_int_equal(fixture_int(&fx, "SELECT count(*) FROM v_jobs WHERE reason = 'out_of_memory' AND message LIKE "
                                       "'%needs 1234567 bytes%limit is 7654321 bytes%'"), ALL);
-    assert_int_equal(fixture_int(&fx, "SELECT oom_halvings FROM v_runs"), 3);
+    /* From eight to one; fewer where the first batch went before it was full. */
+    assert_in_range(fixture_int(&fx, "SELECT oom_halvings FROM v_runs"), 1, 3);
 }
 
 static void a_lying_engine_is_killed_and_given_up(void **state)
