@@ -134,11 +134,9 @@ void device_close(struct device **pdev)
     if (!dev)
         return;
     device_close_streams(dev);
-    if (dev->whole)
-        clFinish(dev->whole);
+    device_release_queue(dev->whole);
     chain_programs_destroy(&dev->chains);
     program_cache_destroy(&dev->programs);
-    device_release_queue(dev->whole);
     if (dev->context)
         clReleaseContext(dev->context);
     if (dev->id)
