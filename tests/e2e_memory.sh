@@ -103,10 +103,16 @@ export CLIPQ_FAULT=killover@3
 queue
 run_ok "engines killed over more than 3 frames" --batch 16
 halvings=$(of_run oom_halvings)
-# Three from 16 to 2; fewer where the first batch went before it was full.
-check "counted for the run and for jobs" "1 1" "$(( halvings >= 1 )) $(sql f.db "SELECT sum(oom_halvings) >= $halvings FROM v_job_summary")"
+# 8, 4, 2, or what is left of that where the first batch went before it was full.
+limits=$(sed -n 's/.*batches of builtin:scene are now at most //p' err.txt)
+want_limits=${limits%%$'\n'*}
+for (( n = want_limits; n > 3; )); do want_limits+=$'\n'$(( n /= 2 )); done
+check "halved from death to death, until it fits" "$want_limits" "$limits"
+check "counted for the run and for jobs" "$(wc -l <<< "$limits") 1" \
+    "$halvings $(sql f.db "SELECT sum(oom_halvings) >= $halvings FROM v_job_summary")"
+check "an engine for each death" "$(grep -c 'ended (signal 9)' err.txt)" "$(of_run engine_restarts)"
 # One frame that was with the engine before the first large batch is suspected first.
-check "one engine for each halving, or one more" 1 "$(of_run "engine_restarts - $halvings IN (0, 1)")"
+check "which are the halvings, or one more" 1 "$(of_run "engine_restarts - $halvings IN (0, 1)")"
 check "and remembered" 1 "$(sql f.db "SELECT batch IN (2, 3) FROM device_limits")"     # the halves of 4 or 6
 "$clipq" submit -q --db f.db --every 2 in
 check_code 0 "$clipq" work -q --db f.db --workers 1 --batch 16
