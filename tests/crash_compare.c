@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 
 #include "kernels/base/clock.h"
+#include "tests/books.h"
 #include "tests/crash.h"
 
 static const double tolerance = 1e-3;
@@ -35,10 +36,7 @@ static const struct { const char *what, *sql; } books[] = {
      "(SELECT count(*) FROM totals t WHERE jobs <> (SELECT count(*) FROM jobs j WHERE "
      "iif(j.state IN ('pending', 'running'), 'open', j.state) = t.state AND "
      "j.pipeline_id = t.pipeline_id AND j.parent_id IS NULL))"},
-    {"clips that are there twice, or are not found by their content",
-     "SELECT (SELECT count(*) - count(DISTINCT fingerprint) FROM clips WHERE failure = '') + "
-     "(SELECT count(*) FROM clips c WHERE (failure = '') <> (SELECT count(*) FROM (SELECT * FROM contents UNION ALL "
-     "SELECT * FROM contents_new) WHERE part = substr(fingerprint, -7) AND clip_id = c.id))"},
+    {"clips that are there twice, or are not found by their content", BOOK_CONTENTS},
     {"attempts that are still running", "SELECT count(*) FROM attempts WHERE outcome = 'running'"},
     {"rows of attempts that came to nothing",
      "SELECT count(*) FROM frames WHERE attempt_id NOT IN (SELECT accepted_id FROM jobs WHERE accepted_id IS NOT NULL)"},

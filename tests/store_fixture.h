@@ -28,6 +28,8 @@ int fixture_end_checked(void **state);      /* and the books are in order: fixtu
 struct probe fixture_probe(int number);     /* readable; other numbers are other contents */
 int64_t fixture_submit(struct store *s, int64_t pipeline, int number);   /* inside a transaction; /clips/N.mp4 */
 void fixture_submit_all(struct fixture *f, int n);                       /* numbers 0..n-1, in one transaction */
+/* One clip in a transaction of its own, which comes to `want`; its job. */
+int64_t fixture_put(struct fixture *f, const char *path, const struct probe *p, int64_t pipeline, enum store_put want);
 
 /* The two-model answer of frame `seq`, staged: two detections (one with landmarks) and a class by model 0, an
  * embedding and quality by model 1. */

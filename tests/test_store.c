@@ -354,27 +354,16 @@ static void several_may_create_at_once(void **state)
 
 /* ---- submitting ---- */
 
-static int64_t put(struct fixture *f, const char *path, const struct probe *p, int64_t pipeline, enum store_put want)
-{
-    int64_t job;
-    enum store_put what;
-    assert_int_equal(store_begin(f->store), CQ_OK);
-    assert_int_equal(store_put_clip_job(f->store, path, p, 1000, pipeline, 0, &job, &what), CQ_OK);
-    assert_int_equal(store_commit(f->store), CQ_OK);
-    assert_int_equal(what, want);
-    return job;
-}
-
 static void submitting_twice_is_once(void **state)
 {
     struct fixture *f = *state;
     struct probe p = fixture_probe(1);
     char here[160];
     snprintf(here, sizeof here, "%s", f->db);            /* a path that exists */
-    int64_t job = put(f, here, &p, f->pipeline, STORE_NEW);
-    assert_int_equal(put(f, here, &p, f->pipeline, STORE_KNOWN), job);
-    assert_int_equal(put(f, "/copy.mp4", &p, f->pipeline, STORE_SAME_CONTENT), job);
-    assert_int_equal(put(f, "/copy.mp4", &p, f->pipeline, STORE_KNOWN), job);
+    int64_t job = fixture_put(f, here, &p, f->pipeline, STORE_NEW);
+    assert_int_equal(fixture_put(f, here, &p, f->pipeline, STORE_KNOWN), job);
+    assert_int_equal(fixture_put(f, "/copy.mp4", &p, f->pipeline, STORE_SAME_CONTENT), job);
+    assert_int_equal(fixture_put(f, "/copy.mp4", &p, f->pipeline, STORE_KNOWN), job);
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_paths WHERE job_id = 1"), 2);
     assert_int_equal(fixture_int(f, "SELECT is_other_path FROM v_paths WHERE path = '/copy.mp4'"), 1);
 
@@ -386,7 +375,7 @@ static void submitting_twice_is_once(void **state)
     assert_int_equal(store_put_pipeline(f->store, "p2", "{}", &id, 1, &id), CQ_OK);
     assert_int_equal(id, other);
     assert_int_equal(store_commit(f->store), CQ_OK);
-    assert_int_not_equal(put(f, here, &p, other, STORE_NEW), job);
+    assert_int_not_equal(fixture_put(f, here, &p, other, STORE_NEW), job);
     fixture_check_books(f);
 }
 
@@ -415,7 +404,7 @@ static void a_vanished_path_gives_way(void **state)
 {
     struct fixture *f = *state;
     struct probe p = fixture_probe(1);
-    int64_t job = put(f, "/gone/a.mp4", &p, f->pipeline, STORE_NEW);
+    int64_t job = fixture_put(f, "/gone/a.mp4", &p, f->pipeline, STORE_NEW);
     struct store_job j;
     assert_true(fixture_claim(f->store, "me", &j));
     assert_int_equal(store_begin(f->store), CQ_OK);
@@ -424,7 +413,7 @@ static void a_vanished_path_gives_way(void **state)
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_jobs WHERE state = 'dead' AND reason = 'vanished'"), 1);
 
     p.mtime_ns = 99;
-    assert_int_equal(put(f, "/moved/b.mp4", &p, f->pipeline, STORE_SAME_CONTENT), job);
+    assert_int_equal(fixture_put(f, "/moved/b.mp4", &p, f->pipeline, STORE_SAME_CONTENT), job);
     assert_true(fixture_claim(f->store, "me", &j));
     assert_string_equal(j.path, "/moved/b.mp4");
     assert_int_equal(j.probe.mtime_ns, 99);
@@ -436,10 +425,10 @@ static void unreadable_clips_go_by_path_and_heal(void **state)
 {
     struct fixture *f = *state;
     struct probe bad = {.failure = FAIL_EMPTY, .message = "0 bytes", .start_pts = INT64_MIN};
-    int64_t a = put(f, "/a.mp4", &bad, f->pipeline, STORE_NEW), b = put(f, "/b.mp4", &bad, f->pipeline, STORE_NEW);
+    int64_t a = fixture_put(f, "/a.mp4", &bad, f->pipeline, STORE_NEW), b = fixture_put(f, "/b.mp4", &bad, f->pipeline, STORE_NEW);
     assert_int_not_equal(a, b);
     bad.failure = FAIL_NOT_MEDIA;
-    assert_int_equal(put(f, "/a.mp4", &bad, f->pipeline, STORE_KNOWN), a);
+    assert_int_equal(fixture_put(f, "/a.mp4", &bad, f->pipeline, STORE_KNOWN), a);
     char text[64];
     fixture_text(f, "SELECT state || ' ' || reason FROM v_jobs WHERE path = '/a.mp4'", text, sizeof text);
     assert_string_equal(text, "failed not_media");
@@ -447,7 +436,7 @@ static void unreadable_clips_go_by_path_and_heal(void **state)
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM v_job_metrics WHERE stage = 'probe'"), 2);
 
     struct probe good = fixture_probe(1);
-    assert_int_equal(put(f, "/a.mp4", &good, f->pipeline, STORE_NEW), a);
+    assert_int_equal(fixture_put(f, "/a.mp4", &good, f->pipeline, STORE_NEW), a);
     struct store_job j;
     assert_true(fixture_claim(f->store, "me", &j));
     assert_int_equal(j.id, a);
@@ -462,7 +451,7 @@ static void the_probe_comes_back_whole(void **state)
     p.start_pts = -12345;
     p.mirrored = true;
     p.frames_claimed = 1LL << 40;
-    put(f, "/c/\xff\xfe not UTF-8.mp4", &p, f->pipeline, STORE_NEW);
+    fixture_put(f, "/c/\xff\xfe not UTF-8.mp4", &p, f->pipeline, STORE_NEW);
     struct store_job j;
     assert_true(fixture_claim(f->store, "me", &j));
     assert_string_equal(j.path, "/c/\xff\xfe not UTF-8.mp4");
@@ -491,7 +480,7 @@ static void the_probe_comes_back_whole(void **state)
     assert_int_equal(q->stream_index, 0);
     assert_int_equal(q->video_streams, 1);
 
-    put(f, "/unknown-start.mp4", &(struct probe) {.fingerprint = "x", .start_pts = INT64_MIN}, f->pipeline, STORE_NEW);
+    fixture_put(f, "/unknown-start.mp4", &(struct probe) {.fingerprint = "x", .start_pts = INT64_MIN}, f->pipeline, STORE_NEW);
     assert_true(fixture_claim(f->store, "me", &j));
     assert_int_equal(j.probe.start_pts, INT64_MIN);
 }
