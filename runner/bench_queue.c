@@ -103,7 +103,7 @@ static enum cq_err put_job(struct bench_queue *b, struct store *s)
     enum store_put what;
     /* Scattered as hashes are, so that the index over contents is filled as it is by real ones. */
     snprintf(p.fingerprint, sizeof p.fingerprint, "%016llx%016llx", (long long) n,
-             (long long) ((uint64_t) (n + 1) * 0x9e3779b97f4a7c15u >> 8));
+             (long long) ((uint64_t) n * 0x9e3779b97f4a7c15u));
     snprintf(path, sizeof path, "/footage/%03lld/clip%08lld.mp4", (long long) (n / 1000), (long long) n);
     return store_put_clip_job(s, path, &p, 1000000, b->pipeline, 0, &job, &what);
 }
