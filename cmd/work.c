@@ -180,15 +180,15 @@ static bool is_device_list(const char *text)
     return is_device(text, length);
 }
 
-/* Opened once alone, so that its own errors are told apart from those of a model or a device. `*left`: clips of a paused
+/* Opened once alone, so that its own errors are told apart from those of a model or a device. `r->left`: clips of a paused
  * queue, with which this run would do nothing but wait; it is told. */
-static enum cq_err look_at_queue(struct work_args *a, int64_t *left)
+static enum cq_err look_at_queue(struct work_args *a, struct work_result *r)
 {
     struct store *store;
     struct store_pause pause;
     struct store_counts counts;
     char at[CQ_RFC3339_SIZE];
-    *left = 0;
+    *r = (struct work_result) {0};
     enum cq_err err = store_open(&a->common.log, a->common.db, STORE_WRITE, &store);
     if (err)
         return err;
@@ -198,7 +198,8 @@ static enum cq_err look_at_queue(struct work_args *a, int64_t *left)
     store_close(&store);
     if (err || !pause.since_ms || a->forever || !counts.pending)
         return err;
-    *left = counts.pending;
+    r->left = counts.pending;
+    r->elsewhere = counts.running;
     cq_log_error(&a->common.log, "the queue is paused since %s, by %s: `clipq resume` lets it go on, `clipq work --forever` waits "
                  "for that", cq_rfc3339(pause.since_ms, at), pause.by);
     return CQ_OK;
@@ -219,8 +220,8 @@ static int run(const struct command *self, int argc, char **argv)
     a.common.log.sink = progress_log;
     a.common.log.ctx = &a.show;
 
-    struct work_result result = {0};
-    enum cq_err err = look_at_queue(&a, &result.left);
+    struct work_result result;
+    enum cq_err err = look_at_queue(&a, &result);
     if (err)
         return common_exit(err, true);
     if (result.left) {
